@@ -1,0 +1,40 @@
+"""What `import verl` loads in every process (entry-point group `verl.plugins`): post-import hooks, nothing heavy.
+
+verl logs a plugin's failure at DEBUG and goes on, and the user later reads "Unknown advantage estimator". So a failure
+here is printed in full before it is raised.
+"""
+
+import sys
+import traceback
+
+
+def _install() -> None:
+    import wrapt
+
+    from awpo_ext.verl_plugin import cpu
+
+    if cpu.requested():
+        cpu.install()
+    wrapt.register_post_import_hook(_register_algorithms, "verl.trainer.ppo.core_algos")
+    wrapt.register_post_import_hook(_extend_trainers, "verl.trainer.ppo.v1")
+
+
+def _register_algorithms(core_algos) -> None:
+    from awpo_ext.verl_plugin import estimator, loss
+
+    estimator.register(core_algos)
+    loss.register(core_algos)
+
+
+def _extend_trainers(v1) -> None:
+    from awpo_ext.verl_plugin import trainer
+
+    trainer.extend_registry()
+
+
+try:
+    _install()
+except Exception:
+    print("awpo-ext: the verl plugin failed to load; `awpo doctor` shows what is missing.", file=sys.stderr)
+    traceback.print_exc()
+    raise

@@ -1,0 +1,23 @@
+"""Judges: the reasoning reward of a rollout. Chosen by one key, `judge=<name>`; one file a judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reward_models.judges.base import Judge, JudgeNotReadyError
+from reward_models.registry import build
+
+KNOWN_JUDGES = {
+    "none": "reward_models.judges.none:NoneJudge",
+    "embedding": "reward_models.judges.embedding:EmbeddingJudge",
+}
+
+__all__ = ["KNOWN_JUDGES", "Judge", "JudgeNotReadyError", "make_judge"]
+
+
+def make_judge(name: str, **options: Any) -> Judge:
+    """Build the judge `name` (a key of KNOWN_JUDGES or `package.module:Class`); ValueError where it does not.
+
+    Cheap: options are checked here, packages and files by the judge's `check()`, weights load with the first score.
+    """
+    return build("judge", name, options, KNOWN_JUDGES, Judge)

@@ -1,0 +1,34 @@
+"""The small interface that all judges share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from reward_models.types import Rollout, Verdict
+
+
+class JudgeNotReadyError(RuntimeError):
+    """Something a judge needs is missing; the message says what to install or set."""
+
+
+class Judge(ABC):
+    """Scores the reasoning of rollouts.
+
+    A constructor validates its own options (ValueError naming key, value and what is allowed) and neither loads nor
+    connects: a judge is built on the driver too, only to be checked.
+    """
+
+    @abstractmethod
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One verdict per rollout, in order; [] for none.
+
+        A failure is an `Unscored`, never an exception. verl calls this once per sample, many at a time in one event
+        loop, so a judge must not block the loop and should gather concurrent calls where that is cheaper.
+        """
+
+    def check(self) -> None:  # noqa: B027  (a hook: a judge may need nothing)
+        """Raise JudgeNotReadyError where packages or files are missing; loads no weights, opens no connection."""
+
+    async def aclose(self) -> None:  # noqa: B027  (a hook: a judge may hold nothing)
+        """Release threads and connections; a judge scores nothing after that. May be called more than once."""

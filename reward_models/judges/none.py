@@ -1,0 +1,26 @@
+"""The judge that does not judge: training on the outcome alone, with the same reward columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reward_models.judges.base import Judge
+from reward_models.options import read_config
+from reward_models.types import Rollout, Unscored, UnscoredReason, Verdict
+
+
+@dataclass(frozen=True)
+class NoneConfig:
+    """No options."""
+
+
+class NoneJudge(Judge):
+    """Every rollout is `Unscored(judge_disabled)`."""
+
+    def __init__(self, **options: Any) -> None:
+        read_config(NoneConfig, options, "judge 'none'")
+
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        return [Unscored(UnscoredReason.JUDGE_DISABLED) for _ in rollouts]

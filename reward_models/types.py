@@ -1,0 +1,80 @@
+"""The values that pass between the parts of `reward_models`: a rollout in, a verdict out.
+
+A judge that could not judge returns `Unscored` with a reason: never 0.0, which would say "bad reasoning", and never an
+exception, which in verl fails the whole prompt group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+SCORED_CODE = 0
+
+
+class UnscoredReason(str, Enum):
+    """Why a judge gave no score. `code` goes into the logged column, so a code is never reused or renumbered."""
+
+    code: int
+
+    JUDGE_DISABLED = "judge_disabled", 1
+    TIMEOUT = "timeout", 2
+    REFUSED = "refused", 3
+    RATE_LIMITED = "rate_limited", 4
+    BAD_VERDICT = "bad_verdict", 5
+    BUDGET = "budget", 6
+    LOAD_FAILED = "load_failed", 7
+    ERROR = "error", 8
+    NO_EVIDENCE = "no_evidence", 9
+
+    def __new__(cls, value: str, code: int) -> UnscoredReason:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.code = code
+        return member
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One sampled response with what it answers.
+
+    `question` and `tools` (a JSON string) are "" where the data set has none; `ground_truth` is in the form that the
+    chosen verifier reads; `extra_info` is the row's own dict, passed through untouched.
+    """
+
+    question: str
+    tools: str
+    response: str
+    ground_truth: str
+    data_source: str
+    extra_info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A judge's score in [0, 1], higher is better reasoning. NaN, infinities and values outside raise ValueError."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        value = float(self.value)
+        if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+            raise ValueError(f"Scored.value={self.value!r} is not in [0, 1]; a failed judgement is an Unscored")
+        object.__setattr__(self, "value", value)
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """A judgement that did not happen. `detail` is for people who read logs; nothing decides on it."""
+
+    reason: UnscoredReason
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", UnscoredReason(self.reason))
+
+
+Verdict = Scored | Unscored

@@ -1,0 +1,184 @@
+"""The outcome reward in ToolRL's form (arXiv 2504.13958, section 3.3), its quirks included.
+
+outcome = format (0 or 1) + correctness (in [-3, 3], 0 where the ground truth calls no tool): in [-3, 4].
+This is the mode to compare published numbers with, not a good reward: see the quirks.
+
+Quirks of the published code (`rlla.py` in its repository) that are kept, each pinned by a test:
+- Layout is literal: one newline between blocks, tool_call's tags on lines of their own, nothing before or after.
+- Format counts the tags of the action blocks over the whole text, so a thought that mentions `<tool_call>` costs the
+  point. It does not count think tags, and it does not see a `<response>` in the thought when none is expected.
+- The calls are read after the first `<tool_call>` of the text, be it in the thought: such a response gets -3.
+- Correctness does not look at the format: text around the block, a missing thought or closing tag order cost nothing.
+- The name score is the only term that sees spurious calls: a right two-parameter call and nine others earn +1.65.
+- Matching is greedy in the order of the ground truth, hence at times below the best assignment.
+- A same-name prediction with no common parameter name and no equal value is left for a later call.
+- Values are compared with Python's `==`: True == 1 == 1.0, a NaN equals nothing.
+- A call's parameters must be an object only where its name is one that the ground truth calls.
+
+Deliberate differences:
+- No environment variables (scaling, length reward, coarse modes) and no chat-template splitting by experiment name.
+- A text beyond the parser's bounds on length and depth is unreadable: -3, and format 0 where it is too long.
+- The ground truth is read by `parse_response`, so its own thought may mention tags, and one that cannot be read is a
+  ValueError; published code takes the first `<tool_call>` anywhere and crashes or scores what it finds.
+- A ground truth without any of the tags is a ValueError instead of one that wants `<think>..</think>` only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from reward_models.options import read_config
+from reward_models.parsing import MAX_CHARS, ParsedResponse, ParseError, ToolCall, parse_response, read_json_lines
+from reward_models.types import Rollout
+from reward_models.verifiers.base import Outcome, Verifier
+
+FORMAT_MAX = 1.0
+CORRECTNESS_MIN, CORRECTNESS_MAX = -3.0, 3.0
+OUTCOME_MIN, OUTCOME_MAX = CORRECTNESS_MIN, FORMAT_MAX + CORRECTNESS_MAX
+
+
+class Reason(str, Enum):
+    """Why the correctness is what it is, besides the codes of `ParseError` for -3."""
+
+    EXACT = "exact"
+    PARTIAL = "partial"
+    NO_CALL_EXPECTED = "no_call_expected"
+    NO_TOOL_CALL = "no_tool_call"
+
+
+@dataclass(frozen=True)
+class ToolRLConfig:
+    """No options: the mode is what was published."""
+
+
+class ToolRLVerifier(Verifier):
+    """ToolRL's reward; outcomes in [-3, 4], at most 1 where the ground truth calls no tool."""
+
+    outcome_range = (OUTCOME_MIN, OUTCOME_MAX)
+
+    def __init__(self, **options: Any) -> None:
+        read_config(ToolRLConfig, options, "verifier 'toolrl'")
+
+    def verify(self, rollout: Rollout) -> Outcome:
+        """Score one response; ValueError where the ground truth cannot be read. An empty response: -3, or 0."""
+        truth = parse_ground_truth(rollout.ground_truth)
+        response = rollout.response.strip()
+        format_score = FORMAT_MAX if matches_format(response, truth) else 0.0
+        if not truth.calls:
+            return Outcome(format_score, 0.0, Reason.NO_CALL_EXPECTED.value)
+        predicted = read_predicted(response)
+        if isinstance(predicted, (ParseError, Reason)):
+            return Outcome(format_score, CORRECTNESS_MIN, predicted.value)
+        correctness = match_calls(truth.calls, predicted)
+        if isinstance(correctness, ParseError):
+            return Outcome(format_score, CORRECTNESS_MIN, correctness.value)
+        reason = Reason.EXACT if correctness == CORRECTNESS_MAX else Reason.PARTIAL
+        return Outcome(format_score, correctness, reason.value)
+
+
+def parse_ground_truth(text: str) -> ParsedResponse:
+    """Read a ground truth; ValueError where it is blank, has none of the tags, or its tool_call block is unreadable.
+
+    A ground truth of a thought alone is allowed: it wants a thought and nothing else.
+    """
+    if not text or not text.strip():
+        raise ValueError("the ground truth is empty; the toolrl verifier needs ToolRL's tagged text")
+    truth = parse_response(text)
+    thought_only = truth.error is ParseError.NO_ACTION and truth.thought is not None
+    if truth.error is not None and not thought_only:
+        raise ValueError(
+            f"the ground truth is not ToolRL's tagged text ({truth.error.value}): expected <think>..</think>, then "
+            '<tool_call> with one JSON object {"name": .., "parameters": {..}} per line </tool_call> and/or '
+            f"<response>..</response>, got {text[:200]!r}"
+        )
+    return truth
+
+
+def matches_format(response: str, truth: ParsedResponse) -> bool:
+    """Whether the stripped `response` has the layout that the blocks of `truth` ask for (the pattern, and counts)."""
+    pieces = ["<think>", "</think>"]
+    once = []
+    if truth.calls:
+        pieces[-1] += "\n<tool_call>\n"
+        pieces.append("\n</tool_call>")
+        once += ["<tool_call>", "</tool_call>"]
+    if truth.response is not None:
+        pieces[-1] += "\n<response>"
+        pieces.append("</response>")
+        once += ["<response>", "</response>"]
+    if len(response) > MAX_CHARS or any(response.count(tag) != 1 for tag in once):
+        return False
+    return _in_order(response, pieces)
+
+
+def _in_order(text: str, pieces: list[str]) -> bool:
+    # The glob first*middle*..*last by leftmost search: linear, where a regex of lazy dots can backtrack.
+    first, *middle, last = pieces
+    if not text.startswith(first):
+        return False
+    position = len(first)
+    for piece in middle:
+        found = text.find(piece, position)
+        if found < 0:
+            return False
+        position = found + len(piece)
+    return text.endswith(last) and len(text) - len(last) >= position
+
+
+def read_predicted(response: str) -> list[Any] | ParseError | Reason:
+    """The JSON values after the first `<tool_call>` of the text; their shape is `match_calls`' concern."""
+    if len(response) > MAX_CHARS:
+        return ParseError.TOO_LONG
+    if "<tool_call>" not in response or "</tool_call>" not in response:
+        return Reason.NO_TOOL_CALL
+    return read_json_lines(response.split("<tool_call>")[1].split("</tool_call>")[0])
+
+
+def match_calls(truth: tuple[ToolCall, ...], predicted: list[Any]) -> float | ParseError:
+    """Correctness in [-3, 3] of `predicted` (JSON values) against `truth` (at least one call).
+
+    r = 6 * score / P - 3 with P = 1 + sum over truth of (1 + number of parameters); score = multiset Jaccard of the
+    names + for each call of truth, in order, the best unused same-name prediction's Jaccard of parameter names plus
+    number of equal values (the first of equals wins). BAD_CALL where a value is not a call.
+    """
+    wanted = {call.name for call in truth}
+    if not all(_is_call(value, wanted) for value in predicted):
+        return ParseError.BAD_CALL
+    score = multiset_jaccard((call.name for call in truth), (value["name"] for value in predicted))
+    best_possible = 1.0
+    unused = list(predicted)
+    for call in truth:
+        best_possible += 1.0 + len(call.parameters)
+        candidates = [value for value in unused if value["name"] == call.name]
+        best = max(candidates, key=lambda value: call_score(call.parameters, value["parameters"]), default=None)
+        if best is None:
+            continue
+        gained = call_score(call.parameters, best["parameters"])
+        if gained > 0.0:
+            score += gained
+            # By identity: an equal but other prediction must stay.
+            unused = [value for value in unused if value is not best]
+    return (CORRECTNESS_MAX - CORRECTNESS_MIN) * score / best_possible + CORRECTNESS_MIN
+
+
+def call_score(truth: dict[str, Any], predicted: dict[str, Any]) -> float:
+    """Jaccard of the parameter names (1 where both have none) + number of `truth`'s parameters with an equal value."""
+    equal = sum(1.0 for key, value in truth.items() if key in predicted and predicted[key] == value)
+    return multiset_jaccard(truth, predicted) + equal
+
+
+def multiset_jaccard(left: Iterable[Any], right: Iterable[Any]) -> float:
+    """|left & right| / |left | right| as multisets of hashable items, in [0, 1]; 1 where both are empty."""
+    left_counts, right_counts = Counter(left), Counter(right)
+    union = sum((left_counts | right_counts).values())
+    return sum((left_counts & right_counts).values()) / union if union else 1.0
+
+
+def _is_call(value: Any, wanted: set[str]) -> bool:
+    if not isinstance(value, dict) or "name" not in value or isinstance(value["name"], (dict, list)):
+        return False
+    return value["name"] not in wanted or isinstance(value.get("parameters"), dict)
