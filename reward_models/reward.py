@@ -140,7 +140,7 @@ def _options(key: str, value: Any) -> dict[str, Any]:
 def _verify(verifier: Verifier, rollout: Rollout) -> Outcome:
     where = f"data_source={rollout.data_source!r}, extra_info index={rollout.extra_info.get('index')!r}"
     if not rollout.ground_truth.strip():
-        raise ValueError(f"no ground truth ({where}): the row needs reward_model.ground_truth, a text that is not blank")
+        raise ValueError(f"no ground truth ({where}): reward_model.ground_truth must be a text that is not blank")
     try:
         return verifier.verify(rollout)
     except ValueError as error:

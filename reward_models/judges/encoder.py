@@ -52,7 +52,9 @@ class SentenceEncoder:
         A Hugging Face id cannot be checked without the network and passes.
         """
         if find_spec("sentence_transformers") is None:
-            raise JudgeNotReadyError("the embedding judge needs sentence-transformers: pip install 'awpo-ext[embedding]'")
+            raise JudgeNotReadyError(
+                "the embedding judge needs the package sentence-transformers: pip install 'awpo-ext[embedding]'"
+            )
         find_model(self._source)
 
     def embed(self, texts: Sequence[str]) -> list[np.ndarray]:

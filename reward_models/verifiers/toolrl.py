@@ -173,7 +173,8 @@ def call_score(truth: dict[str, Any], predicted: dict[str, Any]) -> float:
 
 def multiset_jaccard(left: Iterable[Any], right: Iterable[Any]) -> float:
     """|left & right| / |left | right| as multisets of hashable items, in [0, 1]; 1 where both are empty."""
-    left_counts, right_counts = Counter(left), Counter(right)
+    # iter(): Counter takes a dict's values for counts.
+    left_counts, right_counts = Counter(iter(left)), Counter(iter(right))
     union = sum((left_counts | right_counts).values())
     return sum((left_counts & right_counts).values()) / union if union else 1.0
 

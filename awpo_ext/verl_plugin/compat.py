@@ -1,0 +1,57 @@
+"""The version of verl this plugin was written for, and the shape of everything in it that it reaches beyond verl's hooks.
+
+Whatever verl changes shows here first, as one message at start-up, not as a wrong number in training.
+"""
+
+import inspect
+from importlib.metadata import version
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+
+SUPPORTED = SpecifierSet(">=0.9.1,<0.10", prereleases=True)
+
+# method of verl's PPOTrainer that AwpoTrainerMixin overrides -> its parameters
+TRAINER_METHODS = {
+    "__init__": ("self", "config"),
+    "_setup": ("self",),
+    "_compute_advantage": ("self", "batch", "metrics"),
+}
+PPO_LOSS_PARAMETERS = ("config", "model_output", "data", "dp_group")
+
+
+class AwpoSetupError(RuntimeError):
+    """AWPO cannot work in this run as it is set up; the message says what to set or install."""
+
+
+def check_version() -> str:
+    """The installed verl's version. Raises AwpoSetupError where the plugin was not written for it."""
+    installed = version("verl")
+    if installed not in SUPPORTED:
+        raise AwpoSetupError(
+            f"awpo-ext supports verl{SUPPORTED}, but verl {installed} is installed; install a supported verl "
+            "(pip install 'verl>=0.9.1,<0.10') or an awpo-ext made for yours"
+        )
+    return installed
+
+
+def check_parameters(function: Any, expected: tuple[str, ...], where: str) -> None:
+    """Raise AwpoSetupError unless `function` still takes exactly the parameters this plugin was written against."""
+    found = tuple(inspect.signature(function).parameters)
+    if found != expected:
+        raise AwpoSetupError(
+            f"{where} takes {found} in verl {version('verl')}, but awpo-ext was written for {expected}; "
+            f"install a verl in {SUPPORTED} that awpo-ext was tested with (0.9.1)"
+        )
+
+
+def check_trainer(trainer_cls: type) -> None:
+    """Version and shape of the trainer that `AwpoTrainerMixin` extends."""
+    check_version()
+    for name, expected in TRAINER_METHODS.items():
+        method = getattr(trainer_cls, name, None)
+        if method is None:
+            raise AwpoSetupError(
+                f"verl's {trainer_cls.__name__}.{name} is gone in verl {version('verl')}; install verl 0.9.1"
+            )
+        check_parameters(method, expected, f"verl's {trainer_cls.__name__}.{name}")

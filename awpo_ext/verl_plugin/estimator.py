@@ -1,0 +1,100 @@
+"""The advantage estimator `awpo` as verl calls it: takes the step's reward columns from the trainer, gives advantages.
+
+verl's V1 trainer hands an estimator one scalar a rollout. The columns therefore travel in a context variable, which
+`AwpoTrainerMixin` sets around verl's own advantage step and reads the result from. Without it there is no AWPO, and
+the estimator stops the run instead of doing something else.
+"""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from awpo_ext.advantage import AwpoResult, awpo_advantages
+from awpo_ext.config import AwpoConfig
+from awpo_ext.verl_plugin.compat import AwpoSetupError
+
+NAME = "awpo"
+
+
+@dataclass
+class StepChannel:
+    """One training step's inputs to the estimator, and the result it leaves.
+
+    verl's batch has B rows; N rollouts stand behind them: a session of an agent loop may have several rows, which count
+    once, and padding rows count nowhere.
+    """
+
+    config: AwpoConfig
+    reasoning: torch.Tensor  # (N,) NaN where unscored
+    valid: torch.Tensor  # (N,) bool
+    group: list[str]  # (N,) uid of the prompt
+    final_row: torch.Tensor  # (N,) the row that stands for the rollout: the last output of its session
+    rollout_of_row: torch.Tensor  # (B,) index in [0, N), -1 for padding rows
+    outcome: torch.Tensor | None = None  # (N,) what the estimator took as the outcome reward
+    result: AwpoResult | None = None
+
+
+_channel: ContextVar[StepChannel | None] = ContextVar("awpo_step_channel", default=None)
+
+
+@contextmanager
+def step_channel(channel: StepChannel):
+    """Make `channel` the one that the estimator reads, for the duration of verl's advantage step."""
+    token = _channel.set(channel)
+    try:
+        yield channel
+    finally:
+        _channel.reset(token)
+
+
+def compute_awpo_advantage(
+    token_level_rewards: torch.Tensor,
+    response_mask: torch.Tensor,
+    config: Any = None,
+    index: np.ndarray | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """verl's estimator interface: `(B, T)` rewards and mask -> `(B, T)` advantages and returns (the same, as in GRPO).
+
+    Raises:
+        AwpoSetupError: the trainer did not deliver the reward columns.
+    """
+    channel = _channel.get()
+    if channel is None:
+        raise AwpoSetupError(
+            "adv_estimator=awpo got no reward columns: it needs verl's V1 trainer extended by awpo-ext. Set "
+            "trainer.use_v1=True; a trainer class or task runner of your own needs AwpoTrainerMixin "
+            "(awpo_ext.verl_plugin.trainer) first among its bases" + "".join(f". {why}" for why in unavailable)
+        )
+    if len(channel.rollout_of_row) != len(response_mask):
+        raise AwpoSetupError(
+            f"the reward columns are for {len(channel.rollout_of_row)} rows, but verl computes advantages of "
+            f"{len(response_mask)}; this trainer adds or drops rows between the two, which awpo-ext does not support"
+        )
+    # Not under the mask: verl writes the score on the last token, which a tool's answer may own. Padding holds zeros.
+    row_sums = token_level_rewards.double().sum(dim=-1).cpu()
+    channel.outcome = row_sums[channel.final_row]
+    channel.result = awpo_advantages(channel.outcome, channel.reasoning, channel.group, channel.config, channel.valid)
+
+    per_row = to_rows(channel.result.advantages, channel.rollout_of_row, padding=0.0)
+    advantages = per_row.to(token_level_rewards).unsqueeze(-1) * response_mask
+    return advantages, advantages
+
+
+def to_rows(values: torch.Tensor, rollout_of_row: torch.Tensor, padding: float) -> torch.Tensor:
+    """Spread `(N,)` per-rollout values over the `(B,)` rows; padding rows get `padding`."""
+    if not len(values):
+        return values.new_full(rollout_of_row.shape, padding)
+    return torch.where(rollout_of_row >= 0, values[rollout_of_row.clamp(min=0)], values.new_tensor(padding))
+
+
+unavailable: list[str] = []  # why the trainer could not be extended in this process, for the error above
+
+
+def register(core_algos: Any) -> None:
+    """Register under verl's name registry; called when verl imports its algorithms."""
+    core_algos.register_adv_est(NAME)(compute_awpo_advantage)

@@ -1,0 +1,104 @@
+"""Is a verl configuration one that AWPO can train? Checked by the trainer before it starts, and by `awpo doctor`."""
+
+import difflib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from awpo_ext.config import AwpoConfig
+from awpo_ext.verl_plugin import estimator, loss
+from awpo_ext.verl_plugin.compat import AwpoSetupError
+
+logger = logging.getLogger(__name__)
+
+SUPPORTED_MODES = ("sync",)
+
+
+def uses_awpo(config: DictConfig) -> bool:
+    """True where the run asks for the estimator `awpo`."""
+    return config.algorithm.adv_estimator == estimator.NAME
+
+
+def awpo_section(config: DictConfig) -> AwpoConfig:
+    """The validated `algorithm.awpo` section; AwpoConfigError names key, value and what is allowed."""
+    for key in config.algorithm:
+        if key != "awpo" and difflib.get_close_matches(str(key), ["awpo"], cutoff=0.7):
+            raise AwpoSetupError(f"algorithm.{key} is not read by anything; did you mean algorithm.awpo?")
+    section = config.algorithm.get("awpo")
+    if section is not None and not isinstance(section, Mapping | DictConfig):
+        raise AwpoSetupError(f"algorithm.awpo={section!r} is not a section; set +algorithm.awpo.<key>=<value>")
+    return AwpoConfig.from_mapping(OmegaConf.to_container(section, resolve=True) if section is not None else None)
+
+
+def check_run(config: DictConfig) -> AwpoConfig | None:
+    """The AWPO section of a run that AWPO can train; None where the run does not use AWPO at all.
+
+    Raises:
+        AwpoSetupError, AwpoConfigError: naming the key to set.
+    """
+    loss_mode = config.actor_rollout_ref.actor.policy_loss.loss_mode
+    if not uses_awpo(config):
+        if loss_mode == loss.NAME:
+            raise AwpoSetupError(
+                f"policy_loss.loss_mode=awpo needs algorithm.adv_estimator=awpo, which gives it the clip radius; "
+                f"found algorithm.adv_estimator={config.algorithm.adv_estimator}"
+            )
+        return None
+    section = awpo_section(config)
+    actor = config.actor_rollout_ref.actor
+    mode = config.trainer.v1.trainer_mode
+    if not config.trainer.use_v1:
+        raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
+    if mode not in SUPPORTED_MODES:
+        raise AwpoSetupError(
+            f"trainer.v1.trainer_mode={mode} is not supported by awpo-ext yet; allowed: {' | '.join(SUPPORTED_MODES)}"
+        )
+    if loss_mode != loss.NAME and section.clip_schedule != "fixed":
+        raise AwpoSetupError(
+            f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} ignores AWPO's clip radius; set it to awpo, "
+            "or set +algorithm.awpo.clip_schedule=fixed to train AWPO's advantages with that loss"
+        )
+    if loss_mode == loss.NAME and actor.clip_ratio_low != actor.clip_ratio_high:
+        raise AwpoSetupError(
+            f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but "
+            "AWPO's radius is one number; leave both alone and set +algorithm.awpo.clip_min and clip_max"
+        )
+    if config.get("distillation") and config.distillation.get("enabled"):
+        raise AwpoSetupError("distillation.enabled=True replaces the policy loss; AWPO cannot be combined with it")
+    if clip_is_inert(config):
+        logger.warning(
+            "awpo-ext: data.train_batch_size equals actor.ppo_mini_batch_size and ppo_epochs=1, so each batch is one "
+            "update, the probability ratio is 1 and no clip radius has any effect; use a smaller ppo_mini_batch_size"
+        )
+    check_reward_function(config)
+    return section
+
+
+def clip_is_inert(config: DictConfig) -> bool:
+    """True where each batch is one update: the ratio is then 1 and clipping does nothing."""
+    actor = config.actor_rollout_ref.actor
+    return actor.ppo_mini_batch_size >= config.data.train_batch_size and actor.ppo_epochs == 1
+
+
+def check_reward_function(config: DictConfig) -> None:
+    """Let the reward function check itself before the run, where it has a `preflight` (reward_models.reward has one).
+
+    verl loads it lazily inside its reward workers, where an error turns into failed prompt groups in mid-training.
+    """
+    settings = config.reward.get("custom_reward_function") or {}
+    path, name = settings.get("path"), settings.get("name")
+    if not path:
+        return
+    from verl.utils.import_utils import load_extern_object
+
+    preflight = getattr(load_extern_object(module_path=path, object_name=name), "preflight", None)
+    if preflight is None:
+        return
+    kwargs = settings.get("reward_kwargs")
+    kwargs = OmegaConf.to_container(kwargs, resolve=True) if OmegaConf.is_config(kwargs) else dict(kwargs or {})
+    try:
+        preflight(**kwargs)
+    except Exception as error:
+        raise AwpoSetupError(f"reward.custom_reward_function (path={path}, name={name}): {error}") from error

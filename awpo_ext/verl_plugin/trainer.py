@@ -1,0 +1,129 @@
+"""Extends verl's V1 trainers: brings reward columns to the estimator and the clip radius to the workers' loss.
+
+This is the one place that reaches beyond verl's hooks. verl's registered trainers are replaced by subclasses of
+themselves under the same names, so stock `python -m verl.trainer.main_ppo` finds them; runs with another estimator pass
+through untouched. A trainer class of your own needs `class MyTrainer(AwpoTrainerMixin, PPOTrainerSync)`.
+"""
+
+import logging
+from typing import Any
+
+import torch
+import transfer_queue as tq
+from tensordict import TensorDict
+from verl.trainer.ppo.v1 import trainer_base
+from verl.utils.config import omega_conf_to_dataclass
+
+from awpo_ext.clipping import clip_radius
+from awpo_ext.config import AwpoConfig
+from awpo_ext.metrics import awpo_metrics
+from awpo_ext.verl_plugin import estimator
+from awpo_ext.verl_plugin.compat import AwpoSetupError, check_trainer
+from awpo_ext.verl_plugin.estimator import StepChannel, step_channel, to_rows
+from awpo_ext.verl_plugin.loss import RADIUS_FIELD, worker_loss
+from awpo_ext.verl_plugin.run_checks import check_run
+
+logger = logging.getLogger(__name__)
+
+
+class AwpoTrainerMixin:
+    """Put before one of verl's PPOTrainer classes. Does nothing unless algorithm.adv_estimator=awpo."""
+
+    def __init__(self, config):
+        self._awpo: AwpoConfig | None = check_run(config)
+        super().__init__(config)
+
+    def _setup(self):
+        super()._setup()
+        if self._awpo is not None:
+            self.actor_rollout_wg.set_loss_fn(worker_loss(omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)))
+
+    def _compute_advantage(self, batch, metrics):
+        if self._awpo is None:
+            return super()._compute_advantage(batch, metrics)
+        with step_channel(build_channel(batch, self._awpo)) as channel:
+            batch = super()._compute_advantage(batch, metrics)
+        if channel.result is None:
+            raise AwpoSetupError("verl computed advantages without calling the estimator awpo")
+        radius = clip_radius(channel.result.gate, self._awpo)
+        metrics.update(
+            awpo_metrics(channel.result, channel.outcome, channel.reasoning, channel.valid, radius)
+        )
+        return put_radius(batch, radius, channel)
+
+
+def build_channel(batch: Any, config: AwpoConfig) -> StepChannel:
+    """Read the reward columns of a batch from the TransferQueue, one rollout a session.
+
+    Args:
+        batch: verl's KVBatchMeta; keys are `{uid}_{session}_{output}`, padding rows are tagged `is_padding`.
+
+    Raises:
+        AwpoSetupError: a column is missing; the message says which the reward function gave and what to set.
+    """
+    real = [row for row, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
+    last: dict[tuple[str, str], tuple[int, int]] = {}  # (uid, session) -> (output, row), in order of appearance
+    sessions = {}
+    for row in real:
+        uid, session, output = batch.keys[row].rsplit("_", 2)
+        sessions[row] = (uid, session)
+        last[uid, session] = max(last.get((uid, session), (-1, -1)), (int(output), row))
+    number = {session: i for i, session in enumerate(last)}
+    final_rows = [row for _, row in last.values()]
+
+    columns = _reward_columns(batch, final_rows, (config.reasoning_key, config.valid_key))
+    rollout_of_row = [number[sessions[row]] if row in sessions else -1 for row in range(len(batch.keys))]
+    return StepChannel(
+        config=config,
+        reasoning=columns[config.reasoning_key],
+        valid=columns[config.valid_key] != 0,
+        group=[uid for uid, _ in last],
+        final_row=torch.tensor(final_rows, dtype=torch.int64),
+        rollout_of_row=torch.tensor(rollout_of_row, dtype=torch.int64),
+    )
+
+
+def _reward_columns(batch: Any, rows: list[int], names: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """`(N,)` float64 columns of `reward_extra_info`, as the reward function returned them for each rollout."""
+    fetched = tq.kv_batch_get(
+        keys=[batch.keys[row] for row in rows], partition_id=batch.partition_id, select_fields=["extra_fields"]
+    )
+    # list(): by backend the field is a list, an array or a tensordict stack
+    infos = [dict(extra).get("reward_extra_info") or {} for extra in list(fetched["extra_fields"])]
+    columns = {}
+    for name in names:
+        lacking = [i for i, info in enumerate(infos) if name not in info]
+        if lacking:
+            raise AwpoSetupError(
+                f"column '{name}' is missing from the reward of {len(lacking)} of {len(infos)} rollouts (columns there: "
+                f"{sorted(infos[lacking[0]])}). Set reward.custom_reward_function.path=pkg://reward_models.reward "
+                "name=compute_score, or let your reward function return it, or name your column by "
+                "+algorithm.awpo.reasoning_key / +algorithm.awpo.valid_key"
+            )
+        columns[name] = torch.tensor([float(info[name]) for info in infos], dtype=torch.float64)
+    return columns
+
+
+def put_radius(batch: Any, radius: torch.Tensor, channel: StepChannel) -> Any:
+    """Store each row's clip radius beside its advantages; returns the batch meta that knows the new field."""
+    per_rollout = radius[channel.result.group_index] if radius.ndim else radius.expand(len(channel.group))
+    per_row = to_rows(per_rollout.float(), channel.rollout_of_row, padding=float(radius.mean()))
+    fields = TensorDict({RADIUS_FIELD: per_row}, batch_size=len(per_row))
+    return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=fields)
+
+
+def extend_registry() -> None:
+    """Replace each trainer in verl's registry by its extension; called when verl imports its V1 trainers.
+
+    Where verl is not one we know, nothing is replaced: runs without AWPO go on, and the estimator `awpo` says why not.
+    """
+    try:
+        check_trainer(trainer_base.PPOTrainer)
+    except AwpoSetupError as error:
+        estimator.unavailable.append(str(error))
+        logger.error("awpo-ext: AWPO is not available in this process: %s", error)
+        return
+    for name, trainer_cls in list(trainer_base.TRAINER_REGISTRY.items()):
+        if not issubclass(trainer_cls, AwpoTrainerMixin):
+            extended = type(f"Awpo{trainer_cls.__name__}", (AwpoTrainerMixin, trainer_cls), {})
+            trainer_base.TRAINER_REGISTRY[name] = extended
