@@ -1,0 +1,139 @@
+"""Thoughts for the cold start, written by program: one or two sentences that name the request, the tool and why its
+arguments have their values. They say nothing that the row does not say.
+
+Not a model of good reasoning: they teach a small model the form and the habit of grounding arguments in the request;
+reinforcement does the rest.
+"""
+
+import json
+import re
+from typing import Any
+
+from awpo_ext.data.split import stable_hash
+from awpo_ext.data.tagged import Call, strip_tags
+from awpo_ext.data.tools import Tool
+
+_MAX_GIST = 80
+_MAX_VALUE = 40
+_MAX_ARGUMENTS = 4
+_MAX_CALLS = 4
+_MAX_PURPOSE = 80
+
+_WITH_PURPOSE = (
+    "The user wants to {purpose}, so I call {tool}: {arguments}.",
+    "To {purpose} I use {tool}; {arguments}.",
+)
+_WITH_GIST = (
+    'The request is "{gist}". {tool} does this; {arguments}.',
+    'For "{gist}" the tool is {tool}: {arguments}.',
+    '{tool} fits the request "{gist}". Here {arguments}.',
+)
+_SEVERAL = (
+    'The request "{gist}" needs {count} calls: {calls}.',
+    'For "{gist}" I make {count} calls: {calls}.',
+    "There are {count} things to do: {calls}.",
+)
+
+
+def _said(value: Any, question: str) -> bool:
+    """Whether the value stands in the request literally (for lists and dicts: all of their values)."""
+    if isinstance(value, dict):
+        return bool(value) and all(_said(item, question) for item in value.values())
+    if isinstance(value, list):
+        return bool(value) and all(_said(item, question) for item in value)
+    if isinstance(value, bool) or value is None:
+        return False
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text, where = str(value).lower().strip(), question.lower()
+    if not isinstance(value, str):
+        where = re.sub(r"(?<=\d),(?=\d{3}\b)", "", where)  # "1,500" says 1500
+    # Digits must not match inside a longer number: 5 is not said in "15" or "5.3", but it is in "of 5."
+    return bool(text) and re.search(rf"(?<![\w.]){re.escape(text)}(?!\w|\.\d)", where) is not None
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE].rsplit(" ", 1)[0] + "..."
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _arguments_phrase(call: Call, tool: Tool, question: str) -> str:
+    """Each argument with its value, grouped by why: said in the request, the tool's default, or implied."""
+    schemas = tool["parameters"]["properties"]
+    said, default, implied = [], [], []
+    for name, value in list(call.parameters.items())[:_MAX_ARGUMENTS]:
+        shown = f"{name} is {_shown(value)}"
+        if _said(value, question):
+            said.append(shown)
+        elif "default" in schemas.get(name, {}) and schemas[name]["default"] == value:
+            default.append(shown)
+        else:
+            implied.append(shown)
+    phrases = []
+    if said:
+        phrases.append(f"{_joined(said)}, as the request says")
+    if implied:
+        phrases.append(f"{_joined(implied)}, as the request implies")
+    if default:
+        phrases.append(f"{_joined(default)} by default")
+    more = len(call.parameters) - _MAX_ARGUMENTS
+    if more > 0:
+        phrases.append(f"{more} more are set likewise")
+    return "; ".join(phrases) or "it takes no arguments here"
+
+
+def _gist(question: str, calls: list[Call]) -> str:
+    """The sentence of the request that says most argument values (the first of them), shortened."""
+    values = [value for call in calls for value in call.parameters.values()]
+    sentences = re.split(r"(?<=[.!?])\s+|\n+", question.strip())
+    best = max(sentences, key=lambda sentence: sum(_said(value, sentence) for value in values))
+    text = " ".join(best.split()).strip(" .!?\"'")
+    if len(text) > _MAX_GIST:
+        text = text[:_MAX_GIST].rsplit(" ", 1)[0].rstrip(" ,;:") + "..."
+    return text.replace('"', "'")
+
+
+def _purpose(tool: Tool) -> str | None:
+    """The tool's description as what the user wants to do ("calculate the area .."); None where it does not read so."""
+    sentence = re.split(r"\.(?:\s|$)", tool["description"].strip(), maxsplit=1)[0]
+    words = sentence.split()
+    # Imperatives only: "Calculate", not "Calculates", "This function" or "Function".
+    if len(words) < 3 or len(sentence) > _MAX_PURPOSE or not re.fullmatch(r"[A-Z][a-z]+(?<!s)", words[0]):
+        return None
+    if words[0] in {"The", "A", "An", "Function", "Tool", "Given", "Api", "Optional"}:
+        return None
+    return " ".join([words[0].lower(), *words[1:]])
+
+
+def _call_phrase(call: Call) -> str:
+    values = [f"{name} {_shown(value)}" for name, value in list(call.parameters.items())[:2]]
+    return f"{call.name} with {_joined(values)}" if values else call.name
+
+
+def write_thought(row_id: str, question: str, calls: list[Call], tools: list[Tool], seed: int) -> str:
+    """The thought of a row, on one line, free of reserved tags.
+
+    The template is chosen by a stable hash of the row's id, so the same row and seed give the same thought. Every
+    called tool must be among `tools` (normalised); a call without arguments is said to take none.
+    """
+    choice = int(stable_hash(seed, "thought", row_id), 16)
+    gist = _gist(question, calls)
+    if len(calls) > 1:
+        phrases = [_call_phrase(call) for call in calls[:_MAX_CALLS]]
+        if len(calls) > _MAX_CALLS:
+            phrases.append(f"{len(calls) - _MAX_CALLS} more of the kind")
+        text = _SEVERAL[choice % len(_SEVERAL)].format(gist=gist, count=len(calls), calls="; ".join(phrases))
+    else:
+        call = calls[0]
+        tool = next(tool for tool in tools if tool["name"] == call.name)
+        purpose = _purpose(tool)
+        templates = _WITH_GIST if purpose is None else _WITH_PURPOSE + _WITH_GIST
+        arguments = _arguments_phrase(call, tool, question)
+        text = templates[choice % len(templates)].format(
+            gist=gist, purpose=purpose, tool=call.name, arguments=arguments
+        )
+    return " ".join(strip_tags(text).split())

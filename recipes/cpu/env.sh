@@ -1,0 +1,5 @@
+# The environment of a run without a GPU; sourced by the CPU recipe, the cold start and the tests.
+export VERL_PLATFORM=cpu VERL_ENGINE_DEVICE=cuda
+export VLLM_CPU_KVCACHE_SPACE="${VLLM_CPU_KVCACHE_SPACE:-1}" VLLM_HOST_IP=127.0.0.1 GLOO_SOCKET_IFNAME=lo
+export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 RAY_worker_niceness=0 RAY_DEDUP_LOGS=1
+export TOKENIZERS_PARALLELISM=false WANDB_MODE=disabled HF_HUB_OFFLINE=1

@@ -1,0 +1,26 @@
+"""A reward function for the end-to-end tests: every column follows from the response's hash, so a test can recompute it.
+
+A random model's real reward is the same for all its responses; this one varies, and leaves some rollouts unscored.
+"""
+
+import hashlib
+
+OUTCOMES = (-3.0, 0.5, 2.0, 4.0)
+
+
+def columns(response: str) -> dict[str, float]:
+    digest = hashlib.sha256(response.encode("utf-8", "surrogatepass")).digest()
+    valid = digest[2] % 5 != 0
+    return {
+        "score": OUTCOMES[digest[0] % len(OUTCOMES)],
+        "reasoning": digest[1] / 255 if valid else float("nan"),
+        "reasoning_valid": float(valid),
+    }
+
+
+async def compute_score(data_source, solution_str, ground_truth, extra_info=None) -> dict[str, float]:
+    return columns(solution_str)
+
+
+async def without_reasoning(data_source, solution_str, ground_truth, extra_info=None) -> dict[str, float]:
+    return {"score": columns(solution_str)["score"]}

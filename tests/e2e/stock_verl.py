@@ -1,0 +1,119 @@
+"""Runs stock `python -m verl.trainer.main_ppo` on CPU for the end-to-end tests. Starts processes; asserts nothing."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = ROOT / "recipes" / "cpu"
+
+
+def cpu_environment() -> dict[str, str]:
+    """This process's environment with recipes/cpu/env.sh in it."""
+    out = subprocess.run(
+        ["bash", "-c", f"source {shlex.quote(str(CPU / 'env.sh'))} && env -0"], check=True, capture_output=True
+    ).stdout
+    return dict(line.split("=", 1) for line in out.decode().split("\0") if "=" in line)
+
+
+def cpu_overrides() -> list[str]:
+    lines = (CPU / "verl_overrides.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def write_sums(path: Path, rows: int) -> None:
+    """A parquet file in verl's schema: additions to be called as a tool."""
+    table = [
+        {
+            "data_source": "sums",
+            "prompt": [{"role": "system", "content": "Call add."}, {"role": "user", "content": f"What is {i} + 2?"}],
+            "ability": "tool",
+            "reward_model": {
+                "style": "rule",
+                "ground_truth": '<think> </think>\n<tool_call>\n{"name": "add", "parameters": {"a": %d, "b": 2}}\n</tool_call>'
+                % i,
+            },
+            "extra_info": {"index": i, "question": f"What is {i} + 2?", "tools": "[]"},
+        }
+        for i in range(rows)
+    ]
+    pq.write_table(pa.Table.from_pylist(table), path)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: exit code, console text, and verl's metrics by step."""
+
+    returncode: int
+    console: str
+    steps: dict[int, dict[str, float]]
+
+
+def main_ppo(folder: Path, model: Path, *overrides: str, timeout: float = 400) -> Run:
+    """Train a tiny model in `folder` with AWPO; `overrides` come last and win. Ends the whole process group on timeout."""
+    if not (folder / "train.parquet").exists():
+        write_sums(folder / "train.parquet", 64)
+        write_sums(folder / "val.parquet", 8)
+    log = folder / "metrics.jsonl"
+    log.unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "verl.trainer.main_ppo",
+        "algorithm.adv_estimator=awpo",
+        "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
+        f"data.train_files={folder}/train.parquet",
+        f"data.val_files={folder}/val.parquet",
+        "data.train_batch_size=8",
+        "data.max_prompt_length=128",
+        "data.max_response_length=24",
+        f"actor_rollout_ref.model.path={model}",
+        "actor_rollout_ref.actor.optim.lr=1e-3",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8",
+        "actor_rollout_ref.rollout.n=4",
+        "actor_rollout_ref.rollout.max_model_len=160",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8",
+        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=8",
+        f"reward.custom_reward_function.path={Path(__file__).parent}/hashed_reward.py",
+        "reward.custom_reward_function.name=compute_score",
+        'trainer.logger=["console","file"]',
+        "trainer.val_before_train=False",
+        f"trainer.default_local_dir={folder}/checkpoints",
+        f"trainer.rollout_data_dir={folder}/rollouts",
+        *cpu_overrides(),
+        *overrides,
+    ]
+    environment = cpu_environment() | {"VERL_FILE_LOGGER_PATH": str(log), "OMP_NUM_THREADS": "2"}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,  # not the repository: the installed package has to be enough
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        console, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        console, _ = process.communicate()
+        console += f"\nended after {timeout} s"
+    (folder / "console.log").write_text(console)
+    lines = log.read_text().splitlines() if log.exists() else []
+    records = [json.loads(line) for line in lines]
+    return Run(process.returncode, console, {record["step"]: record["data"] for record in records})
+
+
+def dumped_rollouts(folder: Path, step: int) -> list[dict]:
+    """What verl dumped of a step's rollouts: `uid` is `{prompt}_{session}_{output}`, plus `output` and `score`."""
+    return [json.loads(line) for line in (folder / "rollouts" / f"{step}.jsonl").read_text().splitlines()]
