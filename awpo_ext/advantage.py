@@ -40,9 +40,7 @@ class AwpoResult:
     group_index: torch.Tensor  # (N,)
 
 
-def awpo_advantages(
-    outcome: Any, reasoning: Any, group: Labels, config: AwpoConfig, valid: Any = None
-) -> AwpoResult:
+def awpo_advantages(outcome: Any, reasoning: Any, group: Labels, config: AwpoConfig, valid: Any = None) -> AwpoResult:
     """AWPO's advantages of a batch of rollouts (reconstruction; eq. 3-8 of docs/method.md).
 
     Args:

@@ -128,8 +128,12 @@ def _checked(key: str, kind: type, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: a number in {span}")
     value = float(value)
-    if math.isnan(value) or value < low or value > high or (value == low and not low_in) or (
-        value == high and not high_in
+    if (
+        math.isnan(value)
+        or value < low
+        or value > high
+        or (value == low and not low_in)
+        or (value == high and not high_in)
     ):
         raise AwpoConfigError(f"algorithm.awpo.{key}={value} is out of range; allowed: {span}")
     return value

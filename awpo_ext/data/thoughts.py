@@ -11,13 +11,13 @@ from typing import Any
 
 from awpo_ext.data.split import stable_hash
 from awpo_ext.data.tagged import Call, strip_tags
-from awpo_ext.data.tools import Tool
+from awpo_ext.data.tools import Schema, Tool, shorten, split_sentences
 
-_MAX_GIST = 80
-_MAX_VALUE = 40
+_MAX_GIST = 50
+_MAX_VALUE = 30
 _MAX_ARGUMENTS = 4
 _MAX_CALLS = 4
-_MAX_PURPOSE = 80
+_MAX_PURPOSE = 60
 
 _WITH_PURPOSE = (
     "The user wants to {purpose}, so I call {tool}: {arguments}.",
@@ -53,31 +53,38 @@ def _said(value: Any, question: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE].rsplit(" ", 1)[0] + "..."
+    return shorten(json.dumps(value, ensure_ascii=False), _MAX_VALUE)
 
 
 def _joined(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
+def _is_default(value: Any, schema: Schema) -> bool:
+    """Whether the schema, or its description ("Default is 0.05"), gives the value as the default."""
+    if "default" in schema:
+        return schema["default"] == value
+    _, mention, rest = schema.get("description", "").lower().partition("default")
+    return bool(mention) and _said(value, rest)
+
+
 def _arguments_phrase(call: Call, tool: Tool, question: str) -> str:
-    """Each argument with its value, grouped by why: said in the request, the tool's default, or implied."""
+    """Each argument with its value, grouped by why: stated in the request, implied by it, or the tool's default."""
     schemas = tool["parameters"]["properties"]
     said, default, implied = [], [], []
     for name, value in list(call.parameters.items())[:_MAX_ARGUMENTS]:
         shown = f"{name} is {_shown(value)}"
         if _said(value, question):
             said.append(shown)
-        elif "default" in schemas.get(name, {}) and schemas[name]["default"] == value:
+        elif _is_default(value, schemas[name]):
             default.append(shown)
         else:
             implied.append(shown)
     phrases = []
     if said:
-        phrases.append(f"{_joined(said)}, as the request says")
+        phrases.append(f"{_joined(said)}, as stated")
     if implied:
-        phrases.append(f"{_joined(implied)}, as the request implies")
+        phrases.append(f"{_joined(implied)}, as implied")
     if default:
         phrases.append(f"{_joined(default)} by default")
     more = len(call.parameters) - _MAX_ARGUMENTS
@@ -89,17 +96,14 @@ def _arguments_phrase(call: Call, tool: Tool, question: str) -> str:
 def _gist(question: str, calls: list[Call]) -> str:
     """The sentence of the request that says most argument values (the first of them), shortened."""
     values = [value for call in calls for value in call.parameters.values()]
-    sentences = re.split(r"(?<=[.!?])\s+|\n+", question.strip())
-    best = max(sentences, key=lambda sentence: sum(_said(value, sentence) for value in values))
+    best = max(split_sentences(question), key=lambda sentence: sum(_said(value, sentence) for value in values))
     text = " ".join(best.split()).strip(" .!?\"'")
-    if len(text) > _MAX_GIST:
-        text = text[:_MAX_GIST].rsplit(" ", 1)[0].rstrip(" ,;:") + "..."
-    return text.replace('"', "'")
+    return shorten(text, _MAX_GIST).replace('"', "'")
 
 
 def _purpose(tool: Tool) -> str | None:
     """The tool's description as what the user wants to do ("calculate the area .."); None where it does not read so."""
-    sentence = re.split(r"\.(?:\s|$)", tool["description"].strip(), maxsplit=1)[0]
+    sentence = split_sentences(tool["description"])[0].rstrip(".")
     words = sentence.split()
     # Imperatives only: "Calculate", not "Calculates", "This function" or "Function".
     if len(words) < 3 or len(sentence) > _MAX_PURPOSE or not re.fullmatch(r"[A-Z][a-z]+(?<!s)", words[0]):

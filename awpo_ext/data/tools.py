@@ -32,9 +32,14 @@ _JSON_TYPES = {
 }
 _GENERIC = re.compile(r"(?P<outer>\w+)\s*[\[(](?P<inner>.*)[\])]")
 
+_FILLERS = frozenset("a an and as by for from in is it of on or that the this to which with whose".split())
+
+# Two word characters before the stop and no lower case after it: neither "U.S. state" nor "e.g. this" is two sentences.
+_SENTENCE_END = re.compile(r"(?<=[^\W\dA-Z][^\W_][.!?])\s+(?![a-z])|(?<=[\d)\]\"'%][.!?])\s+(?=[A-Z])|\n+")
+
 # Limits of the compact form: a 135M-parameter model on a CPU reads about 200 tokens a second.
-_MAX_DESCRIPTION = 90
-_MAX_ARGUMENT = 55
+_MAX_DESCRIPTION = 80
+_MAX_ARGUMENT = 40
 _MAX_ENUM = 80
 _MAX_DEFAULT = 20
 
@@ -86,12 +91,19 @@ def normalise_tool(tool: Tool) -> Tool:
     }
 
 
+def split_sentences(text: str) -> list[str]:
+    """The text's sentences and lines. An abbreviation ("U.S.", "Mr.") and a decimal point end none."""
+    return [part.strip() for part in _SENTENCE_END.split(text.strip())]
+
+
 def first_sentence(text: str, limit: int) -> str:
     """The first sentence without its full stop, cut at a word and marked with `...` beyond `limit` characters."""
-    sentence = re.split(r"(?<=[^.]\w)\.\s|\n", text.strip(), maxsplit=1)[0].strip().rstrip(".")
-    if len(sentence) <= limit:
-        return sentence
-    return sentence[:limit].rsplit(" ", 1)[0].rstrip(",;: ") + "..."
+    return shorten(split_sentences(text)[0].rstrip("."), limit)
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text cut at a word and marked with `...` where it is longer than `limit` characters."""
+    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0].rstrip(",;: ") + "..."
 
 
 def _short_type(schema: Schema, depth: int = 0) -> str:
@@ -127,6 +139,10 @@ def _arguments(schema: Schema, depth: int = 0) -> str:
     return ", ".join(parts)
 
 
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", text.lower())) - _FILLERS
+
+
 def compact_tool(tool: Tool) -> str:
     """A normalised tool as a signature, its description, and an indented line for each described argument.
 
@@ -134,10 +150,12 @@ def compact_tool(tool: Tool) -> str:
     their first sentence, and long ones further; `json_tool` is the form that leaves nothing out.
     """
     parameters = tool["parameters"]
+    known = _words(tool["description"])
     lines = [f"{tool['name']}({_arguments(parameters)}) - {first_sentence(tool['description'], _MAX_DESCRIPTION)}"]
     for name, schema in parameters.get("properties", {}).items():
-        doc = first_sentence(schema.get("description", ""), _MAX_ARGUMENT)
-        if doc:
+        doc = first_sentence(schema.get("description", "").removeprefix("The "), _MAX_ARGUMENT)
+        # "base: base of the triangle" tells nothing new below "area of a triangle".
+        if not _words(doc) <= known | _words(name):
             lines.append(f"  {name}: {doc}")
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from awpo_ext.data.tagged import TaggedTextError, parse_tagged
 
 _RL_COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
 _ROLES = ("system", "user", "assistant", "tool")
-_FORM = "write <think>..</think> and a <tool_call> block with one {\"name\", \"parameters\"} object a line, or a <response>"
+_FORM = 'write <think>..</think> and a <tool_call> block with one {"name", "parameters"} object a line, or a <response>'
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import difflib
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 

@@ -46,9 +46,7 @@ class AwpoTrainerMixin:
         if channel.result is None:
             raise AwpoSetupError("verl computed advantages without calling the estimator awpo")
         radius = clip_radius(channel.result.gate, self._awpo)
-        metrics.update(
-            awpo_metrics(channel.result, channel.outcome, channel.reasoning, channel.valid, radius)
-        )
+        metrics.update(awpo_metrics(channel.result, channel.outcome, channel.reasoning, channel.valid, radius))
         return put_radius(batch, radius, channel)
 
 

@@ -1,0 +1,92 @@
+"""A run's metrics file -> a table and a figure of what AWPO did, step by step. Reads verl's file logger (JSON lines)."""
+
+import json
+from pathlib import Path
+
+from rich.table import Table
+
+COLUMNS = {
+    "outcome": "awpo/outcome/mean",
+    "reasoning": "awpo/reasoning/mean",
+    "judge valid": "awpo/reasoning/valid_fraction",
+    "gate": "awpo/gate/mean",
+    "clip radius": "awpo/clip_radius",
+    "seconds": "timing_s/step",
+}
+VALIDATION = "val-core/"
+
+Steps = dict[int, dict[str, float]]
+
+
+def read_steps(paths: list[str]) -> Steps:
+    """Metrics by step; a later file (a resumed run) wins where steps overlap.
+
+    Raises:
+        ValueError: a file holds no metrics, or a line is not JSON; the message names it. A half-written last line of a
+        killed run is dropped.
+    """
+    steps: Steps = {}
+    for path in paths:
+        lines = Path(path).read_text().splitlines()
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                if number == len(lines):
+                    continue
+                raise ValueError(f"{path}:{number} is not JSON: {error}") from error
+            steps.setdefault(record["step"], {}).update(record["data"])
+    if not steps:
+        raise ValueError(f"no metrics in {', '.join(paths)}; set trainer.logger=[console,file]")
+    return dict(sorted(steps.items()))
+
+
+def validation_reward(metrics: dict[str, float]) -> float | None:
+    """The mean validation reward of a step over data sources, None where it was not validated."""
+    values = [value for key, value in metrics.items() if key.startswith(VALIDATION) and "/reward/mean" in key]
+    return sum(values) / len(values) if values else None
+
+
+def table(steps: Steps, every: int) -> Table:
+    """Every `every`-th step, and always the first, the last and those with a validation."""
+    shown = Table(title="AWPO by step", title_justify="left")
+    for heading in ("step", *COLUMNS, "validation reward"):
+        shown.add_column(heading, justify="right")
+    last = max(steps)
+    for step, metrics in steps.items():
+        validated = validation_reward(metrics)
+        if step % every and step not in (1, last) and validated is None:
+            continue
+        cells = [_cell(metrics.get(key)) for key in COLUMNS.values()]
+        shown.add_row(str(step), *cells, _cell(validated))
+    return shown
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def plot(steps: Steps, png: str) -> None:
+    """Four panels by step: outcome (with validation), reasoning reward, gate, clip radius."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError("the figure needs matplotlib: pip install 'awpo-ext[plot]'") from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(2, 2, figsize=(10, 6), sharex=True, layout="constrained")
+    for axis, name in zip(axes.flat, ("outcome", "reasoning", "gate", "clip radius"), strict=True):
+        points = [(step, metrics[COLUMNS[name]]) for step, metrics in steps.items() if COLUMNS[name] in metrics]
+        axis.plot(*zip(*points, strict=True) if points else ((), ()), marker=".", label="training batch")
+        axis.set_title(f"{name} reward" if name in ("outcome", "reasoning") else name)
+        axis.grid(alpha=0.3)
+    validated = [(step, validation_reward(metrics)) for step, metrics in steps.items()]
+    validated = [(step, value) for step, value in validated if value is not None]
+    if validated:
+        axes[0, 0].plot(*zip(*validated, strict=True), marker="o", linestyle="--", label="validation")
+        axes[0, 0].legend()
+    for axis in axes[1]:
+        axis.set_xlabel("step")
+    figure.savefig(png, dpi=120)
+    pyplot.close(figure)

@@ -1,0 +1,13 @@
+"""Shared by all tests: hypothesis profiles, and a CPU platform for whatever imports verl."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("VERL_PLATFORM", "cpu")
+
+# AWPO_TEST_PROFILE=deep for the long version
+settings.register_profile("ci", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("deep", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("AWPO_TEST_PROFILE", "ci"))

@@ -1,0 +1,55 @@
+"""AwpoConfig: every mistake names the key, the value and what is allowed."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from awpo_ext.config import CHOICES, RANGES, AwpoConfig, AwpoConfigError
+
+
+@pytest.mark.parametrize(
+    ("section", "parts"),
+    [
+        ({"gatee": "ratio"}, ["algorithm.awpo.gatee='ratio'", "did you mean 'gate'?", "allowed keys: "]),
+        ({"gate": "ratios"}, ["algorithm.awpo.gate='ratios'", "ratio | threshold | none | always"]),
+        ({"gate_threshold": 0.5}, ["algorithm.awpo.gate_threshold=0.5", "(0.0, 0.5)"]),
+        ({"clip_min": 0.3}, ["clip_min=0.3 is above clip_max=0.2"]),
+        ({"reward_min": 5}, ["reward_min=5.0 is not below reward_max=4.0"]),
+        ({"norm_by_std": 1}, ["norm_by_std=1 has the wrong type", "true or false"]),
+        ({"reasoning_weight": "1"}, ["reasoning_weight='1' has the wrong type", "a number in [0.0, inf)"]),
+        ({"reasoning_weight": True}, ["reasoning_weight=True has the wrong type"]),
+        ({"epsilon": math.nan}, ["epsilon=nan is out of range"]),
+        ({"reward_max": math.inf}, ["reward_max=inf is out of range"]),
+        ({"valid_key": ""}, ["valid_key='' has the wrong type"]),
+    ],
+)
+def test_mistakes_are_named(section, parts):
+    with pytest.raises(AwpoConfigError) as error:
+        AwpoConfig.from_mapping(section)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_defaults_and_freezing():
+    assert AwpoConfig.from_mapping(None) == AwpoConfig()
+    with pytest.raises(AttributeError):
+        AwpoConfig().gate = "none"
+
+
+def test_every_number_and_choice_is_checked():
+    kinds = {name: field.type for name, field in AwpoConfig.__dataclass_fields__.items()}
+    assert {name for name, kind in kinds.items() if kind is float} == set(RANGES)
+    assert set(CHOICES) < {name for name, kind in kinds.items() if kind is str}
+
+
+@given(st.sampled_from(sorted(RANGES)), st.floats())
+def test_a_number_is_in_its_range_or_refused_by_name(key, value):
+    try:
+        config = AwpoConfig.from_mapping({key: value})
+    except AwpoConfigError as error:
+        assert key in str(error)
+    else:
+        low, high, *_ = RANGES[key]
+        assert low <= getattr(config, key) <= high
