@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sys
 from typing import Annotated
 
 import typer
@@ -68,17 +69,31 @@ def _report(overrides: list[str], ray: bool, reward: bool) -> list:
 
 
 @app.command()
+def follow(log: Annotated[str, typer.Option(help="Where the whole log goes.")]) -> None:
+    """Read a run's console from standard input, keep it in a file, and show one line a step."""
+    from awpo_ext.run_summary import step_line
+
+    with open(log, "w") as whole:
+        for line in sys.stdin:
+            whole.write(line)
+            whole.flush()
+            if short := step_line(line):
+                typer.echo(short)
+
+
+@app.command()
 def summary(
     metrics: Annotated[list[str], typer.Argument(help="Metrics files of one run (verl's file logger), oldest first.")],
     png: Annotated[str, typer.Option(help="Where the figure goes.")] = "awpo.png",
     every: Annotated[int, typer.Option(help="Show every n-th step; the first and last always.")] = 5,
 ) -> None:
     """A table and a PNG of outcome reward, reasoning reward, gate and clip radius by step."""
-    from awpo_ext.run_summary import plot, read_steps, table
+    from awpo_ext.run_summary import before_after, plot, read_steps, table
 
     try:
         steps = read_steps(metrics)
         Console().print(table(steps, every))
+        typer.echo(before_after(steps))
         plot(steps, png)
     except (OSError, ValueError, ImportError) as error:
         raise typer.BadParameter(str(error)) from error

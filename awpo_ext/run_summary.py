@@ -1,6 +1,8 @@
-"""A run's metrics file -> a table and a figure of what AWPO did, step by step. Reads verl's file logger (JSON lines)."""
+"""A run's metrics file -> a table and a figure of what AWPO did. Reads verl's file logger (JSON lines)."""
 
+import contextlib
 import json
+import re
 from pathlib import Path
 
 from rich.table import Table
@@ -45,6 +47,30 @@ def validation_reward(metrics: dict[str, float]) -> float | None:
     """The mean validation reward of a step over data sources, None where it was not validated."""
     values = [value for key, value in metrics.items() if key.startswith(VALIDATION) and "/reward/mean" in key]
     return sum(values) / len(values) if values else None
+
+
+def before_after(steps: Steps) -> str:
+    """One line: the validation reward at the first and at the last validation."""
+    validated = [value for value in map(validation_reward, steps.values()) if value is not None]
+    if len(validated) < 2:
+        return "Validation reward: not measured before and after (trainer.val_before_train, trainer.test_freq)"
+    return f"Validation reward: {validated[0]:.3f} before, {validated[-1]:.3f} after"
+
+
+def step_line(line: str) -> str | None:
+    """A console line of verl's -> a short line, or None where it is not one of a step's metrics."""
+    match = re.search(r"\bstep:(\d+) - (.*)", line)
+    if not match:
+        return None
+    metrics = {}
+    for item in match[2].split(" - "):
+        key, _, value = item.partition(":")
+        with contextlib.suppress(ValueError):
+            metrics[key] = float(re.sub(r"np\.float64\((.*)\)", r"\1", value.strip()))
+    shown = [f"{name} {metrics[key]:.3f}" for name, key in COLUMNS.items() if key in metrics]
+    validated = validation_reward(metrics)
+    shown += [f"validation reward {validated:.3f}"] if validated is not None else []
+    return f"step {match[1]}: {', '.join(shown)}" if shown else None
 
 
 def table(steps: Steps, every: int) -> Table:

@@ -13,7 +13,7 @@ from awpo_ext.data.split import stable_hash
 from awpo_ext.data.tagged import Call, strip_tags
 from awpo_ext.data.tools import Schema, Tool, shorten, split_sentences
 
-_MAX_GIST = 50
+_MAX_GIST = 45
 _MAX_VALUE = 30
 _MAX_ARGUMENTS = 4
 _MAX_CALLS = 4
@@ -49,10 +49,14 @@ def _said(value: Any, question: str) -> bool:
     if not isinstance(value, str):
         where = re.sub(r"(?<=\d),(?=\d{3}\b)", "", where)  # "1,500" says 1500
     # Digits must not match inside a longer number: 5 is not said in "15" or "5.3", but it is in "of 5."
-    return bool(text) and re.search(rf"(?<![\w.]){re.escape(text)}(?!\w|\.\d)", where) is not None
+    # ASCII word characters only: Chinese and the like put no space between words.
+    found = re.search(rf"(?<![\w.]){re.escape(text)}(?!\w|\.\d)", where, re.ASCII)
+    return bool(text) and found is not None
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(shorten(value, _MAX_VALUE), ensure_ascii=False)
     return shorten(json.dumps(value, ensure_ascii=False), _MAX_VALUE)
 
 
@@ -113,8 +117,11 @@ def _purpose(tool: Tool) -> str | None:
     return " ".join([words[0].lower(), *words[1:]])
 
 
-def _call_phrase(call: Call) -> str:
-    values = [f"{name} {_shown(value)}" for name, value in list(call.parameters.items())[:2]]
+def _call_phrase(call: Call, calls: list[Call]) -> str:
+    """The call with two of its arguments: those first that tell it from the row's other calls of the same tool."""
+    others = [other.parameters for other in calls if other.name == call.name]
+    names = sorted(call.parameters, key=lambda name: all(o.get(name) == call.parameters[name] for o in others))
+    values = [f"{name} {_shown(call.parameters[name])}" for name in names[:2]]
     return f"{call.name} with {_joined(values)}" if values else call.name
 
 
@@ -127,7 +134,7 @@ def write_thought(row_id: str, question: str, calls: list[Call], tools: list[Too
     choice = int(stable_hash(seed, "thought", row_id), 16)
     gist = _gist(question, calls)
     if len(calls) > 1:
-        phrases = [_call_phrase(call) for call in calls[:_MAX_CALLS]]
+        phrases = [_call_phrase(call, calls) for call in calls[:_MAX_CALLS]]
         if len(calls) > _MAX_CALLS:
             phrases.append(f"{len(calls) - _MAX_CALLS} more of the kind")
         text = _SEVERAL[choice % len(_SEVERAL)].format(gist=gist, count=len(calls), calls="; ".join(phrases))

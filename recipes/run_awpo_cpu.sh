@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# AWPO on a machine without a GPU, from nothing: environment, small model, data, cold start, training, table and figure.
+# A demonstration of the whole chain with a 135M model, not a result. About half an hour on two cores; reruns reuse all
+# but the training.
+#
+#   bash recipes/run_awpo_cpu.sh
+#   STEPS=40 JUDGE=none bash recipes/run_awpo_cpu.sh +algorithm.awpo.gate=none
+#
+# Whatever follows the command is passed to verl as it is.
+set -euo pipefail
+
+STEPS="${STEPS:-24}"                    # training steps of 8 prompts x 4 rollouts
+JUDGE="${JUDGE:-embedding}"             # reasoning judge: embedding, none, or package.module:Class
+OUT="${OUT:-outputs/cpu}"               # where everything below is made
+MODEL="${MODEL:-}"                      # a Hugging Face folder to train; empty: SmolLM2-135M with a cold start
+PYTHON="${PYTHON:-python3}"
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+mkdir -p "$OUT"
+OUT="$(realpath "$OUT")"
+DATA="$OUT/data"
+RUN="$OUT/runs/$(date +%Y%m%d-%H%M%S)"
+started=$SECONDS
+say() { printf '\n== %s (after %d min %02d s)\n' "$*" $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)); }
+
+say "environment"
+PYTHON="$PYTHON" bash recipes/cpu/setup_env.sh
+source recipes/cpu/env.sh
+export PATH="$PWD/.venv/bin:$PATH"
+
+say "data: BFCL's simple_python, as compact prompts"
+awpo data bfcl --out "$DATA" --categories simple_python --tool-format compact --val-rows 48 --sft-rows 300
+
+if [[ -z $MODEL ]]; then
+    say "model: SmolLM2-135M-Instruct"
+    python recipes/cpu/make_model.py "$OUT/smollm2"
+    say "cold start: verl's SFT trainer on 300 rows (cached)"
+    bash recipes/cpu/cold_start.sh "$OUT/smollm2" "$DATA" "$OUT/cold_start"
+    MODEL="$OUT/cold_start"
+fi
+
+say "training: $STEPS steps of AWPO with judge=$JUDGE"
+mkdir -p "$RUN"
+echo "verl's whole log: $RUN/console.log"
+mapfile -t cpu_overrides < <(grep -v '^#' recipes/cpu/verl_overrides.txt)
+export VERL_FILE_LOGGER_PATH="$RUN/metrics.jsonl"
+python -m verl.trainer.main_ppo \
+    algorithm.adv_estimator=awpo \
+    actor_rollout_ref.actor.policy_loss.loss_mode=awpo \
+    data.train_files="$DATA/train.parquet" \
+    data.val_files="$DATA/val.parquet" \
+    data.train_batch_size=8 \
+    data.max_prompt_length=512 \
+    data.max_response_length=160 \
+    data.filter_overlong_prompts=True \
+    actor_rollout_ref.model.path="$MODEL" \
+    actor_rollout_ref.actor.optim.lr=2e-5 \
+    actor_rollout_ref.actor.ppo_mini_batch_size=4 \
+    actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8 \
+    actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=8 \
+    actor_rollout_ref.rollout.n=4 \
+    actor_rollout_ref.rollout.max_model_len=672 \
+    actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8 \
+    reward.custom_reward_function.path=pkg://reward_models.reward \
+    reward.custom_reward_function.name=compute_score \
+    +reward.custom_reward_function.reward_kwargs.judge="$JUDGE" \
+    trainer.total_epochs=1000 \
+    trainer.total_training_steps="$STEPS" \
+    trainer.test_freq="$STEPS" \
+    trainer.save_freq="$STEPS" \
+    actor_rollout_ref.actor.checkpoint.save_contents='[hf_model]' \
+    trainer.default_local_dir="$RUN/checkpoints" \
+    trainer.rollout_data_dir="$RUN/rollouts" \
+    trainer.validation_data_dir="$RUN/validation" \
+    trainer.project_name=awpo trainer.experiment_name=cpu \
+    trainer.logger='["console","file"]' \
+    hydra.run.dir="$RUN/hydra" \
+    "${cpu_overrides[@]}" \
+    "$@" 2>&1 | awpo follow --log "$RUN/console.log" || {
+    tail -n 40 "$RUN/console.log" >&2
+    echo "Training failed; the whole log: $RUN/console.log" >&2
+    exit 1
+}
+
+say "what happened"
+awpo summary "$RUN/metrics.jsonl" --png "$RUN/awpo.png"
+echo "The trained model: $RUN/checkpoints/global_step_$STEPS/actor/huggingface"
