@@ -37,7 +37,7 @@ _PROMPTS = {"compact": "compact_v1", "json": "json_v1"}
 class BfclOptions:
     """What to convert, checked on construction (DataError names the option).
 
-    `max_prompt_chars` drops rows with a longer prompt; None keeps all. `sft_rows` asks for at most that many, taken from
+    `max_prompt_chars` drops rows with a longer prompt; None keeps all. `sft_rows` asks for at most that many of
     the training rows. `tool_format` is `json` (whole schemas) or `compact` (signatures, for very small models).
     """
 
@@ -81,8 +81,7 @@ def bfcl_row(
     question = messages[-1]["content"]
     return rl_row(
         data_source=f"bfcl/{category}",
-        system=system,
-        user=question,
+        prompt=[{"role": "system", "content": system}, {"role": "user", "content": question}],
         ground_truth=render_answer(NO_THOUGHT, calls),
         row_id=entry["id"],
         category=category,
@@ -115,6 +114,8 @@ def convert_bfcl(source: BfclSource, options: BfclOptions) -> Dataset:
             except NoAcceptableCall as error:
                 skipped[str(error)].append(entry["id"])
                 continue
+            except (AttributeError, IndexError, KeyError, TypeError) as error:
+                raise DataError(f"{category}, id {entry['id']!r}: not in the form of BFCL v4 ({error!r})") from error
             if not row["extra_info"]["question"].strip():
                 skipped["the question is empty"].append(entry["id"])
             elif options.max_prompt_chars is not None and prompt_chars(row) > options.max_prompt_chars:

@@ -68,9 +68,10 @@ def write_dataset(out: Path, dataset: Dataset) -> dict[str, Any]:
         if problems:
             shown = "\n".join(f"  {problem}" for problem in problems[:_SHOWN_PROBLEMS])
             raise DataError(f"{name} would have {len(problems)} invalid fields, nothing was written:\n{shown}")
-    if out.exists() and not out.is_dir():
-        raise DataError(f"--out {out}: a file of that name is in the way")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"--out {out}: cannot make this folder ({error.strerror})") from error
     for name in (*files, "manifest.json"):
         (out / name).unlink(missing_ok=True)
     described = {}

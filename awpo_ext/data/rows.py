@@ -51,8 +51,7 @@ SFT_SCHEMA = pa.schema(
 def rl_row(
     *,
     data_source: str,
-    system: str,
-    user: str,
+    prompt: list[dict[str, str]],
     ground_truth: str,
     row_id: str,
     category: str,
@@ -62,13 +61,13 @@ def rl_row(
 ) -> Row:
     """One row of RL data; `split` and `index` are filled in when the row is placed in a file.
 
-    `question` is the user's last message, `tools` the tool definitions (name, description, JSON schema), and
-    `possible_answer` every accepted answer where the source has it; the last two are kept as JSON strings
-    (the answer as "" where there is none), because parquet cannot hold values of free shape.
+    `prompt` is a list of {role, content} messages, `question` the user's last message, `tools` the tool definitions
+    (name, description, JSON schema), and `possible_answer` every accepted answer where the source has it; the last two
+    are kept as JSON strings (the answer as "" where there is none), because parquet cannot hold values of free shape.
     """
     return {
         "data_source": data_source,
-        "prompt": [{"role": "system", "content": system}, {"role": "user", "content": user}],
+        "prompt": prompt,
         "ability": "tool_use",
         "reward_model": {"style": "rule", "ground_truth": ground_truth},
         "extra_info": {

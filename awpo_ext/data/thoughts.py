@@ -91,9 +91,8 @@ def _arguments_phrase(call: Call, tool: Tool, question: str) -> str:
         phrases.append(f"{_joined(implied)}, as implied")
     if default:
         phrases.append(f"{_joined(default)} by default")
-    more = len(call.parameters) - _MAX_ARGUMENTS
-    if more > 0:
-        phrases.append(f"{more} more are set likewise")
+    if len(call.parameters) > _MAX_ARGUMENTS:
+        phrases.append("the rest likewise")
     return "; ".join(phrases) or "it takes no arguments here"
 
 

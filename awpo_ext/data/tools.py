@@ -32,7 +32,9 @@ _JSON_TYPES = {
 }
 _GENERIC = re.compile(r"(?P<outer>\w+)\s*[\[(](?P<inner>.*)[\])]")
 
-_FILLERS = frozenset("a an and as by for from in is it of on or that the this to which with whose".split())
+_FILLERS = frozenset(
+    ("a", "an", "and", "as", "by", "for", "from", "in", "is", "it", "of", "on", "or", "that", "the", "this", "to")
+)
 
 # Two word characters before the stop and no lower case after it: neither "U.S. state" nor "e.g. this" is two sentences.
 _SENTENCE_END = re.compile(r"(?<=[^\W\dA-Z][^\W_][.!?])\s+(?![a-z])|(?<=[\d)\]\"'%][.!?])\s+(?=[A-Z])|\n+")

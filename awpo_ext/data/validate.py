@@ -58,11 +58,11 @@ def _check_extra_info(row: int, info: Any) -> list[Problem]:
     if not isinstance(info, dict):
         return [Problem(row, "extra_info", "missing", "give a struct; the data commands fill it")]
     problems = []
-    if "question" in info and not (info["question"] or "").strip():
+    if "question" in info and not (isinstance(info["question"], str) and info["question"].strip()):
         problems.append(Problem(row, "extra_info.question", "empty", "give the user's last message"))
     if "tools" in info:
         try:
-            tools = json.loads(info["tools"] or "")
+            tools = json.loads(info["tools"])
         except (TypeError, ValueError):
             tools = None
         if not isinstance(tools, list):
@@ -100,8 +100,9 @@ def validate_rows(rows: Sequence[Row]) -> list[Problem]:
     for number, row in enumerate(rows):
         sft = "messages" in row
         problems += check_sft_row(number, row) if sft else check_rl_row(number, row)
-        row_id = row.get("id") if sft else (row.get("extra_info") or {}).get("id")
-        if row_id is not None and seen.setdefault(row_id, number) != number:
+        info = row if sft else row.get("extra_info")
+        row_id = info.get("id") if isinstance(info, dict) else None
+        if isinstance(row_id, str) and seen.setdefault(row_id, number) != number:
             field = "id" if sft else "extra_info.id"
             problems.append(Problem(number, field, f"{row_id!r} is row {seen[row_id]} too", "make ids unique"))
     return problems

@@ -28,7 +28,7 @@ OPEN_SECTIONS = (
 )
 OPEN_PARTS = (".override_config.", ".engine_kwargs.", ".apply_chat_template_kwargs.")
 # Sections that verl turns into strict dataclasses in its workers, where an unknown key ends the run.
-DATACLASS_SECTIONS = ("actor_rollout_ref.actor", "actor_rollout_ref.rollout", "reward")
+DATACLASS_SECTIONS = ("actor_rollout_ref.actor", "actor_rollout_ref.rollout")
 
 
 def compose(overrides: list[str]) -> DictConfig:

@@ -29,7 +29,7 @@ def _register_algorithms(core_algos) -> None:
 def _extend_trainers(v1) -> None:
     from awpo_ext.verl_plugin import trainer
 
-    trainer.extend_registry()
+    trainer.extend_registry(v1.trainer_base)
 
 
 try:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 import transfer_queue as tq
 from tensordict import TensorDict
-from verl.trainer.ppo.v1 import trainer_base
 from verl.utils.config import omega_conf_to_dataclass
 
 from awpo_ext.clipping import clip_radius
@@ -110,8 +109,8 @@ def put_radius(batch: Any, radius: torch.Tensor, channel: StepChannel) -> Any:
     return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=fields)
 
 
-def extend_registry() -> None:
-    """Replace each trainer in verl's registry by its extension; called when verl imports its V1 trainers.
+def extend_registry(trainer_base: Any) -> None:
+    """Replace each trainer in the registry of verl's `trainer_base` by its extension; called when verl imports it.
 
     Where verl is not one we know, nothing is replaced: runs without AWPO go on, and the estimator `awpo` says why not.
     """

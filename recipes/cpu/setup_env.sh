@@ -42,21 +42,22 @@ if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$wanted" ]; then
     exit 0
 fi
 
-# An environment that has pip is completed with its own Python; anything less is made anew.
+# An environment whose Python runs is completed, never replaced.
 use="$VENV/bin/python"
-"$use" -m pip --version >/dev/null 2>&1 || use="$PYTHON"
-"$use" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || {
-    echo "setup_env.sh needs Python 3.10, 3.11 or 3.12, and $use is $("$use" --version 2>&1)." >&2
-    [ "$use" = "$PYTHON" ] && echo "Name another: PYTHON=python3.11 recipes/cpu/setup_env.sh" >&2
+[ -x "$use" ] || use="$PYTHON"
+"$use" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null || {
+    echo "setup_env.sh needs Python 3.10, 3.11 or 3.12; $use is $("$use" --version 2>/dev/null || echo 'no Python')." >&2
+    echo "Name another (PYTHON=python3.11 recipes/cpu/setup_env.sh), and remove $VENV where that is the wrong one." >&2
     exit 1
 }
 
 rm -f "$STAMP"
 if [ "$use" = "$PYTHON" ]; then
     say "making $VENV with $("$PYTHON" --version)"
-    "$PYTHON" -m venv --clear "$VENV"
+    "$PYTHON" -m venv "$VENV"
 else
-    say "completing the $VENV that is there, with $("$VENV/bin/python" --version)"
+    say "completing the $VENV that is there, with $("$use" --version)"
+    "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$VENV/bin/python" -m ensurepip >/dev/null
 fi
 pip() { "$VENV/bin/python" -m pip --quiet "$@"; }
 

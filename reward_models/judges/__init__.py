@@ -10,6 +10,7 @@ from reward_models.registry import build
 KNOWN_JUDGES = {
     "none": "reward_models.judges.none:NoneJudge",
     "embedding": "reward_models.judges.embedding:EmbeddingJudge",
+    "llm": "reward_models.judges.llm:LlmJudge",
 }
 
 __all__ = ["KNOWN_JUDGES", "Judge", "JudgeNotReadyError", "make_judge"]

@@ -1,0 +1,107 @@
+"""Between trainer and estimator: sessions with several outputs, padding rows, missing columns, a missing channel."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
+
+from awpo_ext.advantage import awpo_advantages
+from awpo_ext.clipping import clip_radius
+from awpo_ext.config import AwpoConfig
+from awpo_ext.verl_plugin import loss, trainer
+from awpo_ext.verl_plugin.compat import AwpoSetupError
+from awpo_ext.verl_plugin.estimator import compute_awpo_advantage, step_channel
+
+# key -> (outcome, reasoning); session 0 of prompt `a` has two outputs, and the last row is padding
+ROWS = {
+    "a_0_0": (1.0, 0.9),
+    "a_0_1": (1.0, 0.9),
+    "b_0_0": (0.0, 0.2),
+    "a_1_0": (2.0, 0.1),
+    "b_1_0": (3.0, None),
+    "b_2_0": (1.0, 0.7),
+    "pad7_0_0": (0.0, 0.9),
+}
+CONFIG = AwpoConfig()
+
+
+def reward_info(reasoning):
+    return {"reasoning": float("nan") if reasoning is None else reasoning, "reasoning_valid": float(reasoning is not None)}
+
+
+@pytest.fixture
+def batch(monkeypatch):
+    infos = {key: {"reward_extra_info": reward_info(reasoning)} for key, (_, reasoning) in ROWS.items()}
+    fake_queue = SimpleNamespace(
+        kv_batch_get=lambda keys, partition_id, select_fields: {"extra_fields": [infos[key] for key in keys]},
+        kv_batch_put=lambda keys, partition_id, fields: SimpleNamespace(keys=keys, fields=fields),
+    )
+    monkeypatch.setattr(trainer, "tq", fake_queue)
+    tags = [{"is_padding": key.startswith("pad")} for key in ROWS]
+    return SimpleNamespace(keys=list(ROWS), tags=tags, partition_id="train", infos=infos)
+
+
+def verls_inputs():
+    mask = torch.ones(len(ROWS), 3)
+    rewards = torch.zeros(len(ROWS), 3)
+    rewards[:, -1] = torch.tensor([outcome for outcome, _ in ROWS.values()])
+    mask[4, -1] = 0  # the score's token may belong to a tool's answer
+    return rewards, mask
+
+
+def test_a_session_counts_once_and_is_broadcast_and_padding_counts_nowhere(batch):
+    rewards, mask = verls_inputs()
+    with step_channel(trainer.build_channel(batch, CONFIG)) as channel:
+        advantages, returns = compute_awpo_advantage(rewards, mask)
+
+    rollouts = [key for key in ROWS if key not in ("a_0_0", "pad7_0_0")]
+    expected = awpo_advantages(
+        [ROWS[key][0] for key in rollouts],
+        [ROWS[key][1] or 0.0 for key in rollouts],
+        [key[0] for key in rollouts],
+        CONFIG,
+        [ROWS[key][1] is not None for key in rollouts],
+    )
+    by_key = dict(zip(rollouts, expected.advantages.tolist(), strict=True))
+    assert advantages[:, 0].tolist() == pytest.approx(
+        [by_key["a_0_1"], by_key["a_0_1"], *[by_key[key] for key in list(ROWS)[2:-1]], 0.0], rel=1e-6
+    )
+    assert torch.equal(advantages, returns) and advantages[4, -1] == 0
+    assert sorted(channel.outcome.tolist()) == [0.0, 1.0, 1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("scope", ["batch", "group"])
+def test_radius_reaches_each_row_by_its_group(batch, scope):
+    config = AwpoConfig(clip_scope=scope)
+    with step_channel(trainer.build_channel(batch, config)) as channel:
+        compute_awpo_advantage(*verls_inputs())
+    radius = clip_radius(channel.result.gate, config)
+    put = trainer.put_radius(batch, radius, channel).fields[loss.RADIUS_FIELD]
+    of = {"a": radius, "b": radius} if scope == "batch" else {"a": radius[0], "b": radius[1]}
+    assert put[:-1].tolist() == pytest.approx([float(of[key[0]]) for key in list(ROWS)[:-1]], rel=1e-6)
+    assert 0 < float(put[-1]) < 1
+
+
+def test_a_missing_column_says_what_to_set(batch):
+    del batch.infos["b_0_0"]["reward_extra_info"]["reasoning_valid"]
+    with pytest.raises(AwpoSetupError, match="column 'reasoning_valid' is missing from the reward of 1 of 5 rollouts"):
+        trainer.build_channel(batch, CONFIG)
+
+
+def test_without_the_channel_the_estimator_stops():
+    with pytest.raises(AwpoSetupError, match=r"trainer\.use_v1=True"):
+        compute_awpo_advantage(*verls_inputs())
+
+
+def test_rows_that_changed_in_between_are_refused(batch):
+    rewards, mask = verls_inputs()
+    with step_channel(trainer.build_channel(batch, CONFIG)), pytest.raises(AwpoSetupError, match="7 rows"):
+        compute_awpo_advantage(rewards[:5], mask[:5])
+
+
+def test_without_a_radius_the_loss_stops():
+    zeros = torch.zeros(2, 3)
+    with pytest.raises(AwpoSetupError, match="got no clip radius"):
+        loss.compute_policy_loss_awpo(zeros, zeros, zeros, zeros)

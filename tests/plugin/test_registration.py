@@ -1,0 +1,90 @@
+"""The plugin in verl: registered names, extended trainers, a load that is cheap and a failure that is seen."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
+
+
+def python(program: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True, text=True, timeout=200, env=os.environ | environment,
+    )  # fmt: skip
+
+
+def test_stock_verl_finds_estimator_loss_and_trainers():
+    from awpo_ext.verl_plugin.doctor import registered
+
+    found = registered()
+    assert found["advantage estimator awpo"] == found["policy loss awpo"] == "registered"
+    assert found["trainers extended"] == "colocate_async, separate_async, sync"
+
+
+def test_extended_trainers_keep_their_names_and_classes():
+    from verl.trainer.ppo.v1 import PPOTrainerSync, get_trainer_cls, trainer_base
+
+    from awpo_ext.verl_plugin.trainer import AwpoTrainerMixin, extend_registry
+
+    extended = get_trainer_cls("sync")
+    assert issubclass(extended, PPOTrainerSync) and issubclass(extended, AwpoTrainerMixin)
+    extend_registry(trainer_base)
+    assert get_trainer_cls("sync") is extended  # a second call extends nothing twice
+
+
+def test_a_recipe_of_ones_own_may_import_the_mixin_first():
+    program = """
+from awpo_ext.verl_plugin.trainer import AwpoTrainerMixin
+from verl.trainer.ppo.v1 import get_trainer_cls
+print(issubclass(get_trainer_cls("sync"), AwpoTrainerMixin))
+"""
+    assert python(program).stdout.strip().endswith("True")
+
+
+def test_loading_is_cheap():
+    """The plugin imports neither a trainer nor vLLM, and stays under 0.1 s beside verl's own seconds."""
+    program = """
+import verl, sys, time
+heavy = [m for m in ("vllm", "transformers.modeling_utils", "verl.trainer.ppo.core_algos") if m in sys.modules]
+for name in [m for m in sys.modules if m.startswith(("awpo_ext", "wrapt"))]:
+    del sys.modules[name]
+started = time.perf_counter()
+import awpo_ext.verl_plugin.entry_point
+print(heavy, time.perf_counter() - started)
+"""
+    result = python(program, VERL_PLATFORM="")
+    heavy, seconds = result.stdout.strip().splitlines()[-1].rsplit(" ", 1)
+    assert heavy == "[]" and float(seconds) < 0.1, result.stdout
+
+
+def test_a_failing_load_is_seen():
+    program = "import sys; sys.modules['wrapt'] = None; import verl"  # as where wrapt is not installed
+    result = python(program)
+    assert "awpo-ext: the verl plugin failed to load" in result.stderr
+    assert "wrapt" in result.stderr
+
+
+def test_an_unknown_verl_version_stops_awpo_only(monkeypatch):
+    from verl.trainer.ppo.v1 import trainer_base
+
+    from awpo_ext.verl_plugin import compat, estimator, trainer
+
+    monkeypatch.setattr(compat, "version", lambda package: "0.10.0")
+    monkeypatch.setattr(estimator, "unavailable", [])
+    before = dict(trainer_base.TRAINER_REGISTRY)
+    trainer.extend_registry(trainer_base)
+    assert trainer_base.TRAINER_REGISTRY == before
+    assert "verl 0.10.0 is installed" in estimator.unavailable[0]
+
+
+def test_a_changed_trainer_is_named(monkeypatch):
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+
+    from awpo_ext.verl_plugin.compat import AwpoSetupError, check_trainer
+
+    monkeypatch.setattr(PPOTrainer, "_compute_advantage", lambda self, batch: batch)
+    with pytest.raises(AwpoSetupError, match=r"PPOTrainer\._compute_advantage takes \('self', 'batch'\)"):
+        check_trainer(PPOTrainer)

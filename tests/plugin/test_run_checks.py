@@ -1,0 +1,77 @@
+"""Configurations that AWPO cannot train, and keys that verl drops: each is named before anything starts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
+
+from awpo_ext.verl_plugin.config_check import problems
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = [
+    "algorithm.adv_estimator=awpo",
+    "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
+    "actor_rollout_ref.rollout.name=vllm",
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8",
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8",
+    "reward.custom_reward_function.path=pkg://reward_models.reward",
+    "+reward.custom_reward_function.reward_kwargs.judge=none",
+]
+
+
+def test_a_good_configuration_has_no_problem():
+    assert problems([*GOOD, "+algorithm.awpo.gate=threshold"]) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+algorithm.awpo.gatee=ratio", "algorithm.awpo.gatee='ratio'; did you mean 'gate'?"),
+        ("+algorithm.awop.gate=ratio", "did you mean algorithm.awpo?"),
+        ("+algorithm.awpo=ratio", "algorithm.awpo='ratio' is not a section"),
+        ("trainer.save_frq=3", "Could not override 'trainer.save_frq'"),
+        ("+trainer.save_freqq=3", "trainer.save_freqq=3 is ignored"),
+        ("custom_reward_function.path=x.py", "is ignored by verl's V1 trainer; set reward.custom_reward_function"),
+        ("+actor_rollout_ref.actor.no_such_key=1", "no_such_key"),
+        ("trainer.use_v1=False", "set trainer.use_v1=True"),
+        ("trainer.v1.trainer_mode=separate_async", "trainer_mode=separate_async is not supported"),
+        ("actor_rollout_ref.actor.policy_loss.loss_mode=vanilla", "ignores AWPO's clip radius"),
+        ("algorithm.adv_estimator=grpo", "policy_loss.loss_mode=awpo needs algorithm.adv_estimator=awpo"),
+        ("actor_rollout_ref.actor.clip_ratio_high=0.28", "clip_ratio_high=0.28 differ"),
+        ("distillation.enabled=True", "distillation.enabled=True replaces the policy loss"),
+        ("reward.custom_reward_function.reward_kwargs.judge=embeding", "judge='embeding' is not known"),
+        ("reward.custom_reward_function.path=pkg://reward_models.nothing", "reward_models.nothing"),
+    ],
+)
+def test_what_is_wrong_is_named(override, message):
+    found = problems([*GOOD, override])
+    assert any(message in problem for problem in found), found
+
+
+def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
+    assert problems([*GOOD, "data.train_batch_size=64", "actor_rollout_ref.actor.ppo_mini_batch_size=64"]) == []
+    assert "no clip radius has any effect" in caplog.text
+
+
+def dry_run(*overrides: str, **environment: str) -> subprocess.CompletedProcess:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", str(ROOT / "recipes" / "run_awpo_qwen4b.sh"), *overrides],
+        capture_output=True, text=True, timeout=200, env=os.environ | {"DRY_RUN": "1", "PATH": path} | environment,
+    )  # fmt: skip
+
+
+def test_qwen4b_recipe_dry_run_passes():
+    result = dry_run(JUDGE="none")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "All well." in result.stdout
+
+
+def test_qwen4b_recipe_names_a_misspelt_key():
+    result = dry_run("+algorithm.awpo.gatee=ratio", JUDGE="none")
+    assert result.returncode == 1
+    assert "algorithm.awpo.gatee='ratio'" in result.stdout
