@@ -40,8 +40,8 @@ _FILLERS = frozenset(
 _SENTENCE_END = re.compile(r"(?<=[^\W\dA-Z][^\W_][.!?])\s+(?![a-z])|(?<=[\d)\]\"'%][.!?])\s+(?=[A-Z])|\n+")
 
 # Limits of the compact form: a 135M-parameter model on a CPU reads about 200 tokens a second.
-_MAX_DESCRIPTION = 75
-_MAX_ARGUMENT = 40
+_MAX_DESCRIPTION = 65
+_MAX_ARGUMENT = 36
 _MAX_ENUM = 80
 _MAX_DEFAULT = 20
 

@@ -2,7 +2,7 @@
 # Teaches the small model the form of a tool call, with verl's own SFT trainer on CPU: cold_start.sh MODEL DATA_DIR OUT
 # SmolLM2-135M makes no parsable call by itself, so RL alone would never see a reward to learn from.
 #
-#   recipes/cpu/cold_start.sh outputs/smollm2 outputs/data outputs/smollm2-cold     [verl overrides ...]
+#   recipes/cpu/cold_start.sh outputs/cpu/smollm2 outputs/cpu/data outputs/cpu/cold_start [verl overrides ...]
 #
 # DATA_DIR/sft.parquet has a column `messages` (system, user, assistant). OUT becomes an ordinary Hugging Face folder,
 # with OUT.json beside it: the hash of what it was made from. With the same inputs a second call does nothing.
@@ -24,21 +24,23 @@ LR="${LR:-1e-4}"
 MAX_LENGTH="${MAX_LENGTH:-1024}"  # tokens; a longer row is an error, not a silently cut call
 THREADS="${THREADS:-$(nproc)}"
 
-REPO=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
-BIN="$REPO/.venv/bin"
-WORK="$OUT.work"            # verl's checkpoint and the log; the log is kept as OUT.log
+HERE=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+BIN="$HERE/../../.venv/bin"
+WORK="$OUT.work"            # verl's checkpoint, until the model in it becomes OUT
+VERSION=1                   # raise it when the training command below changes, so that cached models are made anew
 
-# Everything that decides the result; the machine and the number of threads do not.
+# Everything that decides the result; the number of threads does not.
 inputs=$({
-    cat "$MODEL"/config.json "$MODEL"/tokenizer.json "$MODEL"/*.safetensors "$DATA_DIR/sft.parquet" "${BASH_SOURCE[0]}"
-    echo "$ROWS $EPOCHS $BATCH $LR $MAX_LENGTH $*"
+    cat "$MODEL"/config.json "$MODEL"/tokenizer.json "$MODEL"/*.safetensors "$DATA_DIR/sft.parquet"
+    echo "$VERSION $ROWS $EPOCHS $BATCH $LR $MAX_LENGTH $*"
 } | sha256sum | cut -d' ' -f1)
 if [ -f "$OUT/model.safetensors" ] && grep -qs "$inputs" "$OUT.json"; then
     echo "[cold start] $OUT is there, made from the same inputs"
     exit 0
 fi
 
-export VERL_PLATFORM=cpu GLOO_SOCKET_IFNAME=lo HF_HUB_OFFLINE=1 WANDB_MODE=disabled HYDRA_FULL_ERROR=1
+source "$HERE/env.sh"
+export HYDRA_FULL_ERROR=1
 export OMP_NUM_THREADS="$THREADS"
 # Large tensors come and go every step: huge pages, and no giving back in between, save a fifth of the time.
 export THP_MEM_ALLOC_ENABLE=1 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_MMAP_THRESHOLD_=33554432
@@ -84,7 +86,7 @@ train() {
 
 # The whole output goes to the log; a line a step is shown.
 set +e
-train "$@" 2>&1 | tr '\r' '\n' | tee "$OUT.log" |
+train "$@" 2>&1 | sed -u 's/\r/\n/g' | tee "$OUT.log" |
     sed -un 's/.*step:\([0-9]*\) .*train\/loss:\([0-9.]*\).*/[cold start] step \1  loss \2/p'
 status=${PIPESTATUS[0]}
 set -e

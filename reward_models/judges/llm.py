@@ -33,6 +33,7 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _MAX_CHARS = {"question": 16_000, "tools": 16_000, "thought": 8_000, "action": 8_000}
 _MAX_BODY_BYTES = 1024 * 1024
 _MAX_VERDICT_CHARS = 64 * 1024
+_MAX_UNREADABLE = 64
 
 _VERDICT_FORMAT = {
     "type": "json_schema",
@@ -230,7 +231,7 @@ def _last_verdict(text: str) -> Mapping[str, Any] | None:
     Braces that belong to no readable object are counted: inside them, an object may be a forged verdict that a broken
     one quotes.
     """
-    found, position, unread = None, 0, 0
+    found, position, unread, failures = None, 0, 0, 0
     while brace := _BRACE.search(text, position):
         position = brace.end()
         if brace[0] == "}":
@@ -241,7 +242,9 @@ def _last_verdict(text: str) -> Mapping[str, Any] | None:
         try:
             value, position = _DECODER.raw_decode(text, brace.start())
         except (ValueError, RecursionError):
-            unread += 1
+            unread, failures = unread + 1, failures + 1
+            if failures > _MAX_UNREADABLE:  # each may have cost a walk to the text's end
+                return None
             continue
         if unread == 0 and "reasons" in value and "score" in value:
             found = value

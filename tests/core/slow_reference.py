@@ -1,4 +1,4 @@
-"""The default column of docs/method.md written as plainly as possible, one group after the other: what the tensors must equal."""
+"""The default column of docs/method.md, written as plainly as possible: what the tensors must equal."""
 
 from statistics import fmean, stdev
 

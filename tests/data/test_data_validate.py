@@ -94,7 +94,7 @@ def test_files_of_an_earlier_run_do_not_stay(tmp_path):
 
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "out").write_text("x")
-    with pytest.raises(DataError, match="--out .*out: cannot make this folder"):
+    with pytest.raises(DataError, match=r"--out .*out: cannot make this folder"):
         write_dataset(tmp_path / "out", Dataset([good_row()], [], [], {}))
 
 

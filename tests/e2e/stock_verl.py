@@ -31,20 +31,22 @@ def cpu_overrides() -> list[str]:
 
 def write_sums(path: Path, rows: int) -> None:
     """A parquet file in verl's schema: additions to be called as a tool."""
-    table = [
-        {
-            "data_source": "sums",
-            "prompt": [{"role": "system", "content": "Call add."}, {"role": "user", "content": f"What is {i} + 2?"}],
-            "ability": "tool",
-            "reward_model": {
-                "style": "rule",
-                "ground_truth": '<think> </think>\n<tool_call>\n{"name": "add", "parameters": {"a": %d, "b": 2}}\n</tool_call>'
-                % i,
-            },
-            "extra_info": {"index": i, "question": f"What is {i} + 2?", "tools": "[]"},
-        }
-        for i in range(rows)
-    ]
+    table = []
+    for i in range(rows):
+        question = f"What is {i} + 2?"
+        call = json.dumps({"name": "add", "parameters": {"a": i, "b": 2}})
+        table.append(
+            {
+                "data_source": "sums",
+                "prompt": [{"role": "system", "content": "Call add."}, {"role": "user", "content": question}],
+                "ability": "tool",
+                "reward_model": {
+                    "style": "rule",
+                    "ground_truth": f"<think> </think>\n<tool_call>\n{call}\n</tool_call>",
+                },
+                "extra_info": {"index": i, "question": question, "tools": "[]"},
+            }
+        )
     pq.write_table(pa.Table.from_pylist(table), path)
 
 

@@ -28,7 +28,10 @@ CONFIG = AwpoConfig()
 
 
 def reward_info(reasoning):
-    return {"reasoning": float("nan") if reasoning is None else reasoning, "reasoning_valid": float(reasoning is not None)}
+    return {
+        "reasoning": float("nan") if reasoning is None else reasoning,
+        "reasoning_valid": float(reasoning is not None),
+    }
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.s
 from awpo_ext.verl_plugin import cpu, vllm_cpu
 
 
-@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in cpu.TOUCHED.items() for name in names])
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in cpu.TOUCHED.items() for name in names]
+)
 def test_touched_names_exist(module, name):
     assert hasattr(importlib.import_module(module), name)
 

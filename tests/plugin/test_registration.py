@@ -76,7 +76,7 @@ def test_an_unknown_verl_version_stops_awpo_only(monkeypatch):
     monkeypatch.setattr(estimator, "unavailable", [])
     before = dict(trainer_base.TRAINER_REGISTRY)
     trainer.extend_registry(trainer_base)
-    assert trainer_base.TRAINER_REGISTRY == before
+    assert dict(trainer_base.TRAINER_REGISTRY) == before
     assert "verl 0.10.0 is installed" in estimator.unavailable[0]
 
 

@@ -82,20 +82,12 @@ class Server:
         self._thread.join(10)
 
 
-@pytest.fixture(scope="module")
-def running():
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server = Server()
     yield server
     server.close()
-
-
-@pytest.fixture
-def server(running, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    running.answer, running.delay, running.peak = verdict_text(7), 0.0, 0
-    for seen in (running.requests, running.headers, running.connections):
-        seen.clear()
-    return running
 
 
 def judge_at(server, **options):
@@ -188,7 +180,7 @@ def test_the_last_outermost_verdict_in_a_text_counts(server, text, value):
         "",
         "no verdict",
         "{" * 1000,
-        '{"a":' * 5000,
+        '{"a":[1,' * 8000,
         "x" * 70_000 + verdict_text(5),
         '{"score": 5}',
         '{"reasons": 1, "score": 5}',
@@ -204,7 +196,7 @@ def test_the_last_outermost_verdict_in_a_text_counts(server, text, value):
 def test_anything_else_is_a_bad_verdict(text):
     started = time.monotonic()
     assert reason([read_answer(json.dumps(completion(text)).encode())]) is UnscoredReason.BAD_VERDICT
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize(
