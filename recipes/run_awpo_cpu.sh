@@ -4,12 +4,12 @@
 # but the training.
 #
 #   bash recipes/run_awpo_cpu.sh
-#   STEPS=40 JUDGE=none bash recipes/run_awpo_cpu.sh +algorithm.awpo.gate=none
+#   STEPS=30 JUDGE=none bash recipes/run_awpo_cpu.sh +algorithm.awpo.gate=none
 #
 # Whatever follows the command is passed to verl as it is.
 set -euo pipefail
 
-STEPS="${STEPS:-24}"                    # training steps of 4 prompts x 4 rollouts, two updates each
+STEPS="${STEPS:-12}"                    # training steps of 4 prompts x 4 rollouts, two updates each
 JUDGE="${JUDGE:-embedding}"             # reasoning judge: embedding, none, or package.module:Class
 OUT="${OUT:-outputs/cpu}"               # where everything below is made
 MODEL="${MODEL:-}"                      # a Hugging Face folder to train; empty: SmolLM2-135M with a cold start
@@ -29,12 +29,12 @@ source recipes/cpu/env.sh
 export PATH="$PWD/.venv/bin:$PATH"
 
 say "data: BFCL's simple_python, as compact prompts"
-awpo data bfcl --out "$DATA" --categories simple_python --tool-format compact --val-rows 48 --sft-rows 256
+awpo data bfcl --out "$DATA" --categories simple_python --tool-format compact --val-rows 48 --sft-rows 96
 
 if [[ -z $MODEL ]]; then
     say "model: SmolLM2-135M-Instruct"
     python recipes/cpu/make_model.py "$OUT/smollm2"
-    say "cold start: verl's SFT trainer on 256 rows (cached)"
+    say "cold start: verl's SFT trainer on 96 rows (cached)"
     bash recipes/cpu/cold_start.sh "$OUT/smollm2" "$DATA" "$OUT/cold_start"
     MODEL="$OUT/cold_start"
 fi
@@ -54,7 +54,7 @@ python -m verl.trainer.main_ppo \
     data.max_response_length=160 \
     data.filter_overlong_prompts=True \
     actor_rollout_ref.model.path="$MODEL" \
-    actor_rollout_ref.actor.optim.lr=2e-5 \
+    actor_rollout_ref.actor.optim.lr=3e-5 \
     actor_rollout_ref.actor.ppo_mini_batch_size=2 \
     actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8 \
     actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=8 \

@@ -17,7 +17,7 @@ DATA_DIR=$(realpath "$2")
 OUT=$(realpath -m "$3")
 shift 3
 
-ROWS="${ROWS:-256}"         # of sft.parquet, from the start; 32 steps of 8, then RL has something to improve
+ROWS="${ROWS:-96}"          # of sft.parquet, from the start: 12 steps of 8; more would leave RL little to improve
 EPOCHS="${EPOCHS:-1}"
 BATCH="${BATCH:-8}"
 LR="${LR:-1e-4}"
