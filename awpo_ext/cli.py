@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from awpo_ext.data.cli import app as data_app
@@ -38,11 +39,11 @@ def doctor(
     for section in report:
         table = Table(title=section.title, title_justify="left", show_header=False, title_style="bold")
         for name, value in section.facts:
-            table.add_row(name, value)
+            table.add_row(name, escape(value))
         console.print(table if section.facts else f"[bold]{section.title}[/bold]")
     problems = [(section.title, problem) for section in report for problem in section.problems]
     for title, problem in problems:
-        console.print(f"[red]problem[/red] {title}: {problem}", markup=True, highlight=False)
+        console.print(f"[red]problem[/red] {title}: {escape(problem)}", highlight=False)
     if problems:
         raise typer.Exit(1)
     console.print("[green]All well.[/green]")

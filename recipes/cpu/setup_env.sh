@@ -64,7 +64,7 @@ pip() { "$VENV/bin/python" -m pip --quiet "$@"; }
 say "installing $TORCH"
 # First and by itself, so that nothing else decides which build comes.
 pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$TORCH"
-"$VENV/bin/python" -c 'import sys, torch; sys.exit(torch.version.cuda is not None)' ||
+"$VENV/bin/python" -c 'import sys, torch; sys.exit(torch.version.cuda is not None)' 2>/dev/null ||
     say "note: this torch is built for CUDA; it works, at several GB more. See TORCH_INDEX_URL above"
 
 say "installing verl, its needs and awpo-ext (most of the time goes here)"
