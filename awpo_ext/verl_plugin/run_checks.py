@@ -3,6 +3,7 @@
 import difflib
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,6 +14,7 @@ from awpo_ext.verl_plugin.compat import AwpoSetupError
 logger = logging.getLogger(__name__)
 
 SUPPORTED_MODES = ("sync",)
+OUR_REWARD = "pkg://reward_models.reward"
 
 
 def uses_awpo(config: DictConfig) -> bool:
@@ -72,6 +74,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
             "update, the probability ratio is 1 and no clip radius has any effect; use a smaller ppo_mini_batch_size"
         )
     check_reward_function(config)
+    check_ground_truths(config)
     return section
 
 
@@ -101,3 +104,35 @@ def check_reward_function(config: DictConfig) -> None:
         preflight(**kwargs)
     except Exception as error:
         raise AwpoSetupError(f"reward.custom_reward_function (path={path}, name={name}): {error}") from error
+
+
+def check_ground_truths(config: DictConfig) -> None:
+    """With our reward function, every row of the local data files needs a ground truth.
+
+    In mid-training such a row is a failed prompt group, which verl drops or waits for. `awpo data validate` checks more.
+    """
+    if (config.reward.get("custom_reward_function") or {}).get("path") != OUR_REWARD:
+        return
+    for key in ("train_files", "val_files"):
+        files = config.data[key]
+        for name in [files] if isinstance(files, str) else files:
+            path = Path(name).expanduser()
+            if path.suffix != ".parquet" or not path.is_file():
+                continue  # verl itself says so, or downloads it
+            for row, reward_model in enumerate(_reward_models(path)):
+                truth = (reward_model or {}).get("ground_truth")
+                if not isinstance(truth, str) or not truth.strip():
+                    raise AwpoSetupError(
+                        f"data.{key}={path}, row {row}: reward_model.ground_truth={truth!r} is not a text with the "
+                        "expected answer; `awpo data validate` lists all such rows"
+                    )
+
+
+def _reward_models(path: Path) -> list[dict | None]:
+    """The `reward_model` column of a parquet file, all None where the file has no such column."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    if "reward_model" not in file.schema_arrow.names:
+        return [None] * file.metadata.num_rows
+    return file.read(columns=["reward_model"]).column("reward_model").to_pylist()

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
@@ -55,6 +57,22 @@ def test_what_is_wrong_is_named(override, message):
 def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
     assert problems([*GOOD, "data.train_batch_size=64", "actor_rollout_ref.actor.ppo_mini_batch_size=64"]) == []
     assert "no clip radius has any effect" in caplog.text
+
+
+def test_a_row_without_ground_truth_is_named(tmp_path):
+    rows = [
+        {
+            "data_source": "sums",
+            "prompt": [{"role": "user", "content": "2 + 2?"}],
+            "reward_model": {"style": "rule", "ground_truth": truth},
+            "extra_info": {"index": i},
+        }
+        for i, truth in enumerate(["<response>4</response>", ""])
+    ]
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    (problem,) = problems([*GOOD, f"data.train_files={path}"])
+    assert f"data.train_files={path}, row 1: reward_model.ground_truth=''" in problem
 
 
 def dry_run(*overrides: str, **environment: str) -> subprocess.CompletedProcess:
