@@ -93,7 +93,7 @@ def summary(
 
     try:
         steps = read_steps(metrics)
-        Console().print(table(steps, every))
+        Console(width=100).print(table(steps, every))  # a file or a pipe has no width of its own
         typer.echo(before_after(steps))
         plot(steps, png)
     except (OSError, ValueError, ImportError) as error:
