@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes `.venv` at the repository's root with all that the CPU recipes need: about 4.2 GB, a few minutes.
+# Makes `.venv` at the repository's root with all that the CPU recipes need: about 4.5 GB, a few minutes.
 # Run it again at any time: it does nothing where nothing changed, and finishes an environment left half-made.
 #
 #   recipes/cpu/setup_env.sh
