@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# AWPO on Qwen3-4B-Instruct-2507 with tool-use data: one node of 8 GPUs (80 GB), or NNODES of them over Ray.
+# AWPO on Qwen3-4B-Instruct-2507 with tool-use data: one node of 8 GPUs, or NNODES of them over Ray.
 # The settings follow docs/method.md ("training setup", a reconstruction).
 #
-#   pip install 'awpo-ext[gpu]' && bash recipes/run_awpo_qwen4b.sh
+#   pip install -e '.[gpu]' && bash recipes/run_awpo_qwen4b.sh
 #   DRY_RUN=1 bash recipes/run_awpo_qwen4b.sh       resolve and check the whole configuration; needs no GPU
 #   JUDGE=http://judge:8000/v1 JUDGE_MODEL=Qwen/Qwen3-32B bash recipes/run_awpo_qwen4b.sh
 #

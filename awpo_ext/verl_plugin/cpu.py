@@ -25,11 +25,6 @@ TOUCHED = {
 }
 
 
-def requested() -> bool:
-    """True where VERL_PLATFORM=cpu asks for this platform."""
-    return os.environ.get("VERL_PLATFORM", "").strip().lower() == PLATFORM
-
-
 def _peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -150,7 +145,7 @@ class PlatformCPU(PlatformBase):
 def install() -> None:
     """Register the platform, and mend verl's two places that no platform class can reach.
 
-    Called by the entry point when `requested()`; the mends wait until verl itself imports the modules.
+    Called by the entry point where `vllm_cpu.requested()`; the mends wait until verl itself imports the modules.
     """
     # verl reads this one to choose among the FSDP engines, which are registered for cuda and npu only.
     os.environ.setdefault("VERL_ENGINE_DEVICE", "cuda")

@@ -11,9 +11,11 @@ import traceback
 def _install() -> None:
     import wrapt
 
-    from awpo_ext.verl_plugin import cpu
+    from awpo_ext.verl_plugin.vllm_cpu import requested
 
-    if cpu.requested():
+    if requested():
+        from awpo_ext.verl_plugin import cpu
+
         cpu.install()
     wrapt.register_post_import_hook(_register_algorithms, "verl.trainer.ppo.core_algos")
     wrapt.register_post_import_hook(_extend_trainers, "verl.trainer.ppo.v1")

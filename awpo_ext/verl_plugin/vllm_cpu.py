@@ -3,9 +3,14 @@
 import os
 
 
+def requested() -> bool:
+    """True where VERL_PLATFORM=cpu asks for the CPU platform. Stands here because this module imports nothing heavy."""
+    return os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
+
+
 def register() -> None:
     """Keep linear weights as they are: vLLM packs them for oneDNN, and then verl's weight sync finds no such shape."""
-    if os.environ.get("VERL_PLATFORM", "").strip().lower() != "cpu":
+    if not requested():
         return
     from vllm import _custom_ops
 

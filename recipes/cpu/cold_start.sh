@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Teaches the small model the form of a tool call, with verl's own SFT trainer on CPU: cold_start.sh MODEL DATA_DIR OUT
-# SmolLM2-135M makes no parsable call by itself, so RL alone would never see a reward to learn from.
+# SmolLM2-135M does not know the form by itself, so RL alone would hardly see a reward to learn from.
 #
 #   recipes/cpu/cold_start.sh outputs/cpu/smollm2 outputs/cpu/data outputs/cpu/cold_start [verl overrides ...]
 #

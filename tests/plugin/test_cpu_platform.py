@@ -49,7 +49,7 @@ def test_inert_unless_asked_for(monkeypatch):
     from vllm import _custom_ops
 
     monkeypatch.setattr(_custom_ops, "_supports_onednn", True)
-    assert not cpu.requested()
+    assert not vllm_cpu.requested()
     vllm_cpu.register()
     assert _custom_ops._supports_onednn is True
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
