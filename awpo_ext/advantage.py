@@ -12,13 +12,16 @@ import torch
 
 from awpo_ext.config import AwpoConfig
 from awpo_ext.groups import GroupStats, Labels, as_column, centered, factorize, require_finite
+from awpo_ext.signals import as_signals, counted, decoupled_step, mixed_reward, normalized
+
+BELOW_ONE = 1.0 - 2.0**-24  # the largest float32 below 1: a huge std must not round the gate's ratio up to 1
 
 
 class Closed(IntEnum):
     """Why a group's gate is 0 (docs/method.md, "closed groups"). OPEN: it is not closed."""
 
     OPEN = 0
-    TOO_FEW_VALID = 1  # fewer than two rollouts with a judge score
+    TOO_FEW_VALID = 1  # fewer than two rollouts with the judges' scores, or no signal with a weight
     NO_VARIANCE = 2  # neither reward tells the rollouts apart
     SATURATED = 3  # every rollout already has the highest outcome reward
     BELOW_NOISE_FLOOR = 4  # the mixed rewards differ by less than the judge's noise
@@ -30,7 +33,7 @@ class AwpoResult:
 
     advantages: torch.Tensor  # (N,) what the policy loss uses
     outcome_advantages: torch.Tensor  # (N,)
-    mixed_advantages: torch.Tensor  # (N,) equal to outcome_advantages where the rollout is unscored
+    mixed_advantages: torch.Tensor  # (N,) where w = 1; equal to outcome_advantages where the rollout is unscored
     gate: torch.Tensor  # (M,) in [0, 1)
     difficulty: torch.Tensor  # (M,)
     closed: torch.Tensor  # (M,) codes of `Closed`
@@ -40,15 +43,27 @@ class AwpoResult:
     group_index: torch.Tensor  # (N,)
 
 
-def awpo_advantages(outcome: Any, reasoning: Any, group: Labels, config: AwpoConfig, valid: Any = None) -> AwpoResult:
+def awpo_advantages(
+    outcome: Any,
+    reasoning: Any,
+    group: Labels,
+    config: AwpoConfig,
+    valid: Any = None,
+    kl_penalty: Any = None,
+    tokens: Any = None,
+) -> AwpoResult:
     """AWPO's advantages of a batch of rollouts (reconstruction; eq. 3-8 of docs/method.md).
 
     Args:
         outcome: `(N,)` verifiable reward, in [config.reward_min, config.reward_max]; outside it p is clipped.
-        reasoning: `(N,)` judge score in [0, 1]; ignored where not valid, and may be NaN there.
+        reasoning: `(N,)` judge score in [0, 1], or `(N, K)` for K signals in the order of `config.reasoning_key`;
+            ignored where not valid, and may be NaN there.
         group: `(N,)` labels, one a prompt; any hashable or integer kind. Groups may be ragged.
         config: the switches.
-        valid: `(N,)` bool, False where the judge gave no usable score; all True by default.
+        valid: bool of the shape of `reasoning`, False where the judge gave no usable score; all True by default.
+        kl_penalty: `(N,)` taken off the outcome reward (verl's KL in the reward), but not in p nor in the test for
+            saturation: those ask whether the task was solved. None by default.
+        tokens: `(N,)` response tokens, the weights of `config.whiten`; all equal by default.
 
     Returns:
         An `AwpoResult` in the floating type of `outcome` (float64 if it is not a floating tensor); computed in float64.
@@ -60,30 +75,43 @@ def awpo_advantages(outcome: Any, reasoning: Any, group: Labels, config: AwpoCon
     its blended advantage is its outcome advantage, so a failed judge never moves a sibling's outcome advantage; with
     no judge score anywhere the result is outcome-only GRPO times the difficulty weight. N = 0 gives empty tensors.
     """
-    out = as_column("outcome", outcome)
-    reason = as_column("reasoning", reasoning, len(out))
-    scored = torch.ones(len(out), dtype=torch.bool) if valid is None else as_column("valid", valid, len(out)) != 0
-    if len(group) != len(out):
-        raise ValueError(f"group has {len(group)} labels; expected {len(out)}, one a rollout")
-    require_finite("outcome", out)
-    require_finite("reasoning (where valid)", reason, scored)
+    task = as_column("outcome", outcome)
+    n = len(task)
+    scores = as_signals(reasoning, n, config.signals, "reasoning")
+    scored = torch.ones_like(scores, dtype=torch.bool)
+    if valid is not None:
+        scored = as_signals(valid, n, config.signals, "valid") != 0
+    if len(group) != n:
+        raise ValueError(f"group has {len(group)} labels; expected {n}, one a rollout")
+    require_finite("outcome", task)
+    require_finite("reasoning (where valid)", scores, scored)
 
     index, groups = factorize(group)
-    out_dev, out_stats = centered(out, index, groups)
-    mixed = out + config.reasoning_weight * config.reasoning_scale * torch.where(scored, reason, torch.zeros_like(out))
-    mix_dev, mix_stats = centered(mixed, index, groups, scored)
-
+    reward = task
+    if kl_penalty is not None:
+        penalty = as_column("kl_penalty", kl_penalty, n)
+        require_finite("kl_penalty", penalty)
+        reward = task - penalty
+    out_dev, out_stats = centered(reward, index, groups)
     outcome_adv = normalized(out_dev, out_stats, index, config)
-    too_few = mix_stats.count < 2
-    mixed_adv = torch.where(
-        scored & ~too_few[index], normalized(mix_dev, mix_stats, index, config), outcome_adv
-    )  # unscored: its own outcome advantage
 
-    p = success_rate(out_stats, config)
-    closed = closed_groups(out, index, out_stats, mix_stats, config)
+    counts = counted(scored, index, groups, config)
+    mixes = counts.any(dim=1)
+    mix_dev, mix_stats = centered(mixed_reward(reward, scores, counts, config), index, groups, mixes)
+    if config.integration == "decoupled":
+        mixed_adv = outcome_adv + decoupled_step(scores, scored, index, groups, config)
+    else:  # unscored, or alone with a score: its own outcome advantage
+        compared = mixes & (mix_stats.count >= 2)[index]
+        mixed_adv = torch.where(compared, normalized(mix_dev, mix_stats, index, config), outcome_adv)
+
+    p = success_rate(out_stats if kl_penalty is None else centered(task, index, groups)[1], config)
+    closed = closed_groups(task, index, out_stats, mix_stats, config)
     w = gate(out_stats, mix_stats, closed, config)
     d = difficulty(p, config)
     advantages = blend(outcome_adv, mixed_adv, w[index], d[index], config)
+    if config.whiten:
+        alone = (out_stats.count == 1)[index]
+        advantages = whitened(advantages, torch.ones(n) if tokens is None else as_column("tokens", tokens, n), alone)
 
     dtype = outcome.dtype if isinstance(outcome, torch.Tensor) and outcome.is_floating_point() else torch.float64
     return AwpoResult(
@@ -100,24 +128,17 @@ def awpo_advantages(outcome: Any, reasoning: Any, group: Labels, config: AwpoCon
     )
 
 
-def normalized(deviation: torch.Tensor, stats: GroupStats, index: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
-    """Eq. 4 (R, GRPO form): group-relative advantage `(N,)`; 0 in groups of one, where there is nothing to compare."""
-    if not config.norm_by_std:
-        return deviation
-    return deviation / (stats.std + config.epsilon)[index]
-
-
-def success_rate(out_stats: GroupStats, config: AwpoConfig) -> torch.Tensor:
-    """p of eq. 7: the group's mean outcome within the reward's range, `(M,)` in [0, 1]."""
-    return ((out_stats.mean - config.reward_min) / (config.reward_max - config.reward_min)).clamp(0.0, 1.0)
+def success_rate(task_stats: GroupStats, config: AwpoConfig) -> torch.Tensor:
+    """p of eq. 7: the group's mean task reward within the reward's range, `(M,)` in [0, 1]."""
+    return ((task_stats.mean - config.reward_min) / (config.reward_max - config.reward_min)).clamp(0.0, 1.0)
 
 
 def closed_groups(
-    outcome: torch.Tensor, index: torch.Tensor, out_stats: GroupStats, mix_stats: GroupStats, config: AwpoConfig
+    task: torch.Tensor, index: torch.Tensor, out_stats: GroupStats, mix_stats: GroupStats, config: AwpoConfig
 ) -> torch.Tensor:
     """Codes of `Closed`, `(M,)` int64 (R). The first reason in the order of the enum is the one given."""
     code = torch.full_like(out_stats.count, Closed.OPEN)
-    lowest = torch.full_like(out_stats.mean, torch.inf).scatter_reduce_(0, index, outcome, "amin")
+    lowest = torch.full_like(out_stats.mean, torch.inf).scatter_reduce_(0, index, task, "amin")
     saturated = lowest >= config.reward_max
     code[mix_stats.std < config.noise_floor] = Closed.BELOW_NOISE_FLOOR
     if config.saturated == "outcome_only":
@@ -141,7 +162,7 @@ def gate(out_stats: GroupStats, mix_stats: GroupStats, closed: torch.Tensor, con
         relative = out_stats.std / (config.reward_max - config.reward_min)
         w = (relative < config.gate_threshold).to(out_stats.std.dtype)
     else:
-        w = mix_stats.std / (out_stats.std + mix_stats.std + config.epsilon)
+        w = (mix_stats.std / (out_stats.std + mix_stats.std + config.epsilon)).clamp(max=BELOW_ONE)
     return torch.where(closed == Closed.OPEN, w, torch.zeros_like(w))
 
 
@@ -170,3 +191,19 @@ def blend(
     if config.difficulty_target == "reasoning":
         return outcome_adv + d * step
     return d * (outcome_adv + step)
+
+
+def whitened(advantages: torch.Tensor, tokens: torch.Tensor, alone: torch.Tensor) -> torch.Tensor:
+    """GDPO's last step (as verl has it): mean 0 and variance 1 over the response tokens of the batch, `(N,)`.
+
+    Args:
+        tokens: `(N,)` how many tokens carry each advantage.
+        alone: `(N,)` bool, groups of one: they have no advantage, before as after, and count nowhere.
+    """
+    tokens = torch.where(alone, torch.zeros_like(tokens), tokens)
+    total = tokens.sum()
+    if total < 2:
+        return torch.zeros_like(advantages)
+    mean = (advantages * tokens).sum() / total
+    variance = ((advantages - mean).square() * tokens).sum() / (total - 1)
+    return torch.where(alone, torch.zeros_like(advantages), (advantages - mean) / (variance + 1e-8).sqrt())

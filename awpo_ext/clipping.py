@@ -33,9 +33,10 @@ def clip_radius(gate: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
     return radius.clamp(config.clip_min, config.clip_max)
 
 
-def token_mean(loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the response tokens of the batch; 0 where there is none."""
-    return (loss * mask).sum() / mask.sum().clamp(min=1)
+def token_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the response tokens of the batch; 0 where there is none. What stands outside the mask is not read."""
+    mask = mask.bool()
+    return torch.where(mask, values, torch.zeros_like(values)).sum() / mask.sum().clamp(min=1)
 
 
 def awpo_policy_loss(
@@ -59,8 +60,9 @@ def awpo_policy_loss(
         aggregate: `(loss (B, T), mask) -> scalar`; the mean over tokens by default.
 
     Returns:
-        The scalar loss, and metrics under verl's names (`actor/pg_clipfrac`, `actor/ppo_kl`, `actor/pg_clipfrac_lower`)
-        plus the radius that was applied, `actor/awpo_clip_radius` (mean over samples).
+        The scalar loss, and metrics: verl's (`actor/pg_clipfrac`, `actor/ppo_kl`, `actor/pg_clipfrac_lower`), the radius
+        that was applied, `actor/awpo/applied_clip_radius` (mean over samples), and the share of all tokens that the
+        radius clips, by the advantage's sign: `actor/awpo/clip_ratio/low_mean` (negative) and `high_mean` (positive).
 
     Raises:
         ValueError: a radius outside (0, 1) or of another shape, or clip_ratio_c not above 1.
@@ -75,22 +77,28 @@ def awpo_policy_loss(
     log_ratio = (log_prob - old_log_prob).clamp(-20.0, 20.0)
     ratio = log_ratio.exp()
 
-    unclipped = -advantages * ratio
-    clipped = -advantages * torch.minimum(torch.maximum(ratio, 1.0 - bound), 1.0 + bound)
-    loss = torch.maximum(unclipped, clipped)
-    capped = torch.minimum(-advantages * clip_ratio_c, loss)
+    # max(-A r, -A clip(r)) bounds r from above where A >= 0 and from below where A < 0, and there the dual clip bounds
+    # it from above: one clamp says all of it, in less memory than the maximum of two losses.
     negative = advantages < 0
-    token_loss = torch.where(negative, capped, loss)
+    lowest = torch.where(negative, 1.0 - bound, 0.0)
+    highest = torch.where(negative, clip_ratio_c, 1.0 + bound)
+    token_loss = -advantages * ratio.clamp(lowest, highest)
     if rollout_is_weights is not None:
         token_loss = token_loss * rollout_is_weights
 
     with torch.no_grad():
-        mask = response_mask.to(advantages.dtype)
+        mask = response_mask.bool()
+        tokens = mask.sum().clamp(min=1)
+        below, above = (ratio < lowest) & mask, (ratio > highest) & mask  # below: A < 0 by construction
+        capped = (above & negative).sum() / tokens
+        low, high = below.sum() / tokens, (above & (advantages > 0)).sum() / tokens
         metrics = {
-            "actor/pg_clipfrac": token_mean((clipped > unclipped).to(mask.dtype), mask).item(),
+            "actor/pg_clipfrac": (low + high).item(),
             "actor/ppo_kl": token_mean(-log_ratio, mask).item(),
-            "actor/pg_clipfrac_lower": token_mean(((loss > capped) & negative).to(mask.dtype), mask).item(),
-            "actor/awpo_clip_radius": bound.double().mean().item(),
+            "actor/pg_clipfrac_lower": capped.item(),
+            "actor/awpo/clip_ratio/low_mean": low.item(),
+            "actor/awpo/clip_ratio/high_mean": high.item(),
+            "actor/awpo/applied_clip_radius": bound.double().mean().item(),
         }
     return aggregate(token_loss, response_mask), metrics
 

@@ -7,9 +7,11 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args, get_origin
 
 CHOICES = {
+    "baseline": ("mean", "leave_one_out"),
+    "integration": ("mix", "decoupled"),
     "gate": ("ratio", "threshold", "none", "always"),
     "saturated": ("outcome_only", "reasoning"),
     "difficulty": ("parabola", "band", "none"),
@@ -37,6 +39,19 @@ RANGES = {
 }
 
 
+# Other estimators on the same kernel, as settings of the same switches; keys that are given as well win (docs/method.md).
+_OUTCOME_ONLY = {"gate": "none", "difficulty": "none", "clip_schedule": "fixed"}
+_SUM = {"gate": "always", "saturated": "reasoning", "difficulty": "none", "clip_schedule": "fixed"}
+PRESETS: dict[str, dict[str, Any]] = {
+    "awpo": {},
+    "outcome_only": _OUTCOME_ONLY,  # GRPO, arXiv 2402.03300
+    "naive_sum": _SUM,  # GRPO on the sum of outcome and weighted reasoning
+    "gdpo": {**_SUM, "integration": "decoupled", "whiten": True},  # arXiv 2601.05242
+    "dr_grpo": {**_OUTCOME_ONLY, "norm_by_std": False},  # arXiv 2503.20783
+    "rloo": {**_OUTCOME_ONLY, "norm_by_std": False, "baseline": "leave_one_out"},  # arXiv 2402.14740
+}
+
+
 class AwpoConfigError(ValueError):
     """A key or value of the AWPO section that does not fit; the message names key, value and what is allowed."""
 
@@ -49,12 +64,18 @@ class AwpoConfig:
         AwpoConfigError: a value of the wrong type, outside its range, or at odds with another key.
     """
 
-    reasoning_weight: float = 1.0  # lambda of the mixed reward (R)
+    # Columns of the reward function's result, one or several signals; the outcome is the reward itself.
+    reasoning_key: tuple[str, ...] = ("reasoning",)
+    valid_key: tuple[str, ...] = ()  # none given: `<reasoning_key>_valid` each
+    reasoning_weight: tuple[float, ...] = (1.0,)  # lambda of the mixed reward (R), one for all signals or one each
     reasoning_scale: float = 1.0  # puts the judge's [0, 1] on the outcome's scale (R)
     reward_min: float = -3.0  # range of the outcome reward, for the success rate p
     reward_max: float = 4.0
+    baseline: str = "mean"  # what a reward is compared with: the group's mean, or that of its other rollouts (RLOO)
     norm_by_std: bool = True  # divide group-relative rewards by their std, as GRPO does (R)
     epsilon: float = 1e-6  # added to every std before dividing (verl's GRPO value)
+    integration: str = "mix"  # normalise the summed reward (R), or each reward by itself and sum (GDPO)
+    whiten: bool = False  # bring the batch's advantages to mean 0 and variance 1 over response tokens (GDPO)
 
     gate: str = "ratio"  # variance-aware gate w (S)
     gate_threshold: float = 0.1  # `threshold` opens where std_out / (reward_max - reward_min) is below this (R)
@@ -74,9 +95,6 @@ class AwpoConfig:
     clip_min: float = 0.1  # radius where the gate is 1
     clip_eta: float = 1.0  # `inverse`: clip_max / (1 + clip_eta * w), never below clip_min
 
-    reasoning_key: str = "reasoning"  # columns of the reward function's result; the outcome is the reward itself
-    valid_key: str = "reasoning_valid"
-
     def __post_init__(self) -> None:
         for field in fields(self):
             object.__setattr__(self, field.name, _checked(field.name, field.type, getattr(self, field.name)))
@@ -91,49 +109,85 @@ class AwpoConfig:
                 f"algorithm.awpo.reward_min={self.reward_min} is not below reward_max={self.reward_max}; "
                 "give the range of the outcome reward"
             )
+        self._match_signals()
+
+    def _match_signals(self) -> None:
+        """One valid_key and one weight for each reasoning_key."""
+        keys = self.reasoning_key
+        if len(set(keys)) != len(keys):
+            raise AwpoConfigError(f"algorithm.awpo.reasoning_key={list(keys)} names a column twice; name each once")
+        object.__setattr__(self, "valid_key", self.valid_key or tuple(f"{key}_valid" for key in keys))
+        if len(self.reasoning_weight) == 1:
+            object.__setattr__(self, "reasoning_weight", self.reasoning_weight * len(keys))
+        for name in ("valid_key", "reasoning_weight"):
+            values = getattr(self, name)
+            if len(values) != len(keys):
+                raise AwpoConfigError(
+                    f"algorithm.awpo.{name}={list(values)} has {len(values)} entries for {len(keys)} signals "
+                    f"(reasoning_key={list(keys)}); give one each"
+                )
+
+    @property
+    def signals(self) -> int:
+        """K, the number of reasoning signals."""
+        return len(self.reasoning_key)
 
     @classmethod
     def from_mapping(cls, section: Mapping[str, Any] | None) -> "AwpoConfig":
         """Build from a mapping such as verl's `algorithm.awpo` section; None means all defaults.
 
+        The key `preset` names an entry of `PRESETS`, whose settings stand in for the defaults.
+
         Raises:
             AwpoConfigError: an unknown key (with the nearest known one), or a value `AwpoConfig` refuses.
         """
         section = dict(section or {})
+        preset = section.pop("preset", "awpo")
+        if preset not in PRESETS:
+            raise AwpoConfigError(f"algorithm.awpo.preset={preset!r} is unknown; allowed: {' | '.join(PRESETS)}")
         known = [field.name for field in fields(cls)]
         for key in section:
             if key not in known:
                 near = difflib.get_close_matches(str(key), known, n=1)
                 hint = f"did you mean '{near[0]}'? " if near else ""
                 raise AwpoConfigError(
-                    f"unknown key algorithm.awpo.{key}={section[key]!r}; {hint}allowed keys: {', '.join(known)}"
+                    f"unknown key algorithm.awpo.{key}={section[key]!r}; {hint}allowed keys: preset, {', '.join(known)}"
                 )
-        return cls(**section)
+        return cls(**{**PRESETS[preset], **section})
 
 
-def _checked(key: str, kind: type, value: Any) -> Any:
-    """`value` as `kind`, or AwpoConfigError. A bool is not a number here, and 1 is not a bool."""
+def _checked(key: str, kind: Any, value: Any) -> Any:
+    """`value` as `kind`, or AwpoConfigError. A bool is not a number here, and 1 is not a bool. One value may stand for
+    a tuple of one."""
+    if get_origin(kind) is tuple:
+        values = value if isinstance(value, list | tuple) else (value,)
+        if not values and key != "valid_key":
+            raise AwpoConfigError(f"algorithm.awpo.{key}=[] is empty; give at least one value")
+        return tuple(_checked(key, get_args(kind)[0], item) for item in values)
     if kind is bool:
         if not isinstance(value, bool):
             raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: true or false")
         return value
     if kind is str:
-        if not isinstance(value, str) or not value:
-            raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: a non-empty string")
-        if key in CHOICES and value not in CHOICES[key]:
-            raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} is unknown; allowed: {' | '.join(CHOICES[key])}")
-        return value
+        return _checked_text(key, value)
+    return _checked_number(key, value)
+
+
+def _checked_text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: a non-empty string")
+    if key in CHOICES and value not in CHOICES[key]:
+        raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} is unknown; allowed: {' | '.join(CHOICES[key])}")
+    return value
+
+
+def _checked_number(key: str, value: Any) -> float:
     low, high, low_in, high_in = RANGES[key]
     span = f"{'[' if low_in else '('}{low}, {high}{']' if high_in else ')'}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: a number in {span}")
     value = float(value)
-    if (
-        math.isnan(value)
-        or value < low
-        or value > high
-        or (value == low and not low_in)
-        or (value == high and not high_in)
-    ):
+    inside = (low <= value if low_in else low < value) and (value <= high if high_in else value < high)
+    if not inside:
         raise AwpoConfigError(f"algorithm.awpo.{key}={value} is out of range; allowed: {span}")
     return value

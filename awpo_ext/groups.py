@@ -85,13 +85,14 @@ def as_column(name: str, values: Any, length: int | None = None) -> torch.Tensor
 
 
 def require_finite(name: str, column: torch.Tensor, where: torch.Tensor | None = None) -> None:
-    """Raise ValueError that names the column and the first rollout whose value is NaN or infinite (among `where`)."""
+    """Raise ValueError that names the column and the first place whose value is NaN or infinite (among `where`)."""
     bad = ~torch.isfinite(column)
     if where is not None:
         bad &= where
     if bool(bad.any()):
-        first = int(bad.nonzero()[0])
-        raise ValueError(f"{name}[{first}] is {float(column[first])}: {int(bad.sum())} of {len(column)} are not finite")
+        first = tuple(bad.nonzero()[0].tolist())
+        place = ", ".join(map(str, first))
+        raise ValueError(f"{name}[{place}] is {float(column[first])}: {int(bad.sum())} of {bad.numel()} are not finite")
 
 
 Labels = Sequence[Any] | np.ndarray | torch.Tensor

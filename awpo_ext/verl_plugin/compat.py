@@ -16,6 +16,7 @@ TRAINER_METHODS = {
     "__init__": ("self", "config"),
     "_setup": ("self",),
     "_compute_advantage": ("self", "batch", "metrics"),
+    "_update_actor": ("self", "batch", "metrics"),
 }
 PPO_LOSS_PARAMETERS = ("config", "model_output", "data", "dp_group")
 

@@ -29,12 +29,13 @@ class StepChannel:
     """
 
     config: AwpoConfig
-    reasoning: torch.Tensor  # (N,) NaN where unscored
-    valid: torch.Tensor  # (N,) bool
+    reasoning: torch.Tensor  # (N, K) NaN where unscored
+    valid: torch.Tensor  # (N, K) bool
     group: list[str]  # (N,) uid of the prompt
+    task: torch.Tensor | None  # (N,) reward before verl's KL penalty; None where verl takes none off
     final_row: torch.Tensor  # (N,) the row that stands for the rollout: the last output of its session
     rollout_of_row: torch.Tensor  # (B,) index in [0, N), -1 for padding rows
-    outcome: torch.Tensor | None = None  # (N,) what the estimator took as the outcome reward
+    outcome: torch.Tensor | None = None  # (N,) the outcome reward, without a KL penalty
     result: AwpoResult | None = None
 
 
@@ -76,13 +77,28 @@ def compute_awpo_advantage(
             f"{len(response_mask)}; this trainer adds or drops rows between the two, which awpo-ext does not support"
         )
     # Not under the mask: verl writes the score on the last token, which a tool's answer may own. Padding holds zeros.
-    row_sums = token_level_rewards.double().sum(dim=-1).cpu()
-    channel.outcome = row_sums[channel.final_row]
-    channel.result = awpo_advantages(channel.outcome, channel.reasoning, channel.group, channel.config, channel.valid)
+    reward = token_level_rewards.sum(dim=-1).double().cpu()[channel.final_row]
+    channel.outcome = reward if channel.task is None else channel.task
+    channel.result = awpo_advantages(
+        channel.outcome,
+        channel.reasoning,
+        channel.group,
+        channel.config,
+        channel.valid,
+        kl_penalty=None if channel.task is None else channel.task - reward,
+        tokens=session_tokens(response_mask, channel) if channel.config.whiten else None,
+    )
 
     per_row = to_rows(channel.result.advantages, channel.rollout_of_row, padding=0.0)
     advantages = per_row.to(token_level_rewards).unsqueeze(-1) * response_mask
     return advantages, advantages
+
+
+def session_tokens(response_mask: torch.Tensor, channel: StepChannel) -> torch.Tensor:
+    """`(N,)` response tokens of each rollout, over all outputs of its session."""
+    real = channel.rollout_of_row >= 0
+    tokens = response_mask.sum(dim=-1).double().cpu()[real]
+    return torch.zeros(len(channel.group), dtype=torch.float64).index_add_(0, channel.rollout_of_row[real], tokens)
 
 
 def to_rows(values: torch.Tensor, rollout_of_row: torch.Tensor, padding: float) -> torch.Tensor:

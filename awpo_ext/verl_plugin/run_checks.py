@@ -13,7 +13,7 @@ from awpo_ext.verl_plugin.compat import AwpoSetupError
 
 logger = logging.getLogger(__name__)
 
-SUPPORTED_MODES = ("sync",)
+OUTCOME_METRICS = ("reward", "score")  # what algorithm.filter_groups.metric may name without the judge in it
 OUR_REWARD = "pkg://reward_models.reward"
 
 
@@ -39,23 +39,27 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
     Raises:
         AwpoSetupError, AwpoConfigError: naming the key to set.
     """
-    loss_mode = config.actor_rollout_ref.actor.policy_loss.loss_mode
     if not uses_awpo(config):
-        if loss_mode == loss.NAME:
+        if config.actor_rollout_ref.actor.policy_loss.loss_mode == loss.NAME:
             raise AwpoSetupError(
                 f"policy_loss.loss_mode=awpo needs algorithm.adv_estimator=awpo, which gives it the clip radius; "
                 f"found algorithm.adv_estimator={config.algorithm.adv_estimator}"
             )
         return None
     section = awpo_section(config)
-    actor = config.actor_rollout_ref.actor
-    mode = config.trainer.v1.trainer_mode
     if not config.trainer.use_v1:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
-    if mode not in SUPPORTED_MODES:
-        raise AwpoSetupError(
-            f"trainer.v1.trainer_mode={mode} is not supported by awpo-ext yet; allowed: {' | '.join(SUPPORTED_MODES)}"
-        )
+    check_loss(config, section)
+    check_combinations(config, section)
+    check_reward_function(config)
+    check_ground_truths(config)
+    return section
+
+
+def check_loss(config: DictConfig, section: AwpoConfig) -> None:
+    """The policy loss has to use the radius, in the form that it has; warns where no radius has any effect."""
+    actor = config.actor_rollout_ref.actor
+    loss_mode = actor.policy_loss.loss_mode
     if loss_mode != loss.NAME and section.clip_schedule != "fixed":
         raise AwpoSetupError(
             f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} ignores AWPO's clip radius; set it to awpo, "
@@ -66,22 +70,50 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
             f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but "
             "AWPO's radius is one number; leave both alone and set +algorithm.awpo.clip_min and clip_max"
         )
-    if config.get("distillation") and config.distillation.get("enabled"):
-        raise AwpoSetupError("distillation.enabled=True replaces the policy loss; AWPO cannot be combined with it")
     if clip_is_inert(config):
         logger.warning(
             "awpo-ext: data.train_batch_size equals actor.ppo_mini_batch_size and ppo_epochs=1, so each batch is one "
             "update, the probability ratio is 1 and no clip radius has any effect; use a smaller ppo_mini_batch_size"
         )
-    check_reward_function(config)
-    check_ground_truths(config)
-    return section
 
 
 def clip_is_inert(config: DictConfig) -> bool:
-    """True where each batch is one update: the ratio is then 1 and clipping does nothing."""
+    """True where each batch is one update from its own policy: the ratio is then 1 and clipping does nothing."""
     actor = config.actor_rollout_ref.actor
-    return actor.ppo_mini_batch_size >= config.data.train_batch_size and actor.ppo_epochs == 1
+    return (
+        actor.ppo_mini_batch_size >= config.data.train_batch_size
+        and actor.ppo_epochs == 1
+        and not _rollout_correction(config).get("bypass_mode")  # there the ratio is to vLLM's policy
+    )
+
+
+def check_combinations(config: DictConfig, section: AwpoConfig) -> None:
+    """Features of verl that AWPO cannot share a run with, and a warning where two work against each other."""
+    if config.get("distillation") and config.distillation.get("enabled"):
+        raise AwpoSetupError("distillation.enabled=True replaces the policy loss; AWPO cannot be combined with it")
+    if config.critic.enable:
+        raise AwpoSetupError(
+            "critic.enable=True trains a critic that AWPO's group-relative advantages never read; set critic.enable=False"
+        )
+    correction = _rollout_correction(config)
+    unread = [key for key in ("rollout_is", "rollout_rs") if correction.get(key)]
+    if correction.get("bypass_mode") and unread:
+        raise AwpoSetupError(
+            f"algorithm.rollout_correction.{unread[0]}={correction.get(unread[0])} is not read with bypass_mode=True by "
+            "verl's V1 trainer; set bypass_mode=False, or leave it out and let the clip bound the ratio"
+        )
+    groups = config.algorithm.get("filter_groups") or {}
+    if groups.get("enable") and groups.get("metric") in OUTCOME_METRICS and section.gate != "none":
+        logger.warning(
+            "awpo-ext: algorithm.filter_groups.metric=%s drops the groups whose outcomes are all equal, which is where "
+            "AWPO leans on the judge; to keep them, let your reward function return a column that adds outcome and "
+            "reasoning, and name that one",
+            groups.metric,
+        )
+
+
+def _rollout_correction(config: DictConfig) -> Mapping:
+    return config.algorithm.get("rollout_correction") or {}
 
 
 def check_reward_function(config: DictConfig) -> None:

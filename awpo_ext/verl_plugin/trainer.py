@@ -40,20 +40,29 @@ class AwpoTrainerMixin:
     def _compute_advantage(self, batch, metrics):
         if self._awpo is None:
             return super()._compute_advantage(batch, metrics)
-        with step_channel(build_channel(batch, self._awpo)) as channel:
+        with step_channel(build_channel(batch, self._awpo, self.config.algorithm.use_kl_in_reward)) as channel:
             batch = super()._compute_advantage(batch, metrics)
         if channel.result is None:
             raise AwpoSetupError("verl computed advantages without calling the estimator awpo")
         radius = clip_radius(channel.result.gate, self._awpo)
-        metrics.update(awpo_metrics(channel.result, channel.outcome, channel.reasoning, channel.valid, radius))
+        metrics.update(
+            awpo_metrics(channel.result, channel.outcome, channel.reasoning, channel.valid, radius, self._awpo)
+        )
         return put_radius(batch, radius, channel)
 
+    def _update_actor(self, batch, metrics):
+        batch = super()._update_actor(batch, metrics)
+        for key in [key for key in metrics if key.startswith("actor/awpo/")]:  # verl puts "actor/" before them
+            metrics[key.removeprefix("actor/")] = metrics.pop(key)
+        return batch
 
-def build_channel(batch: Any, config: AwpoConfig) -> StepChannel:
+
+def build_channel(batch: Any, config: AwpoConfig, kl_in_reward: bool) -> StepChannel:
     """Read the reward columns of a batch from the TransferQueue, one rollout a session.
 
     Args:
         batch: verl's KVBatchMeta; keys are `{uid}_{session}_{output}`, padding rows are tagged `is_padding`.
+        kl_in_reward: whether verl takes a KL penalty off the reward; then the reward before it is read too.
 
     Raises:
         AwpoSetupError: a column is missing; the message says which the reward function gave and what to set.
@@ -68,37 +77,38 @@ def build_channel(batch: Any, config: AwpoConfig) -> StepChannel:
     number = {session: i for i, session in enumerate(last)}
     final_rows = [row for _, row in last.values()]
 
-    columns = _reward_columns(batch, final_rows, (config.reasoning_key, config.valid_key))
+    fetched = tq.kv_batch_get(
+        keys=[batch.keys[row] for row in final_rows],
+        partition_id=batch.partition_id,
+        select_fields=["extra_fields", "rm_scores"] if kl_in_reward else ["extra_fields"],
+    )
+    # list(): by backend a field is a list, an array or a tensordict stack
+    infos = [dict(extra).get("reward_extra_info") or {} for extra in list(fetched["extra_fields"])]
     rollout_of_row = [number[sessions[row]] if row in sessions else -1 for row in range(len(batch.keys))]
     return StepChannel(
         config=config,
-        reasoning=columns[config.reasoning_key],
-        valid=columns[config.valid_key] != 0,
+        reasoning=_columns(infos, config.reasoning_key),
+        valid=_columns(infos, config.valid_key) != 0,
         group=[uid for uid, _ in last],
+        task=torch.tensor([float(r.sum()) for r in fetched["rm_scores"]]).double() if kl_in_reward else None,
         final_row=torch.tensor(final_rows, dtype=torch.int64),
         rollout_of_row=torch.tensor(rollout_of_row, dtype=torch.int64),
     )
 
 
-def _reward_columns(batch: Any, rows: list[int], names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-    """`(N,)` float64 columns of `reward_extra_info`, as the reward function returned them for each rollout."""
-    fetched = tq.kv_batch_get(
-        keys=[batch.keys[row] for row in rows], partition_id=batch.partition_id, select_fields=["extra_fields"]
-    )
-    # list(): by backend the field is a list, an array or a tensordict stack
-    infos = [dict(extra).get("reward_extra_info") or {} for extra in list(fetched["extra_fields"])]
-    columns = {}
+def _columns(infos: list[dict[str, Any]], names: tuple[str, ...]) -> torch.Tensor:
+    """`(N, K)` float64 columns of `reward_extra_info`, as the reward function returned them for each rollout."""
     for name in names:
         lacking = [i for i, info in enumerate(infos) if name not in info]
         if lacking:
             raise AwpoSetupError(
                 f"column '{name}' is missing from the reward of {len(lacking)} of {len(infos)} rollouts (columns there: "
                 f"{sorted(infos[lacking[0]])}). Set reward.custom_reward_function.path=pkg://reward_models.reward "
-                "name=compute_score, or let your reward function return it, or name your column by "
+                "name=compute_score, or let your reward function return it, or name your columns by "
                 "+algorithm.awpo.reasoning_key / +algorithm.awpo.valid_key"
             )
-        columns[name] = torch.tensor([float(info[name]) for info in infos], dtype=torch.float64)
-    return columns
+    values = [[float(info[name]) for name in names] for info in infos]
+    return torch.tensor(values, dtype=torch.float64).reshape(len(infos), len(names))
 
 
 def put_radius(batch: Any, radius: torch.Tensor, channel: StepChannel) -> Any:

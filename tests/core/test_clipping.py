@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from awpo_ext.clipping import awpo_policy_loss, clip_radius
 from awpo_ext.config import AwpoConfig
 
+AGGREGATIONS = ["token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"]
 gates = st.lists(st.floats(0, 1), max_size=8).map(lambda w: torch.tensor(w, dtype=torch.float64))
 schedules = st.sampled_from(["linear", "inverse", "fixed"])
 
@@ -43,7 +44,7 @@ def random_step(seed, dtype=torch.float64):
     return old, new, torch.randn(6, 9, dtype=dtype), mask
 
 
-@pytest.mark.parametrize("mode", ["token-mean", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"])
+@pytest.mark.parametrize("mode", AGGREGATIONS)
 @pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("radius", [0.1, 0.2])
 def test_fixed_radius_is_verls_vanilla_loss(mode, weights, radius):
@@ -93,7 +94,7 @@ def test_each_sample_is_clipped_at_its_own_radius():
         torch.tensor([0.1, 0.3]),
     )
     assert float(loss) == pytest.approx(-(1.1 + 1.3) / 2)
-    assert metrics["actor/awpo_clip_radius"] == pytest.approx(0.2)
+    assert metrics["actor/awpo/applied_clip_radius"] == pytest.approx(0.2)
 
 
 @given(st.integers(0, 1000))

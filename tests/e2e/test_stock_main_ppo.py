@@ -63,7 +63,7 @@ def test_logs_say_what_the_method_implies(trained, step):
     assert logged["awpo/gate/mean"] == pytest.approx(float(result.gate.mean()))
     assert 0 < logged["awpo/gate/mean"] < 1
     assert logged["awpo/clip_radius"] == pytest.approx(radius)
-    assert logged["actor/awpo_clip_radius"] == pytest.approx(radius, rel=1e-5)  # as the workers' loss applied it
+    assert logged["awpo/applied_clip_radius"] == pytest.approx(radius, rel=1e-5)  # as the workers' loss applied it
     assert logged["awpo/blended/signal_power"] == pytest.approx(float(result.advantages.square().mean()))
     assert logged["critic/advantages/max"] == pytest.approx(float(result.advantages.max()), rel=1e-4)
 

@@ -38,7 +38,10 @@ def reward_info(reasoning):
 def batch(monkeypatch):
     infos = {key: {"reward_extra_info": reward_info(reasoning)} for key, (_, reasoning) in ROWS.items()}
     fake_queue = SimpleNamespace(
-        kv_batch_get=lambda keys, partition_id, select_fields: {"extra_fields": [infos[key] for key in keys]},
+        kv_batch_get=lambda keys, partition_id, select_fields: {
+            "extra_fields": [infos[key] for key in keys],
+            "rm_scores": [torch.tensor([0.0, ROWS[key][0]]) for key in keys],
+        },
         kv_batch_put=lambda keys, partition_id, fields: SimpleNamespace(keys=keys, fields=fields),
     )
     monkeypatch.setattr(trainer, "tq", fake_queue)
@@ -56,7 +59,7 @@ def verls_inputs():
 
 def test_a_session_counts_once_and_is_broadcast_and_padding_counts_nowhere(batch):
     rewards, mask = verls_inputs()
-    with step_channel(trainer.build_channel(batch, CONFIG)) as channel:
+    with step_channel(trainer.build_channel(batch, CONFIG, False)) as channel:
         advantages, returns = compute_awpo_advantage(rewards, mask)
 
     rollouts = [key for key in ROWS if key not in ("a_0_0", "pad7_0_0")]
@@ -78,7 +81,7 @@ def test_a_session_counts_once_and_is_broadcast_and_padding_counts_nowhere(batch
 @pytest.mark.parametrize("scope", ["batch", "group"])
 def test_radius_reaches_each_row_by_its_group(batch, scope):
     config = AwpoConfig(clip_scope=scope)
-    with step_channel(trainer.build_channel(batch, config)) as channel:
+    with step_channel(trainer.build_channel(batch, config, False)) as channel:
         compute_awpo_advantage(*verls_inputs())
     radius = clip_radius(channel.result.gate, config)
     put = trainer.put_radius(batch, radius, channel).fields[loss.RADIUS_FIELD]
@@ -87,10 +90,43 @@ def test_radius_reaches_each_row_by_its_group(batch, scope):
     assert 0 < float(put[-1]) < 1
 
 
+def test_a_kl_penalty_is_not_a_failed_task(batch):
+    rewards, mask = verls_inputs()
+    penalized = rewards - 0.25  # on each of three tokens
+    with step_channel(trainer.build_channel(batch, CONFIG, True)) as channel:
+        compute_awpo_advantage(penalized, mask)
+    with step_channel(trainer.build_channel(batch, CONFIG, False)) as plain:
+        compute_awpo_advantage(rewards, mask)
+    assert channel.outcome.tolist() == plain.outcome.tolist()
+    assert torch.equal(channel.result.success_rate, plain.result.success_rate)
+    assert torch.allclose(channel.result.advantages, plain.result.advantages)  # the same penalty for all
+
+
+def test_several_signals_arrive_in_their_order(batch):
+    for info in batch.infos.values():
+        info["reward_extra_info"] |= {"grounding": 0.25, "grounding_valid": 1.0}
+    config = AwpoConfig(reasoning_key=["grounding", "reasoning"])
+    channel = trainer.build_channel(batch, config, False)
+    assert channel.reasoning.shape == channel.valid.shape == (5, 2)
+    assert (channel.reasoning[:, 0] == 0.25).all() and channel.valid[:, 0].all()
+    assert int(channel.valid[:, 1].sum()) == 4
+
+
+def test_whitening_weighs_a_session_by_all_its_tokens(batch):
+    config = AwpoConfig.from_mapping({"preset": "gdpo"})
+    rewards, mask = verls_inputs()
+    with step_channel(trainer.build_channel(batch, config, False)) as channel:
+        advantages, _ = compute_awpo_advantage(rewards, mask)
+    real = mask.bool() & torch.tensor([[not key.startswith("pad")] for key in ROWS])
+    assert float(advantages[real].mean()) == pytest.approx(0.0, abs=1e-6)
+    assert float(advantages[real].std()) == pytest.approx(1.0, abs=1e-5)
+    assert channel.result.gate.max() == 1.0
+
+
 def test_a_missing_column_says_what_to_set(batch):
     del batch.infos["b_0_0"]["reward_extra_info"]["reasoning_valid"]
     with pytest.raises(AwpoSetupError, match="column 'reasoning_valid' is missing from the reward of 1 of 5 rollouts"):
-        trainer.build_channel(batch, CONFIG)
+        trainer.build_channel(batch, CONFIG, False)
 
 
 def test_without_the_channel_the_estimator_stops():
@@ -100,7 +136,7 @@ def test_without_the_channel_the_estimator_stops():
 
 def test_rows_that_changed_in_between_are_refused(batch):
     rewards, mask = verls_inputs()
-    with step_channel(trainer.build_channel(batch, CONFIG)), pytest.raises(AwpoSetupError, match="7 rows"):
+    with step_channel(trainer.build_channel(batch, CONFIG, False)), pytest.raises(AwpoSetupError, match="7 rows"):
         compute_awpo_advantage(rewards[:5], mask[:5])
 
 

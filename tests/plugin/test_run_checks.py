@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
+from awpo_ext.config import PRESETS
 from awpo_ext.verl_plugin.config_check import problems
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,9 @@ def test_a_good_configuration_has_no_problem():
         ("custom_reward_function.path=x.py", "is ignored by verl's V1 trainer; set reward.custom_reward_function"),
         ("+actor_rollout_ref.actor.no_such_key=1", "no_such_key"),
         ("trainer.use_v1=False", "set trainer.use_v1=True"),
-        ("trainer.v1.trainer_mode=separate_async", "trainer_mode=separate_async is not supported"),
+        ("+algorithm.awpo.preset=grpo", "algorithm.awpo.preset='grpo' is unknown; allowed: awpo | outcome_only"),
+        ("+algorithm.awpo.reasoning_weight=[1,2]", "reasoning_weight=[1.0, 2.0] has 2 entries for 1 signals"),
+        ("critic.enable=True", "critic.enable=True trains a critic"),
         ("actor_rollout_ref.actor.policy_loss.loss_mode=vanilla", "ignores AWPO's clip radius"),
         ("algorithm.adv_estimator=grpo", "policy_loss.loss_mode=awpo needs algorithm.adv_estimator=awpo"),
         ("actor_rollout_ref.actor.clip_ratio_high=0.28", "clip_ratio_high=0.28 differ"),
@@ -52,6 +55,31 @@ def test_a_good_configuration_has_no_problem():
 def test_what_is_wrong_is_named(override, message):
     found = problems([*GOOD, override])
     assert any(message in problem for problem in found), found
+
+
+def test_bypass_mode_goes_with_what_verl_reads_of_it():
+    bypass = [*GOOD, "algorithm.rollout_correction.bypass_mode=True"]
+    assert problems(bypass) == []
+    (problem,) = problems([*bypass, "algorithm.rollout_correction.rollout_is=token"])
+    assert "rollout_is=token is not read with bypass_mode=True" in problem
+
+
+@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("mixed", False)])
+def test_filtering_groups_by_outcome_warns(caplog, metric, warns):
+    filtering = ["algorithm.filter_groups.enable=True", f"algorithm.filter_groups.metric={metric}"]
+    assert problems([*GOOD, *filtering]) == []
+    assert ("where AWPO leans on the judge" in caplog.text) == warns
+
+
+@pytest.mark.parametrize("mode", ["colocate_async", "separate_async"])
+def test_the_other_trainer_modes_are_fine(mode):
+    assert problems([*GOOD, f"trainer.v1.trainer_mode={mode}"]) == []
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_with_a_fixed_radius_may_keep_verls_loss(preset):
+    vanilla = ["actor_rollout_ref.actor.policy_loss.loss_mode=vanilla", f"+algorithm.awpo.preset={preset}"]
+    assert (problems([*GOOD, *vanilla]) == []) == (preset != "awpo")
 
 
 def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
