@@ -59,8 +59,8 @@ class Run:
     steps: dict[int, dict[str, float]]
 
 
-def main_ppo(folder: Path, model: Path, *overrides: str, timeout: float = 400) -> Run:
-    """Train a tiny model in `folder` with AWPO; `overrides` come last and win. Ends the whole process group on timeout."""
+def start(folder: Path, model: Path, *overrides: str) -> subprocess.Popen:
+    """Start training a tiny model in `folder` with AWPO, console in `console.log`; `overrides` come last and win."""
     if not (folder / "train.parquet").exists():
         write_sums(folder / "train.parquet", 64)
         write_sums(folder / "val.parquet", 8)
@@ -95,25 +95,33 @@ def main_ppo(folder: Path, model: Path, *overrides: str, timeout: float = 400) -
         *overrides,
     ]
     environment = cpu_environment() | {"VERL_FILE_LOGGER_PATH": str(log), "OMP_NUM_THREADS": "2"}
-    process = subprocess.Popen(
-        command,
-        cwd=folder,  # not the repository: the installed package has to be enough
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    with open(folder / "console.log", "w") as console:
+        return subprocess.Popen(
+            command,
+            cwd=folder,  # not the repository: the installed package has to be enough
+            env=environment,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def main_ppo(folder: Path, model: Path, *overrides: str, timeout: float = 400) -> Run:
+    """`start`, and wait for the end. Ends the whole process group on timeout."""
+    process = start(folder, model, *overrides)
     try:
-        console, _ = process.communicate(timeout=timeout)
+        process.wait(timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        console, _ = process.communicate()
-        console += f"\nended after {timeout} s"
-    (folder / "console.log").write_text(console)
-    lines = log.read_text().splitlines() if log.exists() else []
-    records = [json.loads(line) for line in lines]
-    return Run(process.returncode, console, {record["step"]: record["data"] for record in records})
+        process.wait()
+    return Run(process.returncode, (folder / "console.log").read_text(), logged_steps(folder))
+
+
+def logged_steps(folder: Path) -> dict[int, dict[str, float]]:
+    """verl's metrics by step, as far as the run has come."""
+    log = folder / "metrics.jsonl"
+    records = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return {record["step"]: record["data"] for record in records}
 
 
 def dumped_rollouts(folder: Path, step: int) -> list[dict]:

@@ -1,0 +1,25 @@
+"""What a step has to log, computed from verl's own rollout dump, apart from the run."""
+
+import pytest
+from hashed_reward import columns
+from stock_verl import dumped_rollouts
+
+from awpo_ext.advantage import awpo_advantages
+from awpo_ext.clipping import clip_radius
+from awpo_ext.config import AwpoConfig
+
+
+def expected_of_step(folder, step, config=AwpoConfig()):
+    """(outcomes, AWPO's result, clip radius) of all rollouts of a step, and that verl was given those outcomes."""
+    rows = dumped_rollouts(folder, step)
+    rewards = [columns(row["output"]) for row in rows]
+    outcome = [reward["score"] for reward in rewards]
+    assert outcome == pytest.approx([row["score"] for row in rows])
+    result = awpo_advantages(
+        outcome,
+        [reward["reasoning"] for reward in rewards],
+        [row["uid"].rsplit("_", 2)[0] for row in rows],
+        config,
+        [reward["reasoning_valid"] for reward in rewards],
+    )
+    return outcome, result, clip_radius(result.gate, config)
