@@ -1,0 +1,148 @@
+"""AWPO's estimator beside verl's own, in one run: python benchmarks/estimator.py
+
+Prints medians and ratios; never a test. `--growth FILE.svg` measures N = 256 .. 65536 instead and plots it.
+"""
+
+import argparse
+import uuid
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from timing import in_turn, ratio
+from verl.trainer.ppo import core_algos
+
+from awpo_ext.advantage import awpo_advantages
+from awpo_ext.config import AwpoConfig
+from awpo_ext.groups import factorize
+from awpo_ext.verl_plugin.estimator import StepChannel, compute_awpo_advantage, step_channel
+
+LABELS = {
+    "UUID strings": lambda groups: [str(uuid.UUID(int=i * 7**40 % 2**128)) for i in range(groups)],
+    "integers from 0": lambda groups: list(range(groups)),
+    "integers around 10^10": lambda groups: [10**10 + i for i in range(groups)],
+    "negative integers": lambda groups: [-i - 1 for i in range(groups)],
+}
+
+
+class Step:
+    """A batch of N rollouts with two rewards, as verl's trainer hands it over."""
+
+    def __init__(self, rollouts: int, tokens: int, group: int, labels: str = "UUID strings"):
+        generator = torch.Generator().manual_seed(0)
+        self.outcome = torch.rand(rollouts, generator=generator) * 7 - 3
+        self.reasoning = torch.rand(rollouts, 1, generator=generator)
+        names = LABELS[labels](-(-rollouts // group))
+        kind = object if isinstance(names[0], str) else np.int64
+        self.uids = np.array([names[i // group] for i in range(rollouts)], dtype=kind)
+        self.mask = torch.ones(rollouts, tokens, dtype=torch.int64)
+        self.token_rewards = torch.zeros(rollouts, tokens)
+        self.token_rewards[:, -1] = self.outcome
+        self.prompts = torch.ones(rollouts, 1, dtype=torch.int64)
+        self.attention = torch.ones(rollouts, tokens + 1, dtype=torch.int64)
+
+    def scalar(self):
+        """The (N,) part: from two rewards to one advantage a rollout."""
+        return awpo_advantages(self.outcome, self.reasoning, self.uids, AwpoConfig()).advantages
+
+    def awpo(self):
+        """The whole call, as verl makes it: from token rewards to token advantages."""
+        rows = torch.arange(len(self.outcome))
+        valid = torch.ones_like(self.reasoning, dtype=torch.bool)
+        channel = StepChannel(AwpoConfig(), self.reasoning.double(), valid, self.uids, None, rows, rows)
+        with step_channel(channel):
+            return compute_awpo_advantage(self.token_rewards, self.mask)
+
+    def gdpo(self):
+        """verl's GDPO with the same two rewards."""
+        return core_algos.compute_gdpo_outcome_advantage(
+            self.token_rewards,
+            self.mask,
+            self.uids,
+            config={"gdpo_reward_keys": ["outcome", "reasoning"]},
+            non_tensor_batch={"outcome": self.outcome.numpy(), "reasoning": self.reasoning[:, 0].numpy()},
+            batch={"prompts": self.prompts, "attention_mask": self.attention},
+        )
+
+    def grpo(self):
+        """verl's GRPO: one reward only."""
+        return core_algos.compute_grpo_outcome_advantage(self.token_rewards, self.mask, self.uids)
+
+    def write(self):
+        """What nobody can do without: one (N, T) tensor."""
+        return self.outcome.unsqueeze(-1) * self.mask
+
+
+def compare(args: argparse.Namespace) -> None:
+    step = Step(args.rollouts, args.tokens, args.group)
+    calls = {
+        "AWPO, (N,) part": step.scalar,
+        "AWPO, whole call": step.awpo,
+        "verl GRPO, 1 reward": step.grpo,
+        "verl GDPO, 2 rewards": step.gdpo,
+        "writing one (N, T) tensor": step.write,
+    }
+    times = in_turn(calls, args.repeats)
+    print("| call | ms | x writing one tensor | x AWPO's whole call |\n|---|---|---|---|")
+    for name, taken in times.items():
+        to_write = ratio(taken, times["writing one (N, T) tensor"])
+        to_awpo = ratio(taken, times["AWPO, whole call"])
+        print(f"| {name} | {median(taken):.1f} | {to_write:.2f} | {to_awpo:.2f} |")
+
+    print("\n| labels | (N,) part, ms | of it factorising them, ms |\n|---|---|---|")
+    for kind in LABELS:
+        labelled = Step(args.rollouts, 1, args.group, kind)
+        times = in_turn({"all": labelled.scalar, "labels": lambda s=labelled: factorize(s.uids)}, 5 * args.repeats)
+        print(f"| {kind} | {median(times['all']):.2f} | {median(times['labels']):.2f} |")
+
+
+def grow(args: argparse.Namespace) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "awpo"
+    import matplotlib.pyplot as plt
+
+    sizes = [2**power for power in range(8, 17)]
+    measured: dict[str, list[float]] = {"AWPO (2 rewards)": [], "verl GDPO (2 rewards)": [], "verl GRPO (1 reward)": []}
+    print("| N | " + " | ".join(measured) + " | GDPO / AWPO |\n" + "|---" * 5 + "|")
+    for n in sizes:
+        step = Step(n, args.growth_tokens, args.group)
+        times = in_turn(dict(zip(measured, (step.awpo, step.gdpo, step.grpo), strict=True)), args.repeats)
+        for name, taken in times.items():
+            measured[name].append(median(taken))
+        gain = ratio(times["verl GDPO (2 rewards)"], times["AWPO (2 rewards)"])
+        print(f"| {n} | " + " | ".join(f"{series[-1]:.2f}" for series in measured.values()) + f" | {gain:.1f} |")
+
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    for name, series in measured.items():
+        axes.loglog(sizes, series, "o-", base=2, label=name)
+    axes.set(xlabel="rollouts N", ylabel=f"ms for the whole call, T = {args.growth_tokens}")
+    axes.legend()
+    args.growth.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(args.growth, metadata={"Date": None})
+    print(f"\nplot: {args.growth}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rollouts", type=int, default=8192)
+    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--group", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--growth", type=Path, metavar="FILE.svg")
+    parser.add_argument("--growth-tokens", type=int, default=64)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.growth:
+        grow(args)
+    else:
+        print(
+            f"N={args.rollouts}, T={args.tokens}, groups of {args.group}, 1 thread, median of {args.repeats} rounds\n"
+        )
+        compare(args)
+
+
+if __name__ == "__main__":
+    main()
