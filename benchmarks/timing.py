@@ -1,5 +1,7 @@
 """Times several calls in turn, so that a machine whose speed drifts treats all alike. For the benchmarks beside it."""
 
+import ctypes
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,8 @@ def ratio(times: list[float], base: list[float]) -> float:
 def peak_bytes(call: Callable[[], object]) -> int:
     """What `call` adds to this process's resident memory at its peak (Linux: the kernel's high-water mark)."""
     call()  # what stays allocated after a first call is not its peak
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # memory that is free but kept would hide what the call takes
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     call()

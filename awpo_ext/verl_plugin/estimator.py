@@ -90,7 +90,10 @@ def compute_awpo_advantage(
     )
 
     per_row = to_rows(channel.result.advantages, channel.rollout_of_row, padding=0.0)
-    advantages = per_row.to(token_level_rewards).unsqueeze(-1) * response_mask
+    # The one (B, T) tensor: verl's mask is of integers, and a product with it would make a second, for the conversion.
+    advantages = response_mask.to(token_level_rewards.dtype, copy=True).mul_(
+        per_row.to(token_level_rewards).unsqueeze(-1)
+    )
     return advantages, advantages
 
 
