@@ -103,12 +103,9 @@ def compare(args: argparse.Namespace) -> None:
 
 
 def grow(args: argparse.Namespace) -> None:
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "awpo"
     import matplotlib.pyplot as plt
 
+    plt.rcParams.update({"svg.hashsalt": "awpo", "svg.fonttype": "none"})  # the same file each time, text as text
     sizes = [2**power for power in range(8, 17)]
     measured: dict[str, list[float]] = {"AWPO (2 rewards)": [], "verl GDPO (2 rewards)": [], "verl GRPO (1 reward)": []}
     print("| N | " + " | ".join(measured) + " | GDPO / AWPO |\n" + "|---" * 5 + "|")

@@ -19,6 +19,7 @@ def _install() -> None:
         cpu.install()
     wrapt.register_post_import_hook(_register_algorithms, "verl.trainer.ppo.core_algos")
     wrapt.register_post_import_hook(_extend_trainers, "verl.trainer.ppo.v1")
+    wrapt.register_post_import_hook(_refuse_legacy_trainer, "verl.trainer.ppo.ray_trainer")
 
 
 def _register_algorithms(core_algos) -> None:
@@ -32,6 +33,19 @@ def _extend_trainers(v1) -> None:
     from awpo_ext.verl_plugin import trainer
 
     trainer.extend_registry(v1.trainer_base)
+
+
+def _refuse_legacy_trainer(ray_trainer) -> None:
+    """It hands estimators no reward columns: say so before it loads anything, not at its first step."""
+    import wrapt
+
+    def refuse(wrapped, instance, args, kwargs):
+        from awpo_ext.verl_plugin.run_checks import check_run
+
+        check_run(kwargs["config"] if "config" in kwargs else args[0])
+        return wrapped(*args, **kwargs)
+
+    wrapt.wrap_function_wrapper(ray_trainer, "RayPPOTrainer.__init__", refuse)
 
 
 try:

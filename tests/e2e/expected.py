@@ -17,9 +17,9 @@ def expected_of_step(folder, step, config=AwpoConfig()):
     assert outcome == pytest.approx([row["score"] for row in rows])
     result = awpo_advantages(
         outcome,
-        [reward["reasoning"] for reward in rewards],
+        [[reward[key] for key in config.reasoning_key] for reward in rewards],
         [row["uid"].rsplit("_", 2)[0] for row in rows],
         config,
-        [reward["reasoning_valid"] for reward in rewards],
+        [[reward[key] for key in config.valid_key] for reward in rewards],
     )
     return outcome, result, clip_radius(result.gate, config)

@@ -15,6 +15,8 @@ def columns(response: str) -> dict[str, float]:
         "score": OUTCOMES[digest[0] % len(OUTCOMES)],
         "reasoning": digest[1] / 255 if valid else float("nan"),
         "reasoning_valid": float(valid),
+        "grounding": digest[3] / 255,
+        "grounding_valid": 1.0,
     }
 
 

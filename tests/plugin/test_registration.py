@@ -44,6 +44,41 @@ print(issubclass(get_trainer_cls("sync"), AwpoTrainerMixin))
     assert python(program).stdout.strip().endswith("True")
 
 
+def test_a_trainer_of_ones_own_needs_the_mixin_and_no_more(monkeypatch):
+    from verl.trainer.ppo.v1 import PPOTrainerSync, get_trainer_cls, register_trainer, trainer_base
+
+    from awpo_ext.verl_plugin.config_check import compose
+    from awpo_ext.verl_plugin.trainer import AwpoTrainerMixin
+
+    monkeypatch.setattr(trainer_base, "TRAINER_REGISTRY", dict(trainer_base.TRAINER_REGISTRY))
+    monkeypatch.setattr(PPOTrainerSync, "__init__", lambda self, config: None)
+
+    @register_trainer("mine")
+    class Mine(AwpoTrainerMixin, PPOTrainerSync):
+        pass
+
+    config = compose(
+        [
+            "trainer.v1.trainer_mode=mine",
+            "algorithm.adv_estimator=awpo",
+            "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
+            "+algorithm.awpo.gate=threshold",
+        ]
+    )
+    assert get_trainer_cls("mine")(config)._awpo.gate == "threshold"
+
+
+def test_the_legacy_trainer_refuses_awpo_before_it_loads_anything():
+    from verl.trainer.ppo.ray_trainer import RayPPOTrainer
+
+    from awpo_ext.verl_plugin.compat import AwpoSetupError
+    from awpo_ext.verl_plugin.config_check import compose
+
+    config = compose(["algorithm.adv_estimator=awpo", "trainer.use_v1=False"])
+    with pytest.raises(AwpoSetupError, match=r"set trainer\.use_v1=True"):
+        RayPPOTrainer(config, None, None, None)
+
+
 def test_loading_is_cheap():
     """The plugin imports neither a trainer nor vLLM, and adds under 0.1 s to verl's own seconds (best of three)."""
     program = """
