@@ -1,5 +1,7 @@
 """What a training step logs of AWPO, under `awpo/`, from the result and the inputs. Pure; names follow TRL where it has one."""
 
+import math
+
 import torch
 
 from awpo_ext.advantage import AwpoResult, Closed
@@ -93,4 +95,5 @@ def _correlation(a: torch.Tensor, b: torch.Tensor) -> float | None:
     """Pearson's r; None where either does not vary."""
     if len(a) < 2 or bool((a == a[0]).all()) or bool((b == b[0]).all()):
         return None
-    return float(torch.corrcoef(torch.stack([a.double(), b.double()]))[0, 1])
+    r = float(torch.corrcoef(torch.stack([a.double(), b.double()]))[0, 1])
+    return r if math.isfinite(r) else None  # a spread so small that its square is 0

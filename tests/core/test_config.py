@@ -23,6 +23,10 @@ from awpo_ext.config import CHOICES, RANGES, AwpoConfig, AwpoConfigError
         ({"epsilon": math.nan}, ["epsilon=nan is out of range"]),
         ({"reward_max": math.inf}, ["reward_max=inf is out of range"]),
         ({"valid_key": ""}, ["valid_key='' has the wrong type"]),
+        ({"reasoning_key": []}, ["reasoning_key=[] is empty"]),
+        ({"reasoning_key": ["a", "a"]}, ["reasoning_key=['a', 'a'] names a column twice"]),
+        ({"reasoning_key": ["a", "b"], "valid_key": "ok"}, ["valid_key=['ok'] has 1 entries for 2 signals"]),
+        ({"preset": "ppo"}, ["algorithm.awpo.preset='ppo' is unknown", "awpo | outcome_only"]),
     ],
 )
 def test_mistakes_are_named(section, parts):
@@ -40,8 +44,8 @@ def test_defaults_and_freezing():
 
 def test_every_number_and_choice_is_checked():
     kinds = {name: field.type for name, field in AwpoConfig.__dataclass_fields__.items()}
-    assert {name for name, kind in kinds.items() if kind is float} == set(RANGES)
-    assert set(CHOICES) < {name for name, kind in kinds.items() if kind is str}
+    assert {name for name, kind in kinds.items() if kind in (float, tuple[float, ...])} == set(RANGES)
+    assert set(CHOICES) == {name for name, kind in kinds.items() if kind is str}
 
 
 @given(st.sampled_from(sorted(RANGES)), st.floats())
@@ -52,4 +56,12 @@ def test_a_number_is_in_its_range_or_refused_by_name(key, value):
         assert key in str(error)
     else:
         low, high, *_ = RANGES[key]
-        assert low <= getattr(config, key) <= high
+        taken = getattr(config, key)
+        assert low <= (taken[0] if isinstance(taken, tuple) else taken) <= high
+
+
+def test_one_value_stands_for_all_signals_and_valid_keys_follow_the_columns():
+    config = AwpoConfig.from_mapping({"reasoning_key": ["relevance", "grounding"], "reasoning_weight": 2})
+    assert config.reasoning_weight == (2.0, 2.0) and config.signals == 2
+    assert config.valid_key == ("relevance_valid", "grounding_valid")
+    assert AwpoConfig(reasoning_key="relevance", valid_key="ok").valid_key == ("ok",)
