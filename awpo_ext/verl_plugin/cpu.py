@@ -20,6 +20,7 @@ PLATFORM = "cpu"
 
 TOUCHED = {
     "verl.utils.distributed": ("initialize_global_process_group", "initialize_global_process_group_ray"),
+    "verl.utils.fsdp_utils": ("fsdp2_sharded_save_to_cpu",),
     "verl.workers.engine.fsdp.transformer_impl": ("CPUOffloadPolicy",),
     "vllm._custom_ops": ("_supports_onednn",),
 }
@@ -143,7 +144,7 @@ class PlatformCPU(PlatformBase):
 
 
 def install() -> None:
-    """Register the platform, and mend verl's two places that no platform class can reach.
+    """Register the platform, and mend verl's three places that no platform class can reach.
 
     Called by the entry point where `vllm_cpu.requested()`; the mends wait until verl itself imports the modules.
     """
@@ -151,6 +152,7 @@ def install() -> None:
     os.environ.setdefault("VERL_ENGINE_DEVICE", "cuda")
     PlatformRegistry.register(platform=PLATFORM)(PlatformCPU)
     wrapt.register_post_import_hook(_use_gloo_once, "verl.utils.distributed")
+    wrapt.register_post_import_hook(_save_copies, "verl.utils.fsdp_utils")
     wrapt.register_post_import_hook(_no_pinned_memory, "verl.workers.engine.fsdp.transformer_impl")
 
 
@@ -167,6 +169,20 @@ def _use_gloo_once(distributed: Any) -> None:
 
     distributed.initialize_global_process_group_ray = initialize_global_process_group_ray
     distributed.initialize_global_process_group = initialize_global_process_group
+
+
+def _save_copies(fsdp_utils: Any) -> None:
+    """verl saves the old policy of separate_async with `.cpu()`, which on the CPU is the live weights and not a copy.
+
+    Every mini-batch's old log-probabilities would then come from the newest weights, and no ratio would ever be clipped.
+    """
+    save = fsdp_utils.fsdp2_sharded_save_to_cpu
+
+    def fsdp2_sharded_save_to_cpu(model: torch.nn.Module) -> tuple[dict[str, tuple[torch.Tensor, Any]], Any]:
+        shards, spec = save(model)
+        return {name: (shard.clone(), shard_spec) for name, (shard, shard_spec) in shards.items()}, spec
+
+    fsdp_utils.fsdp2_sharded_save_to_cpu = fsdp2_sharded_save_to_cpu
 
 
 def _no_pinned_memory(transformer_impl: Any) -> None:

@@ -44,6 +44,27 @@ def test_process_group_is_gloo_once():
     assert "with_ray" in inspect.getclosurevars(distributed.initialize_global_process_group_ray).nonlocals
 
 
+def test_the_saved_policy_is_a_copy():
+    """separate_async goes back to it between mini-batches; verl's own function gives the live weights on the CPU."""
+    import torch
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    from verl.utils import fsdp_utils
+
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        model = fully_shard(torch.nn.Linear(3, 2), mesh=init_device_mesh("cpu", (1,)))
+        before = model.weight.to_local().clone()
+        saved, spec = fsdp_utils.fsdp2_sharded_save_to_cpu(model)
+        with torch.no_grad():
+            model.weight.to_local().add_(1)
+        assert torch.equal(saved["weight"][0], before)
+        fsdp_utils.fsdp2_sharded_load_from_cpu(model, saved, spec)
+        assert torch.equal(model.weight.to_local(), before)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def test_inert_unless_asked_for(monkeypatch):
     monkeypatch.setenv("VERL_PLATFORM", "nvidia")
     from vllm import _custom_ops
