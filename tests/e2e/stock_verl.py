@@ -24,8 +24,8 @@ def cpu_environment() -> dict[str, str]:
     return dict(line.split("=", 1) for line in out.decode().split("\0") if "=" in line)
 
 
-def cpu_overrides() -> list[str]:
-    lines = (CPU / "verl_overrides.txt").read_text().splitlines()
+def cpu_overrides(name: str = "verl_overrides.txt") -> list[str]:
+    lines = (CPU / name).read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
