@@ -6,7 +6,7 @@ Actor rank 0 broadcasts buckets of bytes to every rollout worker; what is in a b
 hosts. Store and group are new for each sync and apart from the default process groups of both sides.
 """
 
-import pickle
+import json
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -117,7 +117,7 @@ class GlooCheckpointEngine(CheckpointEngine):
         number, is_last = 0, False
         while not is_last:
             with self._explained(f"receiving bucket {number}"):
-                size, chunks, is_last = pickle.loads(self.store.get(f"bucket/{number}"))
+                size, chunks, is_last = _decoded(self.store.get(f"bucket/{number}"))
                 bucket = torch.empty(size, dtype=torch.uint8)
                 self._broadcast(bucket)
             for meta in chunks:
@@ -126,7 +126,7 @@ class GlooCheckpointEngine(CheckpointEngine):
 
     def _send_bucket(self, number: int, bucket: torch.Tensor, chunks: list[TensorMeta], is_last: bool) -> None:
         with self._explained(f"sending bucket {number}"):
-            self.store.set(f"bucket/{number}", pickle.dumps((len(bucket), chunks, is_last)))
+            self.store.set(f"bucket/{number}", _encoded(len(bucket), chunks, is_last))
             self._broadcast(bucket)
 
     def _broadcast(self, bucket: torch.Tensor) -> None:
@@ -145,3 +145,19 @@ class GlooCheckpointEngine(CheckpointEngine):
                 f"or took more than {self.timeout.total_seconds():g} s; raise "
                 "+actor_rollout_ref.rollout.checkpoint_engine.engine_kwargs.gloo.timeout_s if it was only slow"
             ) from error
+
+
+def _encoded(size: int, chunks: list[TensorMeta], is_last: bool) -> str:
+    """What a bucket holds, as JSON: anybody who reaches the store's port can write to it, so nothing is unpickled."""
+    rows = [
+        vars(meta) | {"shape": list(meta.shape), "dtype": str(meta.dtype).removeprefix("torch.")} for meta in chunks
+    ]
+    return json.dumps([size, rows, is_last])
+
+
+def _decoded(text: bytes) -> tuple[int, list[TensorMeta], bool]:
+    size, rows, is_last = json.loads(text)
+    chunks = [
+        TensorMeta(**row | {"shape": torch.Size(row["shape"]), "dtype": getattr(torch, row["dtype"])}) for row in rows
+    ]
+    return size, chunks, is_last
