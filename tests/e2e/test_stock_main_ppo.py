@@ -1,49 +1,73 @@
-"""Stock verl trains a tiny model with AWPO through real vLLM: what is logged is what the method says, and it resumes."""
+"""Stock verl trains a tiny model with AWPO through real vLLM: what is logged is what the method says.
+
+The run is ended by kill -9 in mid-training, and the same command goes on from its checkpoint.
+"""
 
 import math
+import os
+import signal
+import time
 
 import pytest
 import torch
 from expected import expected_of_step
-from stock_verl import main_ppo
+from stock_verl import logged_steps, main_ppo, start
+
+from awpo_ext.config import AwpoConfig
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
+CONFIG = AwpoConfig(clip_schedule="inverse", difficulty="band")
+COMMAND = [
+    "trainer.total_training_steps=4",
+    "trainer.save_freq=2",
+    "+algorithm.awpo.clip_schedule=inverse",
+    "+algorithm.awpo.difficulty=band",
+]
+
 
 @pytest.fixture(scope="module")
-def trained(tiny_model, tmp_path_factory):
+def killed(tiny_model, tmp_path_factory):
+    """(folder, metrics by step) of a run that was killed after step 3, with a checkpoint of step 2."""
     folder = tmp_path_factory.mktemp("run")
-    run = main_ppo(folder, tiny_model, "trainer.total_training_steps=2", "trainer.save_freq=2")
-    assert run.returncode == 0, run.console[-6000:]
-    return folder, run
+    process = start(folder, tiny_model, *COMMAND)
+    deadline = time.monotonic() + 400
+    while 3 not in logged_steps(folder) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    steps = logged_steps(folder)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(steps) == [1, 2, 3], (folder / "console.log").read_text()[-6000:]
+    return folder, steps
 
 
-@pytest.mark.parametrize("step", [1, 2])
-def test_logs_say_what_the_method_implies(trained, step):
-    folder, run = trained
-    logged = run.steps[step]
-    outcome, result, radius = expected_of_step(folder, step)
-
+def check_step(folder, logged, step):
+    outcome, result, radius = expected_of_step(folder, step, CONFIG)
     assert len(outcome) == 32 and len(result.gate) == 8
     assert logged["awpo/outcome/mean"] == pytest.approx(sum(outcome) / len(outcome))
     assert 0 < logged["awpo/reasoning/valid_fraction"] < 1  # the estimator saw judge scores and their absence
     assert logged["awpo/gate/mean"] == pytest.approx(float(result.gate.mean()))
     assert 0 < logged["awpo/gate/mean"] < 1
+    assert logged["awpo/difficulty/mean"] == pytest.approx(float(result.difficulty.mean()))
     assert logged["awpo/clip_radius"] == pytest.approx(float(radius))
-    assert logged["awpo/applied_clip_radius"] == pytest.approx(
-        float(radius), rel=1e-5
-    )  # as the workers' loss applied it
+    assert logged["awpo/applied_clip_radius"] == pytest.approx(float(radius), rel=1e-5)  # by the workers' loss
     assert logged["awpo/blended/signal_power"] == pytest.approx(float(result.advantages.square().mean()))
     assert logged["critic/advantages/max"] == pytest.approx(float(result.advantages.max()), rel=1e-4)
 
 
-def test_weights_reach_vllm_and_change(trained, tiny_model):
-    folder, run = trained
-    assert run.steps[2]["training/rollout_actor_probs_pearson_corr"] > 0.95
-    assert all(math.isfinite(run.steps[step]["actor/grad_norm"]) for step in (1, 2))
+@pytest.mark.parametrize("step", [1, 2])
+def test_logs_say_what_the_method_implies(killed, step):
+    folder, steps = killed
+    check_step(folder, steps[step], step)
+
+
+def test_weights_reach_vllm_and_change(killed, tiny_model):
+    folder, steps = killed
+    assert steps[2]["training/rollout_actor_probs_pearson_corr"] > 0.95
+    assert all(math.isfinite(steps[step]["actor/grad_norm"]) for step in (1, 2))
 
     from transformers import AutoModelForCausalLM
 
@@ -58,6 +82,18 @@ def _local(value):
     return value.to_local() if hasattr(value, "to_local") else value
 
 
+def test_killed_in_mid_training_the_same_command_resumes(killed, tiny_model):
+    folder, before = killed
+    resumed = main_ppo(folder, tiny_model, *COMMAND)
+    assert resumed.returncode == 0, resumed.console[-6000:]
+    assert list(resumed.steps) == [3, 4]  # step 3 was lost with the kill: the checkpoint is of step 2
+    columns = {key for key in before[2] if key.startswith("awpo/")}
+    for step, logged in resumed.steps.items():
+        check_step(folder, logged, step)
+        assert {key for key in logged if key.startswith("awpo/")} == columns
+
+
+@pytest.mark.slow
 def test_a_missing_column_stops_the_first_step(tiny_model, tmp_path):
     run = main_ppo(
         tmp_path, tiny_model, "trainer.total_training_steps=1", "reward.custom_reward_function.name=without_reasoning"
