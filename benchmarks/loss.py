@@ -47,7 +47,10 @@ def main() -> None:
 
     assert torch.allclose(awpo(), vanilla(), atol=1e-6)
     times = in_turn({"AWPO": awpo, "verl vanilla": vanilla}, args.repeats)
-    peaks = {"AWPO": peak_bytes(awpo), "verl vanilla": peak_bytes(vanilla)}
+    peaks = {
+        name: median(peak_bytes(call) for _ in range(args.repeats))
+        for name, call in {"AWPO": awpo, "verl vanilla": vanilla}.items()
+    }
     print(f"B={args.samples}, T={args.tokens}, float32, 1 thread, median of {args.repeats} rounds\n")
     print("| loss | ms | x vanilla | peak memory, MiB | x vanilla |\n|---|---|---|---|---|")
     for name, taken in times.items():

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+M_MMAP_THRESHOLD = -3  # of mallopt, in glibc's malloc.h
+
 
 def in_turn(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
     """Milliseconds of each call in each of `repeats` rounds A B C A B C .., after a round that is not counted."""
@@ -27,10 +29,12 @@ def ratio(times: list[float], base: list[float]) -> float:
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
-    """What `call` adds to this process's resident memory at its peak (Linux: the kernel's high-water mark)."""
+    """What `call` adds to this process's resident memory at its peak (Linux with glibc: the kernel's high-water mark)."""
+    libc = ctypes.CDLL("libc.so.6")
+    libc.mallopt(M_MMAP_THRESHOLD, 1 << 20)  # each tensor from 1 MiB on is mapped, and unmapped when it is freed
     call()  # what stays allocated after a first call is not its peak
     gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # memory that is free but kept would hide what the call takes
+    libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     call()
