@@ -5,6 +5,7 @@ compat        the version of verl this was written for, and the shape of what it
 estimator     the advantage estimator `awpo` that verl calls
 trainer       carries reward components to the estimator and the clip radius to the workers
 loss          the policy loss `awpo` that verl calls, and the worker loss that hands it the radius
+gloo_checkpoint  weights to separate vLLM replicas without NCCL, for separate_async
 cpu, vllm_cpu the CPU platform, inert unless VERL_PLATFORM=cpu
 doctor        `awpo doctor`
 """
