@@ -15,8 +15,8 @@ pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.s
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 STEPS = (1, 2)
-# not linear, so that the mean of two mini-batches' radii is not the radius of all gates
-INVERSE = AwpoConfig(clip_schedule="inverse", clip_eta=2.0)
+# not linear, so that the mean of two mini-batches' radii is not the radius of all gates; never as small as clip_min
+INVERSE = AwpoConfig(clip_schedule="inverse", clip_eta=2.0, clip_min=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,14 @@ def trained(tiny_model, tmp_path_factory):
             folder,
             tiny_model,
             *cpu_overrides("separate_async_overrides.txt"),
+            "+actor_rollout_ref.rollout.checkpoint_engine.engine_kwargs.gloo.timeout_s=120",
             "trainer.v1.separate_async.parameter_sync_step=2",
             "trainer.v1.separate_async.num_warmup_batches=0",
             "trainer.total_training_steps=2",
             "trainer.save_freq=-1",
             "+algorithm.awpo.clip_schedule=inverse",
             "+algorithm.awpo.clip_eta=2.0",
+            "+algorithm.awpo.clip_min=0.02",
         )
     assert run.returncode == 0, run.console[-6000:]
     assert tuple(run.steps) == STEPS
