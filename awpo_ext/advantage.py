@@ -49,6 +49,7 @@ def awpo_advantages(
     group: Labels,
     config: AwpoConfig,
     valid: Any = None,
+    outcome_valid: Any = None,
     kl_penalty: Any = None,
     tokens: Any = None,
 ) -> AwpoResult:
@@ -61,6 +62,8 @@ def awpo_advantages(
         group: `(N,)` labels, one a prompt; any hashable or integer kind. Groups may be ragged.
         config: the switches.
         valid: bool of the shape of `reasoning`, False where the judge gave no usable score; all True by default.
+        outcome_valid: `(N,)` bool, False where the verifier could not judge: such a rollout has advantage 0 and takes no
+            part in any statistics; its outcome may be NaN. All True by default.
         kl_penalty: `(N,)` taken off the outcome reward (verl's KL in the reward), but not in p nor in the test for
             saturation: those ask whether the task was solved. None by default.
         tokens: `(N,)` response tokens, the weights of `config.whiten`; all equal by default.
@@ -69,7 +72,7 @@ def awpo_advantages(
         An `AwpoResult` in the floating type of `outcome` (float64 if it is not a floating tensor); computed in float64.
 
     Raises:
-        ValueError: shapes that do not match, a NaN or infinite outcome, a valid judge score that is not finite.
+        ValueError: shapes that do not match, a valid outcome or judge score that is NaN or infinite.
 
     Edges: a group of one has advantage 0. A rollout without a judge score takes no part in the mixed statistics and
     its blended advantage is its outcome advantage, so a failed judge never moves a sibling's outcome advantage; with
@@ -81,10 +84,14 @@ def awpo_advantages(
     scored = torch.ones_like(scores, dtype=torch.bool)
     if valid is not None:
         scored = as_signals(valid, n, config.signals, "valid") != 0
+    judged = torch.ones(n, dtype=torch.bool)
+    if outcome_valid is not None:
+        judged = as_column("outcome_valid", outcome_valid, n) != 0
     if len(group) != n:
         raise ValueError(f"group has {len(group)} labels; expected {n}, one a rollout")
-    require_finite("outcome", task)
+    require_finite("outcome (where valid)", task, judged)
     require_finite("reasoning (where valid)", scores, scored)
+    scored &= judged.unsqueeze(1)
 
     index, groups = factorize(group)
     reward = task
@@ -92,7 +99,7 @@ def awpo_advantages(
         penalty = as_column("kl_penalty", kl_penalty, n)
         require_finite("kl_penalty", penalty)
         reward = task - penalty
-    out_dev, out_stats = centered(reward, index, groups)
+    out_dev, out_stats = centered(reward, index, groups, judged)
     outcome_adv = normalized(out_dev, out_stats, index, config)
 
     counts = counted(scored, index, groups, config)
@@ -104,14 +111,15 @@ def awpo_advantages(
         compared = mixes & (mix_stats.count >= 2)[index]
         mixed_adv = torch.where(compared, normalized(mix_dev, mix_stats, index, config), outcome_adv)
 
-    p = success_rate(out_stats if kl_penalty is None else centered(task, index, groups)[1], config)
-    closed = closed_groups(task, index, out_stats, mix_stats, config)
+    p = success_rate(out_stats if kl_penalty is None else centered(task, index, groups, judged)[1], config)
+    closed = closed_groups(torch.where(judged, task, torch.inf), index, out_stats, mix_stats, config)
     w = gate(out_stats, mix_stats, closed, config)
     d = difficulty(p, config)
     advantages = blend(outcome_adv, mixed_adv, w[index], d[index], config)
     if config.whiten:
-        alone = (out_stats.count == 1)[index]
-        advantages = whitened(advantages, torch.ones(n) if tokens is None else as_column("tokens", tokens, n), alone)
+        compared = judged & (out_stats.count >= 2)[index]
+        weight = torch.ones(n) if tokens is None else as_column("tokens", tokens, n)
+        advantages = whitened(advantages, torch.where(compared, weight, 0.0), compared)
 
     dtype = outcome.dtype if isinstance(outcome, torch.Tensor) and outcome.is_floating_point() else torch.float64
     return AwpoResult(
@@ -136,7 +144,11 @@ def success_rate(task_stats: GroupStats, config: AwpoConfig) -> torch.Tensor:
 def closed_groups(
     task: torch.Tensor, index: torch.Tensor, out_stats: GroupStats, mix_stats: GroupStats, config: AwpoConfig
 ) -> torch.Tensor:
-    """Codes of `Closed`, `(M,)` int64 (R). The first reason in the order of the enum is the one given."""
+    """Codes of `Closed`, `(M,)` int64 (R). The first reason in the order of the enum is the one given.
+
+    Args:
+        task: `(N,)` task reward, infinite where it was not judged.
+    """
     code = torch.full_like(out_stats.count, Closed.OPEN)
     lowest = torch.full_like(out_stats.mean, torch.inf).scatter_reduce_(0, index, task, "amin")
     saturated = lowest >= config.reward_max
@@ -193,17 +205,16 @@ def blend(
     return d * (outcome_adv + step)
 
 
-def whitened(advantages: torch.Tensor, tokens: torch.Tensor, alone: torch.Tensor) -> torch.Tensor:
+def whitened(advantages: torch.Tensor, tokens: torch.Tensor, compared: torch.Tensor) -> torch.Tensor:
     """GDPO's last step (as verl has it): mean 0 and variance 1 over the response tokens of the batch, `(N,)`.
 
     Args:
-        tokens: `(N,)` how many tokens carry each advantage.
-        alone: `(N,)` bool, groups of one: they have no advantage, before as after, and count nowhere.
+        tokens: `(N,)` how many tokens carry each advantage; 0 where not `compared`.
+        compared: `(N,)` bool; the others (alone in their group, not judged) have no advantage, before as after.
     """
-    tokens = torch.where(alone, torch.zeros_like(tokens), tokens)
     total = tokens.sum()
     if total < 2:
         return torch.zeros_like(advantages)
     mean = (advantages * tokens).sum() / total
     variance = ((advantages - mean).square() * tokens).sum() / (total - 1)
-    return torch.where(alone, torch.zeros_like(advantages), (advantages - mean) / (variance + 1e-8).sqrt())
+    return torch.where(compared, (advantages - mean) / (variance + 1e-8).sqrt(), torch.zeros_like(advantages))

@@ -67,6 +67,7 @@ class AwpoConfig:
     # Columns of the reward function's result, one or several signals; the outcome is the reward itself.
     reasoning_key: tuple[str, ...] = ("reasoning",)
     valid_key: tuple[str, ...] = ()  # none given: `<reasoning_key>_valid` each
+    outcome_valid_key: str = "outcome_valid"  # 0 where the verifier itself failed; a function may do without the column
     reasoning_weight: tuple[float, ...] = (1.0,)  # lambda of the mixed reward (R), one for all signals or one each
     reasoning_scale: float = 1.0  # puts the judge's [0, 1] on the outcome's scale (R)
     reward_min: float = -3.0  # range of the outcome reward, for the success rate p

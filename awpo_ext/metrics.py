@@ -20,6 +20,7 @@ def awpo_metrics(
     valid: torch.Tensor,
     radius: torch.Tensor,
     config: AwpoConfig,
+    outcome_valid: torch.Tensor,
 ) -> dict[str, float]:
     """Flat floats for a logger.
 
@@ -29,6 +30,7 @@ def awpo_metrics(
         reasoning, valid: `(N,)` or `(N, K)`; a score is read where `valid` only.
         radius: of `clip_radius`, a scalar or `(M,)`.
         config: of the result.
+        outcome_valid: `(N,)` bool; an outcome is read where valid only, and so are the scores of its rollout.
 
     Returns:
         Flat keys; a statistic of nothing (no valid score, no group) is left out rather than logged as 0. With K > 1
@@ -44,8 +46,9 @@ def awpo_metrics(
         "awpo/difficulty/mean": _mean(result.difficulty),
         "awpo/success_rate/mean": _mean(result.success_rate),
         "awpo/frac_reward_zero_std": _mean((result.outcome_stats.std == 0).double()),
-        "awpo/outcome/mean": _mean(outcome),
-        "awpo/outcome/std": _std(outcome),
+        "awpo/outcome/valid_fraction": _mean(outcome_valid.double()),
+        "awpo/outcome/mean": _mean(outcome[outcome_valid]),
+        "awpo/outcome/std": _std(outcome[outcome_valid]),
         "awpo/outcome/signal_power": _mean(result.outcome_advantages.square()),
         "awpo/mixed/signal_power": _mean(result.mixed_advantages.square()),
         "awpo/blended/signal_power": _mean(result.advantages.square()),
@@ -58,7 +61,7 @@ def awpo_metrics(
             metrics[f"awpo/closed/{reason.name.lower()}"] = _mean((result.closed == reason).double())
 
     scores = as_signals(reasoning, len(outcome), config.signals, "reasoning")
-    scored = as_signals(valid, len(outcome), config.signals, "valid") != 0
+    scored = (as_signals(valid, len(outcome), config.signals, "valid") != 0) & outcome_valid.unsqueeze(1)
     for k, key in enumerate(config.reasoning_key):
         prefix = "awpo/reasoning" if config.signals == 1 else f"awpo/reasoning/{key}"
         signal = _signal_metrics(result, outcome, scores[:, k], scored[:, k], config)

@@ -50,7 +50,8 @@ class Step:
         """The whole call, as verl makes it: from token rewards to token advantages."""
         rows = torch.arange(len(self.outcome))
         valid = torch.ones_like(self.reasoning, dtype=torch.bool)
-        channel = StepChannel(AwpoConfig(), self.reasoning.double(), valid, self.uids, None, rows, rows)
+        columns = (self.reasoning.double(), valid, valid[:, 0])
+        channel = StepChannel(AwpoConfig(), *columns, self.uids, None, rows, rows)
         with step_channel(channel):
             return compute_awpo_advantage(self.token_rewards, self.mask)
 

@@ -31,6 +31,7 @@ class StepChannel:
     config: AwpoConfig
     reasoning: torch.Tensor  # (N, K) NaN where unscored
     valid: torch.Tensor  # (N, K) bool
+    outcome_valid: torch.Tensor  # (N,) bool
     group: list[str]  # (N,) uid of the prompt
     task: torch.Tensor | None  # (N,) reward before verl's KL penalty; None where verl takes none off
     final_row: torch.Tensor  # (N,) the row that stands for the rollout: the last output of its session
@@ -85,6 +86,7 @@ def compute_awpo_advantage(
         channel.group,
         channel.config,
         channel.valid,
+        channel.outcome_valid,
         kl_penalty=None if channel.task is None else channel.task - reward,
         tokens=session_tokens(response_mask, channel) if channel.config.whiten else None,
     )

@@ -2,7 +2,8 @@
 
 import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -30,7 +31,19 @@ def awpo_section(config: DictConfig) -> AwpoConfig:
     section = config.algorithm.get("awpo")
     if section is not None and not isinstance(section, Mapping | DictConfig):
         raise AwpoSetupError(f"algorithm.awpo={section!r} is not a section; set +algorithm.awpo.<key>=<value>")
-    return AwpoConfig.from_mapping(OmegaConf.to_container(section, resolve=True) if section is not None else None)
+    given = OmegaConf.to_container(section, resolve=True) if section is not None else {}
+    return AwpoConfig.from_mapping({**outcome_range(config), **given})
+
+
+def outcome_range(config: DictConfig) -> dict[str, float]:
+    """`reward_min` and `reward_max` as the reward function states them; {} where it has no `outcome_range`."""
+    function, kwargs = reward_function(config)
+    stated = getattr(function, "outcome_range", None)
+    if stated is None:
+        return {}
+    with named_reward_errors(config):
+        low, high = stated(**kwargs)
+    return {"reward_min": low, "reward_max": high}
 
 
 def check_run(config: DictConfig) -> AwpoConfig | None:
@@ -121,21 +134,34 @@ def check_reward_function(config: DictConfig) -> None:
 
     verl loads it lazily inside its reward workers, where an error turns into failed prompt groups in mid-training.
     """
+    function, kwargs = reward_function(config)
+    preflight = getattr(function, "preflight", None)
+    if preflight is not None:
+        with named_reward_errors(config):
+            preflight(**kwargs)
+
+
+def reward_function(config: DictConfig) -> tuple[Callable | None, dict]:
+    """The run's own reward function with its kwargs; None where it has none."""
     settings = config.reward.get("custom_reward_function") or {}
-    path, name = settings.get("path"), settings.get("name")
-    if not path:
-        return
+    if not settings.get("path"):
+        return None, {}
     from verl.utils.import_utils import load_extern_object
 
-    preflight = getattr(load_extern_object(module_path=path, object_name=name), "preflight", None)
-    if preflight is None:
-        return
     kwargs = settings.get("reward_kwargs")
     kwargs = OmegaConf.to_container(kwargs, resolve=True) if OmegaConf.is_config(kwargs) else dict(kwargs or {})
+    return load_extern_object(module_path=settings.path, object_name=settings.get("name")), kwargs
+
+
+@contextmanager
+def named_reward_errors(config: DictConfig):
+    """Any error inside becomes an AwpoSetupError that says whose reward function raised it."""
+    settings = config.reward.custom_reward_function
     try:
-        preflight(**kwargs)
+        yield
     except Exception as error:
-        raise AwpoSetupError(f"reward.custom_reward_function (path={path}, name={name}): {error}") from error
+        where = f"reward.custom_reward_function (path={settings.path}, name={settings.get('name')})"
+        raise AwpoSetupError(f"{where}: {error}") from error
 
 
 def check_ground_truths(config: DictConfig) -> None:

@@ -45,9 +45,8 @@ class AwpoTrainerMixin:
         if channel.result is None:
             raise AwpoSetupError("verl computed advantages without calling the estimator awpo")
         radius = clip_radius(channel.result.gate, self._awpo)
-        metrics.update(
-            awpo_metrics(channel.result, channel.outcome, channel.reasoning, channel.valid, radius, self._awpo)
-        )
+        columns = (channel.outcome, channel.reasoning, channel.valid)
+        metrics.update(awpo_metrics(channel.result, *columns, radius, self._awpo, channel.outcome_valid))
         return put_radius(batch, radius, channel)
 
     def _update_actor(self, batch, metrics):
@@ -89,6 +88,9 @@ def build_channel(batch: Any, config: AwpoConfig, kl_in_reward: bool) -> StepCha
         config=config,
         reasoning=_columns(infos, config.reasoning_key),
         valid=_columns(infos, config.valid_key) != 0,
+        outcome_valid=torch.tensor(
+            [bool(info.get(config.outcome_valid_key, True)) for info in infos], dtype=torch.bool
+        ),
         group=[uid for uid, _ in last],
         task=torch.tensor([float(r.sum()) for r in fetched["rm_scores"]]).double() if kl_in_reward else None,
         final_row=torch.tensor(final_rows, dtype=torch.int64),

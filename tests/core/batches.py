@@ -19,6 +19,7 @@ class Batch:
     reasoning: list[list[float]]
     group: list[str]
     valid: list[list[bool]]
+    outcome_valid: list[bool]
     kl_penalty: list[float]
     tokens: list[int]
 
@@ -46,6 +47,7 @@ def run(batch: Batch, config: AwpoConfig = AwpoConfig()) -> AwpoResult:
         batch.group,
         config,
         np.array(batch.valid, dtype=bool).reshape(shape),
+        batch.outcome_valid,
         batch.kl_penalty,
         batch.tokens,
     )
@@ -87,6 +89,7 @@ def batches(
         ],
         group=list(group),
         valid=valid,
+        outcome_valid=[True] * len(group) if all_valid or draw(st.booleans()) else column(st.booleans()),
         kl_penalty=column(penalties) if draw(st.booleans()) else [0.0] * len(group),
         tokens=column(st.integers(0, 9)),
     )
@@ -133,6 +136,7 @@ def rng_batch(seed: int, groups: int, size: int, signals: int = 1) -> Batch:
         reasoning=rng.uniform(0, 1, (n, signals)).tolist(),
         group=[f"g{i % groups}" for i in range(n)],
         valid=[[True] * signals] * n,
+        outcome_valid=[True] * n,
         kl_penalty=[0.0] * n,
         tokens=rng.integers(1, 9, n).tolist(),
     )

@@ -22,7 +22,7 @@ def slow_awpo(batch, config: AwpoConfig = AwpoConfig()) -> SlowResult:
     n = len(batch.group)
     result = SlowResult([0.0] * n, [0.0] * n, [0.0] * n, [], [])
     for label in dict.fromkeys(batch.group):
-        members = [i for i, g in enumerate(batch.group) if g == label]
+        members = [i for i, g in enumerate(batch.group) if g == label and batch.outcome_valid[i]]
         _group(batch, members, config, result)
     if config.whiten:
         result.advantages = _whitened(batch, result.advantages)
@@ -39,7 +39,7 @@ def _group(batch, members, config, result):
     mix = {i: out[i] + sum(weights[k] * batch.reasoning[i][k] for k in counting) for i in scored}
     sigma_out, sigma_mix = _std(out), _std(mix)
 
-    p = (fmean(task.values()) - config.reward_min) / (config.reward_max - config.reward_min)
+    p = ((fmean(task.values()) if task else 0.0) - config.reward_min) / (config.reward_max - config.reward_min)
     w = _gate(task, mix, sigma_out, sigma_mix, config)
     d = _difficulty(min(max(p, 0.0), 1.0), config)
     result.gate.append(w)
@@ -95,7 +95,8 @@ def _score(values, i, config):
 
 def _whitened(batch, advantages):
     """Mean 0 and variance 1, as if each advantage stood once for every token."""
-    compared = [i for i, g in enumerate(batch.group) if batch.group.count(g) > 1]
+    judged = [g for g, valid in zip(batch.group, batch.outcome_valid, strict=True) if valid]
+    compared = [i for i, g in enumerate(batch.group) if batch.outcome_valid[i] and judged.count(g) > 1]
     spread = [advantages[i] for i in compared for _ in range(batch.tokens[i])]
     if len(spread) < 2:
         return [0.0] * len(advantages)

@@ -186,13 +186,24 @@ def test_singletons_are_zero(case):
     assert (result.advantages[single] == 0).all()
 
 
+@given(cases(), st.sampled_from([NAN, math.inf, -1e30, 0.5]))
+def test_a_rollout_that_was_not_verified_is_as_if_it_were_not_there(case, garbage):
+    batch, config = case
+    judged = [i for i, valid in enumerate(batch.outcome_valid) if valid]
+    filled = [r if valid else garbage for r, valid in zip(batch.outcome, batch.outcome_valid, strict=True)]
+    result = run(batch.with_(outcome=filled), config)
+    assert torch.allclose(result.advantages[judged], run(batch.permuted(judged), config).advantages, atol=1e-6)
+    assert (result.advantages[[i for i in range(len(batch)) if i not in judged]] == 0).all()
+
+
 @given(cases(min_groups=1), st.sampled_from([NAN, math.inf, -math.inf]), st.data())
 def test_nothing_but_numbers_is_taken_for_a_reward(case, bad, data):
     batch, config = case
     i = data.draw(st.integers(0, len(batch) - 1))
     outcome = [*batch.outcome[:i], bad, *batch.outcome[i + 1 :]]
-    with pytest.raises(ValueError, match=rf"outcome\[{i}\] is .*(nan|inf)"):
-        run(batch.with_(outcome=outcome), config)
+    verified = [True] * len(batch)
+    with pytest.raises(ValueError, match=rf"outcome \(where valid\)\[{i}\] is .*(nan|inf)"):
+        run(batch.with_(outcome=outcome, outcome_valid=verified), config)
     kl_penalty = [*batch.kl_penalty[:i], bad, *batch.kl_penalty[i + 1 :]]
     with pytest.raises(ValueError, match=rf"kl_penalty\[{i}\] is .*(nan|inf)"):
         run(batch.with_(kl_penalty=kl_penalty), config)
@@ -205,7 +216,7 @@ def test_nothing_but_numbers_is_taken_for_a_reward(case, bad, data):
 def test_a_kl_penalty_moves_the_advantages_but_not_what_counts_as_solved(batch):
     solved = batch.with_(outcome=[4.0] * len(batch), kl_penalty=[0.1 * i for i in range(len(batch))])
     result = run(solved, DEFAULT)
-    assert (result.success_rate == 1).all()
+    assert (result.success_rate[result.outcome_stats.count > 0] == 1).all()
     assert set(result.closed.tolist()) <= {Closed.SATURATED, Closed.TOO_FEW_VALID, Closed.NO_VARIANCE}
     assert ((result.outcome_stats.std > 0) == (result.outcome_stats.count > 1)).all()
 

@@ -19,12 +19,15 @@ def metrics_of(batch, config=AwpoConfig()):
     valid = torch.tensor(batch.valid, dtype=torch.bool)
     shape = (len(batch), config.signals)
     radius = clip_radius(result.gate, config)
-    return awpo_metrics(result, columns[0], columns[1].reshape(shape), valid.reshape(shape), radius, config)
+    outcome_valid = torch.tensor(batch.outcome_valid, dtype=torch.bool)
+    return awpo_metrics(
+        result, columns[0], columns[1].reshape(shape), valid.reshape(shape), radius, config, outcome_valid
+    )
 
 
 def small(**columns):
     n = len(columns["outcome"])
-    return Batch(**{"kl_penalty": [0.0] * n, "tokens": [1] * n, **columns})
+    return Batch(**{"outcome_valid": [True] * n, "kl_penalty": [0.0] * n, "tokens": [1] * n, **columns})
 
 
 @given(cases())

@@ -112,6 +112,15 @@ def test_several_signals_arrive_in_their_order(batch):
     assert int(channel.valid[:, 1].sum()) == 4
 
 
+def test_a_rollout_that_was_not_verified_has_no_advantage_and_moves_no_sibling(batch):
+    batch.infos["b_1_0"]["reward_extra_info"]["outcome_valid"] = 0.0
+    with step_channel(trainer.build_channel(batch, CONFIG, False)) as channel:
+        advantages, _ = compute_awpo_advantage(*verls_inputs())
+    assert channel.outcome_valid.tolist() == [True, True, True, False, True]
+    assert (advantages[list(ROWS).index("b_1_0")] == 0).all()
+    assert channel.result.outcome_stats.mean.tolist() == [1.5, 0.5]
+
+
 def test_whitening_weighs_a_session_by_all_its_tokens(batch):
     config = AwpoConfig.from_mapping({"preset": "gdpo"})
     rewards, mask = verls_inputs()

@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
 from awpo_ext.config import PRESETS
-from awpo_ext.verl_plugin.config_check import problems
+from awpo_ext.verl_plugin.config_check import compose, problems
+from awpo_ext.verl_plugin.run_checks import awpo_section
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = [
@@ -55,6 +56,19 @@ def test_a_good_configuration_has_no_problem():
 def test_what_is_wrong_is_named(override, message):
     found = problems([*GOOD, override])
     assert any(message in problem for problem in found), found
+
+
+def test_the_range_of_the_outcome_comes_from_the_reward_function(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def compute_score(*args, **kwargs): ...\ncompute_score.outcome_range = lambda top=1.0: (0.0, top)\n"
+    )
+    mine = [*GOOD[:-2], f"reward.custom_reward_function.path={tmp_path}/mine.py"]
+    section = awpo_section(compose([*mine, "+reward.custom_reward_function.reward_kwargs.top=2.0"]))
+    assert (section.reward_min, section.reward_max) == (0.0, 2.0)
+    section = awpo_section(compose([*mine, "+algorithm.awpo.reward_max=5.0"]))
+    assert (section.reward_min, section.reward_max) == (0.0, 5.0)  # a key that is given wins
+    (problem,) = problems([*mine, "+reward.custom_reward_function.reward_kwargs.bottom=1"])
+    assert "mine.py" in problem and "bottom" in problem
 
 
 def test_bypass_mode_goes_with_what_verl_reads_of_it():
