@@ -78,46 +78,30 @@ def awpo_advantages(
     its blended advantage is its outcome advantage, so a failed judge never moves a sibling's outcome advantage; with
     no judge score anywhere the result is outcome-only GRPO times the difficulty weight. N = 0 gives empty tensors.
     """
-    task = as_column("outcome", outcome)
-    n = len(task)
-    scores = as_signals(reasoning, n, config.signals, "reasoning")
-    scored = torch.ones_like(scores, dtype=torch.bool)
-    if valid is not None:
-        scored = as_signals(valid, n, config.signals, "valid") != 0
-    judged = torch.ones(n, dtype=torch.bool)
-    if outcome_valid is not None:
-        judged = as_column("outcome_valid", outcome_valid, n) != 0
+    c = _checked_columns(outcome, reasoning, config, valid, outcome_valid, kl_penalty)
+    n = len(c.task)
     if len(group) != n:
         raise ValueError(f"group has {len(group)} labels; expected {n}, one a rollout")
-    require_finite("outcome (where valid)", task, judged)
-    require_finite("reasoning (where valid)", scores, scored)
-    scored &= judged.unsqueeze(1)
-
     index, groups = factorize(group)
-    reward = task
-    if kl_penalty is not None:
-        penalty = as_column("kl_penalty", kl_penalty, n)
-        require_finite("kl_penalty", penalty)
-        reward = task - penalty
-    out_dev, out_stats = centered(reward, index, groups, judged)
+    out_dev, out_stats = centered(c.reward, index, groups, c.judged)
     outcome_adv = normalized(out_dev, out_stats, index, config)
 
-    counts = counted(scored, index, groups, config)
+    counts = counted(c.scored, index, groups, config)
     mixes = counts.any(dim=1)
-    mix_dev, mix_stats = centered(mixed_reward(reward, scores, counts, config), index, groups, mixes)
+    mix_dev, mix_stats = centered(mixed_reward(c.reward, c.scores, counts, config), index, groups, mixes)
     if config.integration == "decoupled":
-        mixed_adv = outcome_adv + decoupled_step(scores, scored, index, groups, config)
+        mixed_adv = outcome_adv + decoupled_step(c.scores, c.scored, index, groups, config)
     else:  # unscored, or alone with a score: its own outcome advantage
         compared = mixes & (mix_stats.count >= 2)[index]
         mixed_adv = torch.where(compared, normalized(mix_dev, mix_stats, index, config), outcome_adv)
 
-    p = success_rate(out_stats if kl_penalty is None else centered(task, index, groups, judged)[1], config)
-    closed = closed_groups(torch.where(judged, task, torch.inf), index, out_stats, mix_stats, config)
+    p = success_rate(out_stats if kl_penalty is None else centered(c.task, index, groups, c.judged)[1], config)
+    closed = closed_groups(torch.where(c.judged, c.task, torch.inf), index, out_stats, mix_stats, config)
     w = gate(out_stats, mix_stats, closed, config)
     d = difficulty(p, config)
     advantages = blend(outcome_adv, mixed_adv, w[index], d[index], config)
     if config.whiten:
-        compared = judged & (out_stats.count >= 2)[index]
+        compared = c.judged & (out_stats.count >= 2)[index]
         weight = torch.ones(n) if tokens is None else as_column("tokens", tokens, n)
         advantages = whitened(advantages, torch.where(compared, weight, 0.0), compared)
 
@@ -134,6 +118,39 @@ def awpo_advantages(
         mixed_stats=mix_stats,
         group_index=index,
     )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The checked inputs of a batch, float64 and bool; `(N,)`, the last two `(N, K)`."""
+
+    task: torch.Tensor  # the verifiable reward
+    judged: torch.Tensor  # has a task reward
+    reward: torch.Tensor  # the task reward less the KL penalty
+    scores: torch.Tensor
+    scored: torch.Tensor  # has this score, and is judged
+
+
+def _checked_columns(
+    outcome: Any, reasoning: Any, config: AwpoConfig, valid: Any, outcome_valid: Any, kl_penalty: Any
+) -> _Columns:
+    task = as_column("outcome", outcome)
+    n = len(task)
+    judged = torch.ones(n, dtype=torch.bool)
+    if outcome_valid is not None:
+        judged = as_column("outcome_valid", outcome_valid, n) != 0
+    require_finite("outcome (where valid)", task, judged)
+    scores = as_signals(reasoning, n, config.signals, "reasoning")
+    scored = torch.ones_like(scores, dtype=torch.bool)
+    if valid is not None:
+        scored = as_signals(valid, n, config.signals, "valid") != 0
+    require_finite("reasoning (where valid)", scores, scored)
+    reward = task
+    if kl_penalty is not None:
+        penalty = as_column("kl_penalty", kl_penalty, n)
+        require_finite("kl_penalty", penalty)
+        reward = task - penalty
+    return _Columns(task=task, judged=judged, reward=reward, scores=scores, scored=scored & judged.unsqueeze(1))
 
 
 def success_rate(task_stats: GroupStats, config: AwpoConfig) -> torch.Tensor:
