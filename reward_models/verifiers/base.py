@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from reward_models.types import Rollout
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """An outcome reward in its two parts. Ranges are the verifier's; `reason` is a short code for logs and tests."""
+    """An outcome reward in its two parts, with what it is made of. Ranges are the verifier's.
+
+    `reason` is the main code for logs and tests, `reasons` every code that was found, for counting (see `reasons.py`
+    for their numbers); `parts` is the decomposition that the verifier documents. `valid` is False only where the
+    response could not be judged because the machinery failed: the numbers then stand in the middle of the range and
+    say nothing about the response.
+    """
 
     format: float
     correctness: float
     reason: str
+    parts: Mapping[str, float] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    valid: bool = True
 
     @property
     def outcome(self) -> float:
@@ -25,10 +35,13 @@ class Verifier(ABC):
     """Scores a response against its ground truth.
 
     A bad response is a low outcome. A bad ground truth is bad data and raises ValueError: no reward would be right.
-    `outcome_range` holds every outcome that `verify` can return; AWPO's difficulty weight needs it as (R_min, R_max).
+    `outcome_range` holds every outcome that `verify` can return, set on the class or, where options decide it, on the
+    instance; AWPO's difficulty weight needs it as (R_min, R_max). A verifier with `heavy` runs in the reward function's
+    process pool instead of the event loop's thread; it is built anew in each process from its options.
     """
 
     outcome_range: tuple[float, float]
+    heavy: bool = False
 
     @abstractmethod
     def verify(self, rollout: Rollout) -> Outcome:
