@@ -7,7 +7,13 @@ from typing import Any
 from reward_models.registry import build
 from reward_models.verifiers.base import Outcome, Verifier
 
-KNOWN_VERIFIERS = {"toolrl": "reward_models.verifiers.toolrl:ToolRLVerifier"}
+KNOWN_VERIFIERS = {
+    "toolrl": "reward_models.verifiers.toolrl:ToolRLVerifier",
+    "strict": "reward_models.verifiers.strict:StrictVerifier",
+    "format": "reward_models.verifiers.format:FormatVerifier",
+    "irrelevance": "reward_models.verifiers.irrelevance:IrrelevanceVerifier",
+    "composite": "reward_models.verifiers.composite:CompositeVerifier",
+}
 
 __all__ = ["KNOWN_VERIFIERS", "Outcome", "Verifier", "make_verifier"]
 

@@ -1,7 +1,7 @@
 """Typed deep comparison of a given JSON value with an expected one. Python's `==` is not it: there True == 1 == 1.0.
 
 A bool equals a bool only, an int a float only where the schema says `number`, strings are equal character by character
-unless a normalisation is asked for, lists keep their order, objects are compared by key.
+unless a normalisation is asked for, lists (and tuples) keep their order, objects are compared by key.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from reward_models.verifiers.expected import ExpectedObject
@@ -73,7 +74,8 @@ def compare(
         if given is wanted:
             return EQUAL
         return WRONG_VALUE if type(given) is kind else WRONG_TYPE
-    if type(given) is not (list if kind is list else dict):
+    # A tuple is Python's way of writing a list, in the dialect `python`.
+    if not isinstance(given, (list, tuple) if kind is list else dict):
         return WRONG_TYPE
     if depth == 0:
         return Difference.TOO_DEEP
@@ -102,6 +104,7 @@ def compare_any(
     return WRONG_VALUE if nearest is None else nearest
 
 
+@lru_cache(maxsize=256)  # one given value meets all of its alternatives
 def bfcl_string(text: str) -> str:
     """The text as BFCL compares it: lower case, double quotes, without spaces and any of `, . / - _ * ^`."""
     return text.translate(_BFCL_IGNORED).lower()
@@ -111,7 +114,7 @@ _BFCL_IGNORED = str.maketrans({**dict.fromkeys(" ,./-_*^"), "'": '"'})
 
 
 def _compare_lists(
-    given: list[Any], wanted: list[Any], shape: Shape, normalise: Normalise | None, depth: int
+    given: list[Any] | tuple[Any, ...], wanted: list[Any], shape: Shape, normalise: Normalise | None, depth: int
 ) -> Difference:
     if len(given) != len(wanted):
         return Difference.WRONG_LENGTH

@@ -144,7 +144,9 @@ def _read_tool(definition: Any) -> Tool:
         schema = normalise_schema(_as_object_schema(parameters))
         return _compile(name, schema)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"tool {name!r}: its parameters are no valid JSON schema: {error}") from error
+        raise ValueError(
+            f"tool {name!r}: its parameters are no valid JSON schema: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _as_object_schema(parameters: Schema) -> Schema:
@@ -152,7 +154,8 @@ def _as_object_schema(parameters: Schema) -> Schema:
     is_schema = isinstance(parameters.get("type"), (str, list)) or "properties" in parameters or "$ref" in parameters
     if not is_schema and parameters and all(isinstance(value, dict) for value in parameters.values()):
         return {"type": "object", "properties": parameters}
-    return {"type": "object", "properties": {}, **parameters}
+    # One draft for all: an unknown `$schema` would have to be fetched.
+    return {"type": "object", "properties": {}, **{key: parameters[key] for key in parameters if key != "$schema"}}
 
 
 def _compile(name: str, schema: Schema) -> Tool:
