@@ -3,12 +3,14 @@
     reward.custom_reward_function.path=pkg://reward_models.reward
     reward.custom_reward_function.name=compute_score
     +reward.custom_reward_function.reward_kwargs.judge=embedding
+    +reward.custom_reward_function.reward_kwargs.verifier=strict
 
 It does not mix the two: `score`, which verl takes as the reward, is the outcome. The mixing is the estimator's.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Mapping
@@ -20,7 +22,7 @@ from reward_models.options import plain, refuse_unknown, require_number
 from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
-from reward_models.verifiers import Outcome, Verifier, make_verifier
+from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
 from reward_models.verifiers.pool import VerifierPool
 from reward_models.verifiers.reasons import reason_code
 
@@ -49,7 +51,7 @@ _MAX_PROCESSES = 256
 class _Scorer:
     verifier: Verifier
     judge: Judge
-    pool: VerifierPool | None  # where the verifier is heavy
+    pool: VerifierPool | None  # where the verifier may not run in the loop
 
 
 _scorers: PerLoop[_Scorer] = PerLoop()
@@ -75,7 +77,7 @@ async def compute_score(
         data_source, solution_str, ground_truth, extra_info: as verl passes them. `extra_info["question"]` (str) and
             `extra_info["tools"]` (a JSON string) feed the judge and may be absent.
         judge, verifier: a known name or `package.module:Class`, with their options as a dict or DictConfig.
-        verifier_processes: processes for a heavy verifier (`exec`, `state`), in each of verl's reward workers.
+        verifier_processes: processes for a verifier that `needs_process`, in each of verl's reward workers.
         verl_kwargs: `reward_router_address` and `reward_model_tokenizer` are accepted and not used.
 
     Returns the keys REWARD_COLUMNS, always all of them and all floats:
@@ -139,6 +141,17 @@ compute_score.preflight = preflight
 compute_score.outcome_range = outcome_range
 
 
+def __getattr__(name: str) -> Any:
+    """`compute_score_<verifier>` for each known verifier: `compute_score` where `verifier` need not be given."""
+    verifier = name.removeprefix("compute_score_")
+    if verifier == name or verifier not in KNOWN_VERIFIERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = functools.partial(compute_score, verifier=verifier)
+    function.preflight = functools.partial(preflight, verifier=verifier)
+    function.outcome_range = functools.partial(outcome_range, verifier=verifier)
+    return function
+
+
 def _verifier_choice(reward_kwargs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     options = _options("verifier_kwargs", reward_kwargs.get("verifier_kwargs"))
     return reward_kwargs.get("verifier", "toolrl"), options
@@ -154,7 +167,7 @@ def _scorer(judge: str, judge_kwargs: Any, verifier: str, verifier_kwargs: Any, 
 def _make_scorer(judge: str, judge_options: dict, name: str, options: dict, processes: int) -> _Scorer:
     require_number("reward_kwargs", "verifier_processes", processes, 1, _MAX_PROCESSES, whole=True)
     verifier = make_verifier(name, **options)
-    pool = VerifierPool(name, options, verifier.outcome_range, processes) if verifier.heavy else None
+    pool = VerifierPool(name, options, verifier.outcome_range, processes) if verifier.needs_process else None
     return _Scorer(verifier, make_judge(judge, **judge_options), pool)
 
 
@@ -171,7 +184,7 @@ async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
     if not rollout.ground_truth.strip():
         raise ValueError(f"no ground truth ({where}): reward_model.ground_truth must be a text that is not blank")
     try:
-        return await scorer.pool.verify(rollout) if scorer.pool else scorer.verifier.verify(rollout)
+        return await (scorer.pool or scorer.verifier).verify_async(rollout)
     except ValueError as error:
         raise ValueError(f"bad tools or ground truth ({where}): {error}") from error
 

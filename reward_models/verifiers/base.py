@@ -36,8 +36,9 @@ class Verifier(ABC):
 
     A bad response is a low outcome. A bad ground truth is bad data and raises ValueError: no reward would be right.
     `outcome_range` holds every outcome that `verify` can return, set on the class or, where options decide it, on the
-    instance; AWPO's difficulty weight needs it as (R_min, R_max). A verifier with `heavy` runs in the reward function's
-    process pool instead of the event loop's thread; it is built anew in each process from its options.
+    instance; AWPO's difficulty weight needs it as (R_min, R_max). `heavy` says that `verify` takes long: the reward
+    function then runs it in a pool of processes, where it is built anew from its options, unless the class has a
+    `verify_async` of its own.
     """
 
     outcome_range: tuple[float, float]
@@ -46,6 +47,15 @@ class Verifier(ABC):
     @abstractmethod
     def verify(self, rollout: Rollout) -> Outcome:
         """Return the outcome of one rollout; any response text is allowed, the empty one too."""
+
+    async def verify_async(self, rollout: Rollout) -> Outcome:
+        """`verify` for an event loop, which it must not block: override it in a heavy verifier that waits for others."""
+        return self.verify(rollout)
+
+    @property
+    def needs_process(self) -> bool:
+        """Whether an event loop must not call `verify_async`, because it takes long and does not wait."""
+        return self.heavy and type(self).verify_async is Verifier.verify_async
 
     def check(self) -> None:  # noqa: B027  (a hook: most verifiers need nothing)
         """Raise an error that says what to install or set where something the verifier needs is missing."""

@@ -10,6 +10,7 @@ gets from that part: outcomes are in [0, sum of the weights].
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,9 +85,19 @@ class CompositeVerifier(Verifier):
         for verifier in self.verifiers.values():
             verifier.check()
 
+    @property
+    def needs_process(self) -> bool:
+        return any(verifier.needs_process for verifier in self.verifiers.values())
+
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response by every part; ValueError where one of them refuses the row."""
-        outcomes = {name: verifier.verify(rollout) for name, verifier in self.verifiers.items()}
+        return self._combine({name: verifier.verify(rollout) for name, verifier in self.verifiers.items()})
+
+    async def verify_async(self, rollout: Rollout) -> Outcome:
+        outcomes = await asyncio.gather(*(verifier.verify_async(rollout) for verifier in self.verifiers.values()))
+        return self._combine(dict(zip(self.verifiers, outcomes, strict=True)))
+
+    def _combine(self, outcomes: Mapping[str, Outcome]) -> Outcome:
         shares = {name: self._share(name, outcome) for name, outcome in outcomes.items()}
         closed = {name for name, gate in self.config.gates.items() if shares[gate] < 1.0}
         gated = any(shares[name] > 0.0 for name in closed)

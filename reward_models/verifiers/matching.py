@@ -166,7 +166,7 @@ class _Assignment:
         tools: Mapping[str, Tool],
     ) -> None:
         self.rules, self.expected, self.predicted, self.tools = rules, expected, predicted, tools
-        self.keys = [_canonical(call) for call in predicted]
+        self.keys = [_canonical(call) for call in predicted] if len(predicted) > 1 else [""]
         order = range(len(predicted))
         # So that ties between assignments fall alike for every permutation of the calls.
         self.order = list(order) if rules.ordered else sorted(order, key=self.keys.__getitem__)

@@ -45,7 +45,7 @@ class VerifierPool:
         for _ in range(size):
             self._idle.put_nowait(_Worker(name, options))
 
-    async def verify(self, rollout: Rollout) -> Outcome:
+    async def verify_async(self, rollout: Rollout) -> Outcome:
         """The verifier's outcome, or one that is not `valid`. What the verifier raises is raised here."""
         worker = await self._idle.get()
         try:

@@ -25,9 +25,9 @@ accepted_values = st.one_of(
 
 
 @st.composite
-def expected_calls(draw, max_size=4):
+def expected_calls(draw, min_size=0):
     calls = []
-    for _ in range(draw(st.integers(0, max_size))):
+    for _ in range(draw(st.integers(min_size, 4))):
         names = draw(st.lists(st.sampled_from(ARGUMENTS), unique=True))
         arguments = {name: tuple(draw(st.lists(accepted_values, min_size=1, max_size=3))) for name in names}
         optional = draw(st.frozensets(st.sampled_from(names))) if names else frozenset()

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from match_strategies import (
     expected_calls,
@@ -80,7 +80,8 @@ def test_a_spurious_call_never_raises_the_score(expected, predicted, spurious, t
     before = match(expected, predicted, tools, matcher)
     place = data.draw(st.integers(0, len(predicted)))
     after = match(expected, [*predicted[:place], spurious, *predicted[place:]], tools, matcher)
-    assume(place not in {j for _, j in after.pairs})
+    if place in {j for _, j in after.pairs}:
+        return  # it was of use
     assert after.score <= before.score
     assert after.score < before.score or before.score == 0.0
     assert "extra_call" in after.codes
@@ -92,28 +93,24 @@ def test_anything_beside_a_perfect_answer_costs(expected, tools, spurious):
     assert match(expected, [*answer, spurious], tools).score < 1.0
 
 
-@given(expected_calls(), predicted_calls, toolboxes, st.booleans(), st.data())
+@given(expected_calls(min_size=1), predicted_calls, toolboxes, st.booleans(), st.data())
 def test_correcting_a_value_never_lowers_the_score(expected, predicted, tools, ordered, data):
     matcher = Matcher(ordered)
+    right = [right_call(wanted, tools) for wanted in expected]
+    near = data.draw(st.sampled_from(right))
+    predicted = [*predicted, ToolCall(near.name, {name: data.draw(values) for name in near.arguments})]
     before = match(expected, predicted, tools, matcher)
-    assume(before.pairs)
     i, j = data.draw(st.sampled_from(before.pairs))
-    right = right_call(expected[i], tools).arguments
-    names = sorted(right.keys() & predicted[j].arguments.keys())
-    assume(names)
-    name = data.draw(st.sampled_from(names))
-    corrected = list(predicted)
-    corrected[j] = ToolCall(predicted[j].name, {**predicted[j].arguments, name: right[name]})
-    after = match(expected, corrected, tools, matcher)
-    assert after.score >= before.score
-    was_wrong = ANY_ORDER.pair(expected[i], predicted[j], tools.get(predicted[j].name)).loss
-    if ANY_ORDER.pair(expected[i], corrected[j], tools.get(predicted[j].name)).loss < was_wrong:
-        assert after.score > before.score
+    for name in right[i].arguments.keys() & predicted[j].arguments.keys():
+        corrected = list(predicted)
+        corrected[j] = ToolCall(predicted[j].name, {**predicted[j].arguments, name: right[i].arguments[name]})
+        after = match(expected, corrected, tools, matcher)
+        was, now = (ANY_ORDER.pair(expected[i], p[j], tools.get(p[j].name)).loss for p in (predicted, corrected))
+        assert after.score > before.score if now < was else after.score >= before.score
 
 
-@given(expected_calls(), predicted_calls, toolboxes, st.data(), values)
+@given(expected_calls(), st.lists(predicted_call, min_size=1, max_size=4), toolboxes, st.data(), values)
 def test_an_argument_nobody_wants_costs(expected, predicted, tools, data, value):
-    assume(predicted)
     j = data.draw(st.integers(0, len(predicted) - 1))
     padded = list(predicted)
     padded[j] = ToolCall(predicted[j].name, {**predicted[j].arguments, "padding": value})
@@ -216,7 +213,8 @@ def test_spam_is_not_even_matched():
     expected = [want(a=1)]
     at_the_limit = [call(a=i) for i in range(MAX_SPURIOUS + 1)]
     assert 0.0 < match(expected, at_the_limit).score < 0.1
-    started = time.perf_counter()
-    found = match(expected, [call(a=i) for i in range(10_000)])
-    assert time.perf_counter() - started < 0.05
+    spam = [call(a=i) for i in range(10_000)]
+    started = time.process_time()
+    found = match(expected, spam)
+    assert time.process_time() - started < 0.05
     assert (found.score, found.codes, found.parts["extra"]) == (0.0, ("too_many_calls",), 10_000.0)

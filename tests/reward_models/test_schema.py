@@ -148,7 +148,7 @@ def test_types_by_other_names():
 def test_hostile_values_take_no_time():
     tool = one({"type": "object", "properties": {"s": {"type": "string", "pattern": "^(a+)+(?=b)$"}, "l": {"type": "array",
                 "items": {"type": "integer"}, "uniqueItems": True}}})  # fmt: skip
-    started = time.perf_counter()
+    started = time.process_time()
     assert tool.violates("s", "a" * 60_000)
     assert not tool.violates("l", list(range(16_000)))
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
