@@ -10,6 +10,7 @@ from reward_models.verifiers.base import Outcome, Verifier
 KNOWN_VERIFIERS = {
     "toolrl": "reward_models.verifiers.toolrl:ToolRLVerifier",
     "strict": "reward_models.verifiers.strict:StrictVerifier",
+    "ast": "reward_models.verifiers.ast_mode:AstVerifier",
     "format": "reward_models.verifiers.format:FormatVerifier",
     "irrelevance": "reward_models.verifiers.irrelevance:IrrelevanceVerifier",
     "composite": "reward_models.verifiers.composite:CompositeVerifier",
