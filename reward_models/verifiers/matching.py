@@ -88,6 +88,10 @@ class Matcher:
     ordered: bool = False
     normalise: Normalise | None = None
 
+    def __post_init__(self) -> None:
+        # Here and not in the middle of a run: the first import takes a third of a second.
+        import scipy.optimize  # noqa: F401
+
     def match(
         self, expected: Sequence[ExpectedCall], predicted: Sequence[ToolCall], tools: Mapping[str, Tool]
     ) -> Match:
@@ -213,7 +217,7 @@ class _Assignment:
         return pairs
 
     def _assign(self, rows: list[int], columns: list[int]) -> Pairs:
-        from scipy.optimize import linear_sum_assignment  # not for importing the package
+        from scipy.optimize import linear_sum_assignment
 
         gains = [[self._gain(i, j) for j in columns] for i in rows]
         return [(rows[a], columns[b]) for a, b in zip(*linear_sum_assignment(gains), strict=True)]
