@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,8 +40,9 @@ def run_turns(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Results and state after each of `payload["turns"]`, on fresh instances of `payload["classes"]` (name: module:Class).
 
     An instance gets its part of `payload["initial_config"]` by `_load_scenario(config)` where it has that method, as
-    BFCL's do, and as keyword arguments of its class otherwise; `payload["long_context"]` is BFCL's flag for it. Each
-    turn's state is {class: public attributes}, and only of the classes whose state is not that of the turn before.
+    BFCL's do, and as keyword arguments of its class otherwise, if that takes any (BFCL's stateless ones do not);
+    `payload["long_context"]` is BFCL's flag for it. Each turn's state is {class: public attributes}, and only of the
+    classes whose state is not that of the turn before.
     """
     instances = {
         name: _instance(target, payload["initial_config"].get(name, {}), payload["long_context"])
@@ -63,7 +65,7 @@ def _instance(target: str, config: Mapping[str, Any], long_context: bool) -> Any
     cls = _class(target)
     config = copy.deepcopy(config)
     if not hasattr(cls, "_load_scenario"):
-        return cls(**config)
+        return cls(**config) if inspect.signature(cls).parameters else cls()
     instance = cls()
     if long_context:
         instance._load_scenario(config, long_context=True)

@@ -13,6 +13,8 @@ KNOWN_VERIFIERS = {
     "ast": "reward_models.verifiers.ast_mode:AstVerifier",
     "format": "reward_models.verifiers.format:FormatVerifier",
     "irrelevance": "reward_models.verifiers.irrelevance:IrrelevanceVerifier",
+    "exec": "reward_models.verifiers.exec_mode:ExecVerifier",
+    "state": "reward_models.verifiers.state_mode:StateVerifier",
     "composite": "reward_models.verifiers.composite:CompositeVerifier",
 }
 
