@@ -38,11 +38,6 @@ _GROUPS: dict[int, tuple[str, ...]] = {
         "wrong_result", "call_raised", "too_many_turns", "missing_turn", "wrong_state", "missing_result", "timeout",
         "cpu_limit", "memory_limit", "output_limit", "crashed", "job_raised",
     ),
-    # ast
-    400: (
-        "accepted", "wrong_count", "no_match", "wrong_name", "missing_required", "unexpected_param", "type_error",
-        "item_type_error", "value_error", "missing_optional", "not_calls",
-    ),
     # The machinery
     900: ("worker_died", "worker_hung"),
 }  # fmt: skip
