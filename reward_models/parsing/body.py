@@ -10,6 +10,12 @@ from typing import Any
 from reward_models.parsing.limits import MAX_CALLS
 from reward_models.parsing.types import ParseCode, Problem, Span, ToolCall, Unreadable
 
+NAME = r"[^\W\d]\w*"
+CALL_START = rf"{NAME}(?:\.{NAME})*\("
+# With a keyword argument or none: prose does not write that by chance.
+KEYWORD_CALL = rf"[ \t]*{CALL_START}\s*(?:\)|{NAME}\s*=)"
+LISTED_CALL = re.compile(rf"\[{KEYWORD_CALL}")
+
 _WORD = re.compile(r"[^\W_]")
 _TAG = re.compile(r"</?(?:think|tool_call|response)>")
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\r?\n")
@@ -64,14 +70,19 @@ def check_no_tag(text: str, start: int, end: int) -> None:
 
 
 def check_answer(answer: str, span: Span) -> None:
-    """Raise Unreadable where the answer has no letter or digit, or holds a tag or a call in JSON."""
+    """Raise Unreadable where the answer has no letter or digit, or holds what another dialect takes for a call.
+
+    So a call that misses its dialect is no abstention. A call's tags, its keys in JSON, a list with a call in Python's
+    syntax, and an opening brace at the start are such signs.
+    """
     if not answer:
         raise Unreadable(ParseCode.NO_ACTION, *span)
     if not _WORD.search(answer):
         raise Unreadable(ParseCode.BLANK_ANSWER, *span)
     if _TAG.search(answer):
         raise Unreadable(ParseCode.STRAY_TAG, *span)
-    if _NAME_KEY.search(answer) and _ARGUMENTS_KEY.search(answer):
+    in_json = answer.startswith("{") or (_NAME_KEY.search(answer) and _ARGUMENTS_KEY.search(answer))
+    if in_json or LISTED_CALL.search(answer):
         raise Unreadable(ParseCode.STRAY_CALL, *span)
 
 
@@ -85,9 +96,9 @@ def read_answer(text: str, start: int, end: int) -> Body:
 class CallList:
     """Collects calls up to MAX_CALLS, and the problems of those that are not well formed."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self) -> None:
         self.calls: list[ToolCall] = []
-        self.problems = problems
+        self.problems: list[Problem] = []
         self._count = 0
 
     def add(self, value: Any, span: Span, argument_keys: Sequence[str]) -> None:

@@ -11,50 +11,48 @@ from reward_models.parsing.types import ParseCode, Problem, Span, Unreadable
 _CALL_KEYS = ("arguments", "parameters", "function")
 
 
-def read_json(text: str, start: int) -> Body:
+def read_json(reader: JsonReader, start: int) -> Body:
     """A call `{"name", "arguments" | "parameters"}`, or a list of calls; any other text is an answer."""
+    text, calls = reader.text, CallList()
     start, end = strip_fence(text, start)
     if not text.startswith(("{", "["), start):
         return read_answer(text, start, end)
-    reader = JsonReader(text)
-    calls = CallList(reader.problems)
-    for value, span in _values(reader, start, end):
+    for value, span in _values(reader, start, end, calls.problems):
         calls.add(value, span, ("arguments", "parameters"))
-    return Body(calls.calls, problems=reader.problems)
+    return Body(calls.calls, problems=calls.problems)
 
 
-def read_openai(text: str, start: int) -> Body:
+def read_openai(reader: JsonReader, start: int) -> Body:
     """A message with `content` and/or `tool_calls`, or the list of tool calls alone.
 
     Each is `{"type": "function", "function": {"name", "arguments"}}` (`type` may be missing), the arguments an object
     or a string that holds one. In a message all calls have the message's span.
     """
+    text, calls = reader.text, CallList()
     start, end = strip_fence(text, start)
-    reader = JsonReader(text)
-    values = _values(reader, start, end)
+    values = _values(reader, start, end, calls.problems)
     content = None
     if text.startswith("{", start):
         ((message, span),) = values
         if not _is_message(message):
-            return Body(problems=(*reader.problems, Problem(ParseCode.BAD_MESSAGE, *span)))
+            return Body(problems=(*calls.problems, Problem(ParseCode.BAD_MESSAGE, *span)))
         content = message.get("content")
         values = [(item, span) for item in message.get("tool_calls") or ()]
-    calls = CallList(reader.problems)
     for value, span in values:
-        calls.add(_function(value, span, reader.problems), span, ("arguments",))
+        calls.add(_function(value, span, calls.problems), span, ("arguments",))
     answer = content.strip() if content is not None else None
     if not values:
         check_answer(answer or "", (start, end))
-    return Body(calls.calls, answer or None, (start, end) if answer else None, reader.problems)
+    return Body(calls.calls, answer or None, (start, end) if answer else None, calls.problems)
 
 
-def _values(reader: JsonReader, start: int, end: int) -> list[tuple[Any, Span]]:
+def _values(reader: JsonReader, start: int, end: int, problems: list[Problem]) -> list[tuple[Any, Span]]:
     """The items of the array, or the one value, that text[start:end] consists of; at least one, or NO_ACTION."""
     if reader.text.startswith("[", start):
-        items, position = reader.read_items(start)
+        items, position = reader.read_items(start, problems)
         values = [(value, (first, last)) for value, first, last in items]
     else:
-        value, position = reader.read(start)
+        value, position = reader.read(start, problems)
         values = [(value, (start, position))]
     if position != end:
         raise Unreadable(ParseCode.NOT_JSON, start, position)
@@ -81,13 +79,13 @@ def _function(item: Any, span: Span, problems: list[Problem]) -> Any:
 
 
 def _decode(arguments: str, span: Span, problems: list[Problem]) -> Any:
-    reader = JsonReader(arguments)
+    reader, found = JsonReader(arguments), []
     try:
-        value, end = reader.read(reader.skip(0))
+        value, end = reader.read(reader.skip(0), found)
         if reader.skip(end) != len(arguments):
             raise Unreadable(ParseCode.NOT_JSON, *span)
     except Unreadable as error:
         # Positions inside a JSON string are none of the response.
         raise Unreadable(error.problem.code, *span) from None
-    problems += (Problem(problem.code, *span) for problem in reader.problems)
+    problems += (Problem(problem.code, *span) for problem in found)
     return value

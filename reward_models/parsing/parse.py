@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from reward_models.parsing.body import Body, split_thought, strip_fence
+from reward_models.parsing.body import CALL_START, LISTED_CALL, Body, split_thought, strip_fence
 from reward_models.parsing.json_calls import read_json, read_openai
+from reward_models.parsing.json_values import JsonReader
 from reward_models.parsing.limits import MAX_CHARS
-from reward_models.parsing.python_calls import LISTED_CALL, read_python
+from reward_models.parsing.python_calls import read_python
 from reward_models.parsing.tagged import read_hermes, read_toolrl
 from reward_models.parsing.types import INVALID_CODES, ParseCode, ParsedResponse, Problem, Span, Status, Unreadable
 
-_READERS: dict[str, Callable[[str, int], Body]] = {
+_READERS: dict[str, Callable[[JsonReader, int], Body]] = {
     "toolrl": read_toolrl,
     "hermes": read_hermes,
     "openai": read_openai,
@@ -24,8 +25,8 @@ _READERS: dict[str, Callable[[str, int], Body]] = {
 }
 DIALECTS = tuple(_READERS)
 
-_PYTHON_LIST = re.compile(r"\[\s*[^\W\d][\w.]*\(")
-_PYTHON_CALL = re.compile(r"[^\W\d][\w.]*\(")
+_PYTHON_LIST = re.compile(rf"\[\s*{CALL_START}")
+_PYTHON_CALL = re.compile(CALL_START)
 _BEST_FIRST = (Status.VALID, Status.ABSTAINED, Status.INVALID, Status.UNPARSEABLE)
 
 
@@ -58,11 +59,12 @@ def parse_response(text: str, dialect: str = "auto") -> ParsedResponse:
         thought, start = split_thought(text)
     except Unreadable as error:
         return _failed(named, error.problem, None, text)
+    reader = JsonReader(text)
     if dialect != "auto":
-        return _parse(text, dialect, thought, start)
+        return _parse(reader, dialect, thought, start)
     best = None
     for candidate in _candidates(text, start):
-        parsed = _parse(text, candidate, thought, start)
+        parsed = _parse(reader, candidate, thought, start)
         if best is None or _BEST_FIRST.index(parsed.status) < _BEST_FIRST.index(best.status):
             best = parsed
         if best.status is Status.VALID:
@@ -81,9 +83,10 @@ def _candidates(text: str, start: int) -> tuple[str, ...]:
     return ("python",) if LISTED_CALL.search(text, start) else ("hermes",)
 
 
-def _parse(text: str, dialect: str, thought: Span | None, start: int) -> ParsedResponse:
+def _parse(reader: JsonReader, dialect: str, thought: Span | None, start: int) -> ParsedResponse:
+    text = reader.text
     try:
-        body = _READERS[dialect](text, start)
+        body = _READERS[dialect](reader, start)
     except Unreadable as error:
         return _failed(dialect, error.problem, thought, text)
     except RecursionError:

@@ -13,32 +13,29 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from reward_models.parsing.body import Body, read_answer, strip_fence
-from reward_models.parsing.json_values import is_encodable
+from reward_models.parsing.body import CALL_START, KEYWORD_CALL, NAME, Body, read_answer, strip_fence
+from reward_models.parsing.json_values import JsonReader, is_encodable
 from reward_models.parsing.limits import MAX_CALLS, MAX_DEPTH, MAX_NUMBER_CHARS, MAX_TOKENS
 from reward_models.parsing.types import ParseCode, Problem, Span, ToolCall, Unreadable
 
-_NAME = r"[^\W\d]\w*"
-_CALL_START = rf"{_NAME}(?:\.{_NAME})*\("
-# With a keyword argument or none: prose does not write that by chance.
-_KEYWORD_CALL = rf"[ \t]*{_CALL_START}\s*(?:\)|{_NAME}\s*=)"
-LISTED_CALL = re.compile(rf"\[{_KEYWORD_CALL}")
-_STRAY_CALL = re.compile(rf"(?:^|\[){_KEYWORD_CALL}", re.MULTILINE)
-_START = re.compile(rf"\[|{_CALL_START}")
+# Also at the start of a line, which is too common in answers about code to look for it in other dialects.
+_STRAY_CALL = re.compile(rf"^{KEYWORD_CALL}", re.MULTILINE)
+_START = re.compile(rf"\[|{CALL_START}")
 
-# Strings in the form  plain* (escape plain*)*: there are no two ways to match, so failing is linear too.
+# An open string runs on to the end and is left for Python's parser to refuse, so that it is not scanned again.
 _STRING = "|".join(
     [
-        r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""',
-        r"'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''",
-        r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"',
-        r"'[^'\\\n]*(?:\\.[^'\\\n]*)*'",
+        r'"""[^"\\]*(?:(?:\\.?|"(?!""))[^"\\]*)*(?:"""|\Z)',
+        r"'''[^'\\]*(?:(?:\\.?|'(?!''))[^'\\]*)*(?:'''|\Z)",
+        r'"[^"\\\n]*(?:\\.?[^"\\\n]*)*(?:"|\Z)',
+        r"'[^'\\\n]*(?:\\.?[^'\\\n]*)*(?:'|\Z)",
     ]
 )
 _NUMBER = r"0[xXoObB][0-9a-fA-F_]+|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9][0-9_]*)?"
+# White space comes last: it always matches there, and so is not tried again from its middle.
 _TOKEN = re.compile(
-    rf"\s*(?:(?P<string>[rRuU]?(?:{_STRING}))|(?P<name>{_NAME}(?:\.{_NAME})*)|(?P<number>{_NUMBER})"
-    r"|(?P<open>[\[({])|(?P<close>[\])}])|(?P<mark>\*\*|[,:=-]))",
+    rf"(?:(?P<string>[rRuU]?(?:{_STRING}))|(?P<name>{NAME}(?:\.{NAME})*)|(?P<number>{_NUMBER})"
+    r"|(?P<open>[\[({])|(?P<close>[\])}])|(?P<mark>\*\*|[,:=-]))\s*",
     re.DOTALL,
 )
 _VALUE = {"string", "name", "number", "open", "-"}
@@ -56,8 +53,7 @@ _FOLLOWS = {
     "number": _AFTER_VALUE,
     "close": _AFTER_VALUE,
 }
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_KNOWN_ESCAPES = frozenset("\n\r\\'\"abfnrtvx01234567NuU")
+_UNKNOWN_ESCAPE = re.compile(r"""\\(?![\n\r\\'"abfnrtvx0-7NuU])""")
 
 
 class _Bad(Exception):
@@ -66,12 +62,13 @@ class _Bad(Exception):
         self.code = code
 
 
-def read_python(text: str, start: int) -> Body:
+def read_python(reader: JsonReader, start: int) -> Body:
     """Calls with keyword arguments only, in a list or bare; any other text is an answer.
 
     Argument values are constants (also negative numbers), lists, tuples and dicts with string keys; `f(**{"a-b": 1})`
     gives an argument whose name is no identifier. Tuples stay tuples.
     """
+    text = reader.text
     start, end = strip_fence(text, start)
     if not _START.match(text, start, end):
         if stray := _STRAY_CALL.search(text, start, end):
@@ -97,35 +94,36 @@ def _scan(text: str, start: int, end: int) -> tuple[list[str], list[Span]]:
     tokens: list[str] = []
     items: list[Span] = []
     depth = 0 if text[start] == "[" else 1
-    previous, position, item = "open", start, None
+    previous, position, item, item_end = "open", start, None, start
     while position < end:
         token = _TOKEN.match(text, position, end)
         if token is None:
             raise Unreadable(ParseCode.NOT_PYTHON, start, position)
         kind, piece = token.lastgroup, token[token.lastgroup]
+        span = token.span(kind)
         if kind == "mark":
             kind = piece
         if kind not in _FOLLOWS[previous] or (previous == "name" and kind == "open" and piece != "("):
-            raise Unreadable(ParseCode.NOT_PYTHON, start, token.end())
+            raise Unreadable(ParseCode.NOT_PYTHON, *span)
         if len(tokens) == MAX_TOKENS:
-            raise Unreadable(ParseCode.TOO_MANY_TOKENS, start, token.end())
+            raise Unreadable(ParseCode.TOO_MANY_TOKENS, start, position)
         if depth == 1 and item is not None and kind in (",", "close"):
-            items.append((item, position))
+            items.append((item, item_end))
             item = None
         elif depth == 1 and item is None and kind != "close":
-            item = token.start(token.lastgroup)
+            item = position
         depth += (kind == "open") - (kind == "close")
-        tokens.append(_checked(kind, piece, token.span(token.lastgroup), depth))
-        previous, position = kind, token.end()
+        tokens.append(_checked(kind, piece, span, depth))
+        previous, position, item_end = kind, token.end(), span[1]
     if item is not None:
-        items.append((item, position))
+        items.append((item, item_end))
     return tokens, items
 
 
 def _checked(kind: str, piece: str, span: Span, depth: int) -> str:
     """The token as Python's parser may have it; Unreadable where it is beyond a limit."""
     if kind == "string" and "\\" in piece and piece[0] not in "rR":
-        return _ESCAPE.sub(_explicit, piece)
+        return _explicit(piece)
     if kind == "number" and len(piece) > MAX_NUMBER_CHARS:
         raise Unreadable(ParseCode.NUMBER_TOO_LONG, *span)
     if depth > MAX_DEPTH or (kind == "name" and piece.count(".") > MAX_DEPTH):
@@ -133,9 +131,9 @@ def _checked(kind: str, piece: str, span: Span, depth: int) -> str:
     return piece
 
 
-def _explicit(escape: re.Match[str]) -> str:
+def _explicit(string: str) -> str:
     # Python keeps the backslash of an unknown escape such as \d as well, but warns, and will refuse it one day.
-    return escape[0] if escape[1] in _KNOWN_ESCAPES else "\\" + escape[0]
+    return r"\\".join(_UNKNOWN_ESCAPE.sub(r"\\\\", part) for part in string.split(r"\\"))
 
 
 def _list_items(source: str, start: int, end: int) -> list[ast.expr]:

@@ -6,10 +6,11 @@ A block ends where its JSON ends, so a tag inside a JSON string is text like any
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from reward_models.parsing.body import Body, CallList, check_answer, check_no_tag, read_answer, strip_span
 from reward_models.parsing.json_values import JsonReader
-from reward_models.parsing.types import ParseCode, Unreadable
+from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 _RESPONSE, _RESPONSE_END = "<response>", "</response>"
@@ -17,16 +18,15 @@ _BLOCK = re.compile(r"<(?:tool_call|response)>")
 _LINE_BREAK = re.compile(r"[ \t\r]*\n[ \t\r]*")
 
 
-def read_hermes(text: str, start: int) -> Body:
+def read_hermes(reader: JsonReader, start: int) -> Body:
     """One JSON object `{"name", "arguments"}` in each block; the text around the blocks is the answer."""
-    reader = JsonReader(text)
-    calls = CallList(reader.problems)
+    text, calls = reader.text, CallList()
     outside, position = [], start
     while (block := text.find(_OPEN, position)) >= 0:
         check_no_tag(text, position, block)
         outside.append(strip_span(text, position, block))
         value_start = reader.skip(block + len(_OPEN))
-        value, end = _read_in_block(reader, block, value_start)
+        value, end = _read_in_block(reader, block, value_start, calls.problems)
         position = reader.skip(end)
         if not text.startswith(_CLOSE, position):
             raise _broken(text, block, position)
@@ -38,16 +38,15 @@ def read_hermes(text: str, start: int) -> Body:
     outside.append(strip_span(text, position, len(text)))
     spans = [span for span in outside if span[0] < span[1]]
     answer = "\n".join(text[slice(*span)] for span in spans) or None
-    return Body(calls.calls, answer, (spans[0][0], spans[-1][1]) if spans else None, reader.problems)
+    return Body(calls.calls, answer, (spans[0][0], spans[-1][1]) if spans else None, calls.problems)
 
 
-def read_toolrl(text: str, start: int) -> Body:
+def read_toolrl(reader: JsonReader, start: int) -> Body:
     """A `<tool_call>` block with one JSON object `{"name", "parameters"}` a line, and/or a `<response>` block.
 
     Text that is not a tag is ignored around the blocks.
     """
-    reader = JsonReader(text)
-    calls = CallList(reader.problems)
+    text, calls = reader.text, CallList()
     seen: set[str] = set()
     answer_span, position = None, start
     while block := _BLOCK.search(text, position):
@@ -69,7 +68,7 @@ def read_toolrl(text: str, start: int) -> Body:
     answer = text[slice(*answer_span)] if answer_span else None
     if _OPEN not in seen:
         check_answer(answer or "", answer_span or (start, start))
-    return Body(calls.calls, answer, answer_span, reader.problems)
+    return Body(calls.calls, answer, answer_span, calls.problems)
 
 
 def _read_lines(reader: JsonReader, block: int, calls: CallList) -> int:
@@ -77,7 +76,7 @@ def _read_lines(reader: JsonReader, block: int, calls: CallList) -> int:
     text = reader.text
     position = reader.skip(block + len(_OPEN))
     while True:
-        value, end = _read_in_block(reader, block, position)
+        value, end = _read_in_block(reader, block, position, calls.problems)
         if "\n" in text[position:end]:
             raise Unreadable(ParseCode.NOT_JSON, position, end)
         calls.add(value, (position, end), ("parameters",))
@@ -90,9 +89,9 @@ def _read_lines(reader: JsonReader, block: int, calls: CallList) -> int:
         position = line_break.end()
 
 
-def _read_in_block(reader: JsonReader, block: int, start: int) -> tuple[object, int]:
+def _read_in_block(reader: JsonReader, block: int, start: int, problems: list[Problem]) -> tuple[Any, int]:
     try:
-        return reader.read(start)
+        return reader.read(start, problems)
     except Unreadable as error:
         if error.problem.code is ParseCode.NOT_JSON:
             raise _broken(reader.text, block, error.problem.end) from None

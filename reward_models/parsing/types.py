@@ -23,7 +23,7 @@ class ParseCode(str, Enum):
     TOO_LONG = "too_long"
     TOO_DEEP = "too_deep"
     TOO_MANY_CALLS = "too_many_calls"
-    TOO_MANY_TOKENS = "too_many_tokens"  # python
+    TOO_MANY_TOKENS = "too_many_tokens"  # or lists and objects, in JSON
     NUMBER_TOO_LONG = "number_too_long"
     UNCLOSED_THINK = "unclosed_think"
     UNCLOSED_BLOCK = "unclosed_block"
