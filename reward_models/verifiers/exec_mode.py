@@ -3,7 +3,8 @@
     correctness = 2 * matched / (expected + predicted calls)         in [0, 1]
 
 A predicted call matches an expected one of the same name that returns the same, one to one. So a call that nobody
-expected costs, and so does one that is missing. Each list of calls runs in a process of its own, in its order.
+expected costs, and so does one that is missing. Each list of calls runs in a process of its own, in its order; the tools
+get JSON arguments by name.
 
 For tools that are functions of their arguments. One whose work is a side effect returns the same for any arguments; the
 mode `state` sees what it did.

@@ -206,6 +206,12 @@ def count_threads(payload):
     return done
 
 
+def thread_bomb(payload):
+    forever = threading.Event()
+    while True:
+        threading.Thread(target=forever.wait, daemon=True).start()
+
+
 def huge_memory(payload):
     return len(bytearray(1 << 40))
 
