@@ -156,7 +156,11 @@ def _must_be_given(name: str, wanted: ExpectedCall, tool: Tool | None) -> bool:
 
 def _marks_absence(name: str, wanted: ExpectedCall, tool: Tool | None) -> bool:
     # "" among the values of an optional argument that is no string says that it may be absent, not that "" is right.
-    return name in wanted.optional and tool is not None and tool.violates(name, "")
+    # Where it may not be absent and there is no other value, "" is what the row wants.
+    if name not in wanted.optional or tool is None:
+        return False
+    is_all_there_is = name in tool.required and all(value == "" for value in wanted.arguments[name])
+    return not is_all_there_is and tool.violates(name, "")
 
 
 class _Assignment:

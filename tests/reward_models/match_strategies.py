@@ -90,7 +90,9 @@ def slow_loss(wanted, given, tools):
         off_schema[name] = tool is not None and tool.violates(name, value)
         shape = tool.shape.field(name) if tool else ANYTHING
         difference = compare_any(value, wanted.arguments.get(name, ()), shape)
+        only_blank = set(map(repr, wanted.arguments.get(name, ()))) == {"''"}
         stands_for_absence = value == "" and name in wanted.optional and off_schema[name]
+        stands_for_absence = stands_for_absence and not (only_blank and name in tool.required)
         right[name] = difference is Difference.EQUAL and not stands_for_absence
     for name in wanted.arguments:
         if name in wanted.optional and not (tool and name in tool.required):

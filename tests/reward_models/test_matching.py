@@ -193,6 +193,11 @@ def test_optional_arguments():
     )
     assert match(expected, [call(a=1, unit="")]).score == 1.0
     assert match(expected, [call(a=1, unit="")], number).codes == ("off_schema", "wrong_type")
+    blank = [ExpectedCall("f", {"unit": ("",)}, frozenset({"unit"}))]
+    needed = read_tools(
+        '[{"name": "f", "parameters": {"type": "dict", "properties": {"unit": {"type": "int"}}, "required": ["unit"]}}]'
+    )
+    assert match(blank, [call(unit="")], needed).score == match(blank, [call()], number).score == 1.0
     required = read_tools('[{"name": "f", "parameters": {"type": "object", "required": ["unit"]}}]')
     assert match(expected, [call(a=1)], required).codes == ("missing_argument",)
 
