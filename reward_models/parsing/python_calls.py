@@ -133,7 +133,10 @@ def _checked(kind: str, piece: str, span: Span, depth: int) -> str:
 
 def _explicit(string: str) -> str:
     # Python keeps the backslash of an unknown escape such as \d as well, but warns, and will refuse it one day.
-    return r"\\".join(_UNKNOWN_ESCAPE.sub(r"\\\\", part) for part in string.split(r"\\"))
+    if "\0" in string:
+        return string  # which Python's parser refuses
+    # Pairs are put out of sight first, so that each backslash left starts an escape.
+    return _UNKNOWN_ESCAPE.sub(r"\\\\", string.replace(r"\\", "\0\0")).replace("\0\0", r"\\")
 
 
 def _list_items(source: str, start: int, end: int) -> list[ast.expr]:

@@ -1,10 +1,11 @@
-"""Hypothesis strategies and hostile texts for the parser's tests and fuzzing."""
+"""For the parser's tests and fuzzing: hypothesis strategies, hostile texts, and what holds for every text."""
 
 import string
 
 from hypothesis import strategies as st
 
-from reward_models.parsing import DIALECTS, MAX_CHARS, ToolCall
+from reward_models.parsing import DIALECTS, ParsedResponse, Status, ToolCall, parse_response
+from reward_models.parsing.types import INVALID_CODES
 
 # Without lone surrogates, which no dialect lets pass; with tags, quotes, NULs and brackets.
 hostile_text = st.one_of(
@@ -75,13 +76,24 @@ HEADS = [
 TAILS = ["", "</tool_call>", "]", '"', "'", ")]", "```", "x"]
 
 
-def long_texts(size=MAX_CHARS):
-    """Every head, repeated fragment and tail, as texts of about `size` characters."""
-    for head in HEADS:
-        for piece in REPEATED:
-            for tail in TAILS:
-                body = piece * ((size - len(head) - len(tail)) // len(piece))
-                yield head + body + tail
-
-
 dialects = st.sampled_from([*DIALECTS, "auto"])
+
+
+def check(text, dialect):
+    """Whatever holds for every text; returns the parsed response."""
+    parsed = parse_response(text, dialect)
+    assert isinstance(parsed, ParsedResponse)
+    assert parsed.dialect in DIALECTS and dialect in ("auto", parsed.dialect)
+    codes = {problem.code for problem in parsed.problems}
+    assert (parsed.status is Status.VALID) == bool(parsed.calls)
+    assert (parsed.status is Status.INVALID) == (bool(codes) and codes <= INVALID_CODES)
+    assert (parsed.status is Status.UNPARSEABLE) == bool(codes - INVALID_CODES)
+    if parsed.status is Status.ABSTAINED:
+        assert any(character.isalnum() for character in parsed.answer)
+    spans = [(problem.start, problem.end) for problem in parsed.problems]
+    spans += [call.span for call in parsed.calls]
+    spans += [span for span in (parsed.thought_span, parsed.answer_span) if span is not None]
+    assert all(0 <= start <= end <= len(text) for start, end in spans)
+    if parsed.thought is not None:
+        assert parsed.thought == text[slice(*parsed.thought_span)] == parsed.thought.strip()
+    return parsed

@@ -15,6 +15,7 @@ from parsing_strategies import (
     TAILS,
     answers,
     call_lists,
+    check,
     dialects,
     soup,
     thoughts,
@@ -24,32 +25,10 @@ from reward_models.parsing import (
     DIALECTS,
     MAX_CHARS,
     ParseCode,
-    ParsedResponse,
     Status,
     parse_response,
     render_response,
 )
-from reward_models.parsing.types import INVALID_CODES
-
-
-def check(text, dialect):
-    """Whatever holds for every text; returns the parsed response."""
-    parsed = parse_response(text, dialect)
-    assert isinstance(parsed, ParsedResponse)
-    assert parsed.dialect in DIALECTS and dialect in ("auto", parsed.dialect)
-    codes = {problem.code for problem in parsed.problems}
-    assert (parsed.status is Status.VALID) == bool(parsed.calls)
-    assert (parsed.status is Status.INVALID) == (bool(codes) and codes <= INVALID_CODES)
-    assert (parsed.status is Status.UNPARSEABLE) == bool(codes - INVALID_CODES)
-    if parsed.status is Status.ABSTAINED:
-        assert any(character.isalnum() for character in parsed.answer)
-    spans = [(problem.start, problem.end) for problem in parsed.problems]
-    spans += [call.span for call in parsed.calls]
-    spans += [span for span in (parsed.thought_span, parsed.answer_span) if span is not None]
-    assert all(0 <= start <= end <= len(text) for start, end in spans)
-    if parsed.thought is not None:
-        assert parsed.thought == text[slice(*parsed.thought_span)] == parsed.thought.strip()
-    return parsed
 
 
 @given(text=soup, dialect=dialects)
