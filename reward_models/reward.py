@@ -3,12 +3,14 @@
     reward.custom_reward_function.path=pkg://reward_models.reward
     reward.custom_reward_function.name=compute_score
     +reward.custom_reward_function.reward_kwargs.judge=embedding
+    +reward.custom_reward_function.reward_kwargs.verifier=strict
 
 It does not mix the two: `score`, which verl takes as the reward, is the outcome. The mixing is the estimator's.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Mapping
@@ -16,11 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from reward_models.judges import Judge, make_judge
-from reward_models.options import plain, refuse_unknown
-from reward_models.parsing import parse_response
+from reward_models.options import plain, refuse_unknown, require_number
+from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
-from reward_models.verifiers import Outcome, Verifier, make_verifier
+from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
+from reward_models.verifiers.pool import VerifierPool
+from reward_models.verifiers.reasons import reason_code
 
 logger = logging.getLogger(__name__)
 
@@ -33,17 +37,21 @@ REWARD_COLUMNS = (
     "reasoning",
     "reasoning_valid",
     "reasoning_failure",
+    "outcome_reason",
+    "outcome_valid",
 )
 
 # What verl's naive reward manager adds where a reward model is served; not ours to use.
 _VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")
-_OWN_KWARGS = ("judge", "judge_kwargs", "verifier", "verifier_kwargs")
+_OWN_KWARGS = ("judge", "judge_kwargs", "verifier", "verifier_kwargs", "verifier_processes")
+_MAX_PROCESSES = 256
 
 
 @dataclass(frozen=True)
 class _Scorer:
     verifier: Verifier
     judge: Judge
+    pool: VerifierPool | None  # where the verifier may not run in the loop
 
 
 _scorers: PerLoop[_Scorer] = PerLoop()
@@ -60,6 +68,7 @@ async def compute_score(
     judge_kwargs: Mapping[str, Any] | None = None,
     verifier: str = "toolrl",
     verifier_kwargs: Mapping[str, Any] | None = None,
+    verifier_processes: int = 2,
     **verl_kwargs: Any,
 ) -> dict[str, float]:
     """Score one response.
@@ -68,22 +77,25 @@ async def compute_score(
         data_source, solution_str, ground_truth, extra_info: as verl passes them. `extra_info["question"]` (str) and
             `extra_info["tools"]` (a JSON string) feed the judge and may be absent.
         judge, verifier: a known name or `package.module:Class`, with their options as a dict or DictConfig.
+        verifier_processes: processes for a verifier that `needs_process`, in each of verl's reward workers.
         verl_kwargs: `reward_router_address` and `reward_model_tokenizer` are accepted and not used.
 
     Returns the keys REWARD_COLUMNS, always all of them and all floats:
         score: format + correctness, the outcome (toolrl: in [-3, 4]).
-        parsable, has_think: 1.0 where `parsing` can read the response, and where its thought is closed and not blank.
+        parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank.
             Facts about the response alone, whatever the verifier made of it.
         reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
         reasoning_valid: 1.0 where `reasoning` is a score.
         reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
+        outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
+        outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
 
     An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
     embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
     truth, naming data source and row, and for options that do not fit.
     """
     refuse_unknown(verl_kwargs, (*_OWN_KWARGS, *_VERL_KWARGS), "reward_kwargs")
-    scorer = _scorer(judge, judge_kwargs, verifier, verifier_kwargs)
+    scorer = _scorer(judge, judge_kwargs, verifier, verifier_kwargs, verifier_processes)
     extra_info = extra_info or {}
     rollout = Rollout(
         question=_text(extra_info.get("question")),
@@ -93,7 +105,7 @@ async def compute_score(
         data_source=str(data_source),
         extra_info=extra_info,
     )
-    outcome = _verify(scorer.verifier, rollout)
+    outcome = await _verify(scorer, rollout)
     verdict = await _ask(scorer.judge, rollout)
     return _columns(rollout, outcome, verdict)
 
@@ -107,26 +119,56 @@ def preflight(**reward_kwargs: Any) -> None:
     scorer = _make_scorer(
         reward_kwargs.get("judge", "embedding"),
         _options("judge_kwargs", reward_kwargs.get("judge_kwargs")),
-        reward_kwargs.get("verifier", "toolrl"),
-        _options("verifier_kwargs", reward_kwargs.get("verifier_kwargs")),
+        *_verifier_choice(reward_kwargs),
+        reward_kwargs.get("verifier_processes", 2),
     )
     scorer.verifier.check()
     scorer.judge.check()
 
 
+def outcome_range(**reward_kwargs: Any) -> tuple[float, float]:
+    """(R_min, R_max) of the outcomes that `reward_kwargs` give: what AWPO's `reward_min` and `reward_max` must be.
+
+    Raises ValueError where the verifier or its options do not fit. Also `compute_score.outcome_range`.
+    """
+    refuse_unknown(reward_kwargs, (*_OWN_KWARGS, *_VERL_KWARGS), "reward_kwargs")
+    name, options = _verifier_choice(reward_kwargs)
+    low, high = make_verifier(name, **options).outcome_range
+    return float(low), float(high)
+
+
 compute_score.preflight = preflight
+compute_score.outcome_range = outcome_range
 
 
-def _scorer(judge: str, judge_kwargs: Any, verifier: str, verifier_kwargs: Any) -> _Scorer:
+def __getattr__(name: str) -> Any:
+    """`compute_score_<verifier>` for each known verifier: `compute_score` where `verifier` need not be given."""
+    verifier = name.removeprefix("compute_score_")
+    if verifier == name or verifier not in KNOWN_VERIFIERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = functools.partial(compute_score, verifier=verifier)
+    function.preflight = functools.partial(preflight, verifier=verifier)
+    function.outcome_range = functools.partial(outcome_range, verifier=verifier)
+    return function
+
+
+def _verifier_choice(reward_kwargs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    options = _options("verifier_kwargs", reward_kwargs.get("verifier_kwargs"))
+    return reward_kwargs.get("verifier", "toolrl"), options
+
+
+def _scorer(judge: str, judge_kwargs: Any, verifier: str, verifier_kwargs: Any, processes: int) -> _Scorer:
     """The running loop's scorer for this configuration."""
-    judge_options = _options("judge_kwargs", judge_kwargs)
-    verifier_options = _options("verifier_kwargs", verifier_kwargs)
-    key = json.dumps([judge, judge_options, verifier, verifier_options], sort_keys=True, default=repr)
-    return _scorers.get(key, lambda: _make_scorer(judge, judge_options, verifier, verifier_options))
+    arguments = (judge, _options("judge_kwargs", judge_kwargs), verifier, _options("verifier_kwargs", verifier_kwargs))
+    key = json.dumps([*arguments, processes], sort_keys=True, default=repr)
+    return _scorers.get(key, lambda: _make_scorer(*arguments, processes))
 
 
-def _make_scorer(judge: str, judge_options: dict, verifier: str, verifier_options: dict) -> _Scorer:
-    return _Scorer(make_verifier(verifier, **verifier_options), make_judge(judge, **judge_options))
+def _make_scorer(judge: str, judge_options: dict, name: str, options: dict, processes: int) -> _Scorer:
+    require_number("reward_kwargs", "verifier_processes", processes, 1, _MAX_PROCESSES, whole=True)
+    verifier = make_verifier(name, **options)
+    pool = VerifierPool(name, options, verifier.outcome_range, processes) if verifier.needs_process else None
+    return _Scorer(verifier, make_judge(judge, **judge_options), pool)
 
 
 def _options(key: str, value: Any) -> dict[str, Any]:
@@ -137,14 +179,14 @@ def _options(key: str, value: Any) -> dict[str, Any]:
     return plain(value)
 
 
-def _verify(verifier: Verifier, rollout: Rollout) -> Outcome:
+async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
     where = f"data_source={rollout.data_source!r}, extra_info index={rollout.extra_info.get('index')!r}"
     if not rollout.ground_truth.strip():
         raise ValueError(f"no ground truth ({where}): reward_model.ground_truth must be a text that is not blank")
     try:
-        return verifier.verify(rollout)
+        return await (scorer.pool or scorer.verifier).verify_async(rollout)
     except ValueError as error:
-        raise ValueError(f"bad ground truth ({where}): {error}") from error
+        raise ValueError(f"bad tools or ground truth ({where}): {error}") from error
 
 
 async def _ask(judge: Judge, rollout: Rollout) -> Verdict:
@@ -169,11 +211,13 @@ def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, 
         outcome.outcome,
         outcome.format,
         outcome.correctness,
-        parsed.error is None,
+        parsed.status in (Status.VALID, Status.ABSTAINED),
         bool(parsed.thought),
         verdict.value if scored else float("nan"),
         scored,
         SCORED_CODE if scored else verdict.reason.code,
+        reason_code(outcome.reason),
+        outcome.valid,
     )
     return {column: float(value) for column, value in zip(REWARD_COLUMNS, values, strict=True)}
 

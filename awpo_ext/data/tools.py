@@ -1,7 +1,7 @@
 """Tool definitions: to one shape (name, description, JSON schema), and from there to the text of a prompt.
 
-Sources spell types their own way (BFCL `dict` and `float`, ToolRL `List[int]` and `str, optional`). Nothing here
-checks a call against a schema.
+Sources spell types their own way (BFCL `dict` and `float`, ToolRL `List[int]` and `str, optional`); the verifiers'
+`normalise_schema` knows them.
 """
 
 import json
@@ -9,28 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-Schema = dict[str, Any]
-Tool = dict[str, Any]
+from reward_models.verifiers.schema import Schema, normalise_schema
 
-_JSON_TYPES = {
-    "dict": "object",
-    "object": "object",
-    "float": "number",
-    "double": "number",
-    "number": "number",
-    "tuple": "array",
-    "list": "array",
-    "array": "array",
-    "set": "array",
-    "str": "string",
-    "string": "string",
-    "int": "integer",
-    "integer": "integer",
-    "bool": "boolean",
-    "boolean": "boolean",
-    "null": "null",
-}
-_GENERIC = re.compile(r"(?P<outer>\w+)\s*[\[(](?P<inner>.*)[\])]")
+Tool = dict[str, Any]
 
 _FILLERS = frozenset(
     ("a", "an", "and", "as", "by", "for", "from", "in", "is", "it", "of", "on", "or", "that", "the", "this", "to")
@@ -44,43 +25,6 @@ _MAX_DESCRIPTION = 65
 _MAX_ARGUMENT = 36
 _MAX_ENUM = 80
 _MAX_DEFAULT = 20
-
-
-def _type_schema(name: Any) -> Schema:
-    """A type's name as a JSON schema; empty (anything goes) where it has no JSON counterpart, such as `any`."""
-    if isinstance(name, list):
-        known = [_JSON_TYPES[item] for item in name if item in _JSON_TYPES]
-        return {"type": known} if known else {}
-    text = str(name).split(", optional")[0].strip()
-    generic = _GENERIC.fullmatch(text)
-    if generic is None:
-        return {"type": _JSON_TYPES[text.lower()]} if text.lower() in _JSON_TYPES else {}
-    outer = _type_schema(generic["outer"])
-    if outer.get("type") != "array":
-        return outer
-    # `Tuple[float, float]` is an array of numbers; `List[List[int]]` must not be cut at its inner comma.
-    inner = generic["inner"]
-    parts = {inner} if "[" in inner else {part.strip() for part in inner.split(",")}
-    items = _type_schema(parts.pop()) if len(parts) == 1 else {}
-    return {**outer, "items": items} if items else outer
-
-
-def normalise_schema(schema: Schema) -> Schema:
-    """The schema with JSON schema's type names, at every depth; BFCL's stray `optional` flag is dropped.
-
-    The keys keep their order. A property *named* `type` or `optional` is left alone: only schemas are rewritten.
-    """
-    result: Schema = {}
-    for key, value in schema.items():
-        if key == "type":
-            result.update(_type_schema(value))
-        elif key == "properties" and isinstance(value, dict):
-            result[key] = {name: normalise_schema(inner) for name, inner in value.items()}
-        elif key == "items" and isinstance(value, dict):
-            result[key] = normalise_schema(value)
-        elif key != "optional":
-            result[key] = value
-    return result
 
 
 def normalise_tool(tool: Tool) -> Tool:

@@ -127,11 +127,11 @@ class EmbeddingJudge(Judge):
 
 def render_calls(calls: Sequence[ToolCall]) -> str:
     """The calls as plain text, one line a call: `get weather: city Paris, days 3`; "" for none."""
-    return "\n".join(f"{_words(call.name)}: {_render_parameters(call.parameters)}" for call in calls)
+    return "\n".join(f"{_words(call.name)}: {_render_arguments(call.arguments)}" for call in calls)
 
 
-def _render_parameters(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{_words(key)} {_render_value(value)}" for key, value in parameters.items())
+def _render_arguments(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{_words(key)} {_render_value(value)}" for key, value in arguments.items())
 
 
 def _render_value(value: Any) -> str:

@@ -7,7 +7,16 @@ from typing import Any
 from reward_models.registry import build
 from reward_models.verifiers.base import Outcome, Verifier
 
-KNOWN_VERIFIERS = {"toolrl": "reward_models.verifiers.toolrl:ToolRLVerifier"}
+KNOWN_VERIFIERS = {
+    "toolrl": "reward_models.verifiers.toolrl:ToolRLVerifier",
+    "strict": "reward_models.verifiers.strict:StrictVerifier",
+    "ast": "reward_models.verifiers.ast_mode:AstVerifier",
+    "format": "reward_models.verifiers.format:FormatVerifier",
+    "irrelevance": "reward_models.verifiers.irrelevance:IrrelevanceVerifier",
+    "exec": "reward_models.verifiers.exec_mode:ExecVerifier",
+    "state": "reward_models.verifiers.state_mode:StateVerifier",
+    "composite": "reward_models.verifiers.composite:CompositeVerifier",
+}
 
 __all__ = ["KNOWN_VERIFIERS", "Outcome", "Verifier", "make_verifier"]
 

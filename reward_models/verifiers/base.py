@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from reward_models.types import Rollout
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """An outcome reward in its two parts. Ranges are the verifier's; `reason` is a short code for logs and tests."""
+    """An outcome reward in its two parts, with what it is made of. Ranges are the verifier's.
+
+    `reason` is the main code for logs and tests, `reasons` every code that was found, for counting (see `reasons.py`
+    for their numbers); `parts` is the decomposition that the verifier documents. `valid` is False only where the
+    response could not be judged because the machinery failed: the numbers then stand in the middle of the range and
+    say nothing about the response.
+    """
 
     format: float
     correctness: float
     reason: str
+    parts: Mapping[str, float] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    valid: bool = True
 
     @property
     def outcome(self) -> float:
@@ -25,14 +35,27 @@ class Verifier(ABC):
     """Scores a response against its ground truth.
 
     A bad response is a low outcome. A bad ground truth is bad data and raises ValueError: no reward would be right.
-    `outcome_range` holds every outcome that `verify` can return; AWPO's difficulty weight needs it as (R_min, R_max).
+    `outcome_range` holds every outcome that `verify` can return, set on the class or, where options decide it, on the
+    instance; AWPO's difficulty weight needs it as (R_min, R_max). `heavy` says that `verify` takes long: the reward
+    function then runs it in a pool of processes, where it is built anew from its options, unless the class has a
+    `verify_async` of its own.
     """
 
     outcome_range: tuple[float, float]
+    heavy: bool = False
 
     @abstractmethod
     def verify(self, rollout: Rollout) -> Outcome:
         """Return the outcome of one rollout; any response text is allowed, the empty one too."""
+
+    async def verify_async(self, rollout: Rollout) -> Outcome:
+        """`verify` for an event loop, which it must not block: override it in a heavy verifier that waits for others."""
+        return self.verify(rollout)
+
+    @property
+    def needs_process(self) -> bool:
+        """Whether an event loop must not call `verify_async`, because it takes long and does not wait."""
+        return self.heavy and type(self).verify_async is Verifier.verify_async
 
     def check(self) -> None:  # noqa: B027  (a hook: most verifiers need nothing)
         """Raise an error that says what to install or set where something the verifier needs is missing."""

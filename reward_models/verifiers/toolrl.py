@@ -18,7 +18,7 @@ Quirks of the published code (`rlla.py` in its repository) that are kept, each p
 Deliberate differences:
 - No environment variables (scaling, length reward, coarse modes) and no chat-template splitting by experiment name.
 - A text beyond the parser's bounds on length and depth is unreadable: -3, and format 0 where it is too long.
-- The ground truth is read by `parse_response`, so its own thought may mention tags, and one that cannot be read is a
+- The ground truth is read block by block, so its own thought may mention tags, and one that cannot be read is a
   ValueError; published code takes the first `<tool_call>` anywhere and crashes or scores what it finds.
 - A ground truth without any of the tags is a ValueError instead of one that wants `<think>..</think>` only.
 """
@@ -32,9 +32,10 @@ from enum import Enum
 from typing import Any
 
 from reward_models.options import read_config
-from reward_models.parsing import MAX_CHARS, ParsedResponse, ParseError, ToolCall, parse_response, read_json_lines
+from reward_models.parsing import MAX_CHARS, ParseCode
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
+from reward_models.verifiers.toolrl_text import GroundTruth, TextError, parse_ground_truth, read_json_lines
 
 FORMAT_MAX = 1.0
 CORRECTNESS_MIN, CORRECTNESS_MAX = -3.0, 3.0
@@ -42,7 +43,7 @@ OUTCOME_MIN, OUTCOME_MAX = CORRECTNESS_MIN, FORMAT_MAX + CORRECTNESS_MAX
 
 
 class Reason(str, Enum):
-    """Why the correctness is what it is, besides the codes of `ParseError` for -3."""
+    """Why the correctness is what it is, besides the codes of `ParseCode` for -3."""
 
     EXACT = "exact"
     PARTIAL = "partial"
@@ -70,35 +71,15 @@ class ToolRLVerifier(Verifier):
         format_score = FORMAT_MAX if matches_format(response, truth) else 0.0
         if not truth.calls:
             return Outcome(format_score, 0.0, Reason.NO_CALL_EXPECTED.value)
-        predicted = read_predicted(response)
-        if isinstance(predicted, (ParseError, Reason)):
-            return Outcome(format_score, CORRECTNESS_MIN, predicted.value)
-        correctness = match_calls(truth.calls, predicted)
-        if isinstance(correctness, ParseError):
-            return Outcome(format_score, CORRECTNESS_MIN, correctness.value)
+        try:
+            correctness = match_calls(truth.calls, read_predicted(response))
+        except TextError as error:
+            return Outcome(format_score, CORRECTNESS_MIN, error.code.value)
         reason = Reason.EXACT if correctness == CORRECTNESS_MAX else Reason.PARTIAL
         return Outcome(format_score, correctness, reason.value)
 
 
-def parse_ground_truth(text: str) -> ParsedResponse:
-    """Read a ground truth; ValueError where it is blank, has none of the tags, or its tool_call block is unreadable.
-
-    A ground truth of a thought alone is allowed: it wants a thought and nothing else.
-    """
-    if not text or not text.strip():
-        raise ValueError("the ground truth is empty; the toolrl verifier needs ToolRL's tagged text")
-    truth = parse_response(text)
-    thought_only = truth.error is ParseError.NO_ACTION and truth.thought is not None
-    if truth.error is not None and not thought_only:
-        raise ValueError(
-            f"the ground truth is not ToolRL's tagged text ({truth.error.value}): expected <think>..</think>, then "
-            '<tool_call> with one JSON object {"name": .., "parameters": {..}} per line </tool_call> and/or '
-            f"<response>..</response>, got {text[:200]!r}"
-        )
-    return truth
-
-
-def matches_format(response: str, truth: ParsedResponse) -> bool:
+def matches_format(response: str, truth: GroundTruth) -> bool:
     """Whether the stripped `response` has the layout that the blocks of `truth` ask for (the pattern, and counts)."""
     pieces = ["<think>", "</think>"]
     once = []
@@ -106,7 +87,7 @@ def matches_format(response: str, truth: ParsedResponse) -> bool:
         pieces[-1] += "\n<tool_call>\n"
         pieces.append("\n</tool_call>")
         once += ["<tool_call>", "</tool_call>"]
-    if truth.response is not None:
+    if truth.has_response:
         pieces[-1] += "\n<response>"
         pieces.append("</response>")
         once += ["<response>", "</response>"]
@@ -129,35 +110,38 @@ def _in_order(text: str, pieces: list[str]) -> bool:
     return text.endswith(last) and len(text) - len(last) >= position
 
 
-def read_predicted(response: str) -> list[Any] | ParseError | Reason:
-    """The JSON values after the first `<tool_call>` of the text; their shape is `match_calls`' concern."""
+def read_predicted(response: str) -> list[Any]:
+    """The JSON values after the first `<tool_call>` of the text; raises TextError.
+
+    Their shape is `match_calls`' concern.
+    """
     if len(response) > MAX_CHARS:
-        return ParseError.TOO_LONG
+        raise TextError(ParseCode.TOO_LONG)
     if "<tool_call>" not in response or "</tool_call>" not in response:
-        return Reason.NO_TOOL_CALL
+        raise TextError(Reason.NO_TOOL_CALL)
     return read_json_lines(response.split("<tool_call>")[1].split("</tool_call>")[0])
 
 
-def match_calls(truth: tuple[ToolCall, ...], predicted: list[Any]) -> float | ParseError:
+def match_calls(truth: tuple[dict[str, Any], ...], predicted: list[Any]) -> float:
     """Correctness in [-3, 3] of `predicted` (JSON values) against `truth` (at least one call).
 
     r = 6 * score / P - 3 with P = 1 + sum over truth of (1 + number of parameters); score = multiset Jaccard of the
     names + for each call of truth, in order, the best unused same-name prediction's Jaccard of parameter names plus
-    number of equal values (the first of equals wins). BAD_CALL where a value is not a call.
+    number of equal values (the first of equals wins). TextError(BAD_CALL) where a value is not a call.
     """
-    wanted = {call.name for call in truth}
+    wanted = {call["name"] for call in truth}
     if not all(_is_call(value, wanted) for value in predicted):
-        return ParseError.BAD_CALL
-    score = multiset_jaccard((call.name for call in truth), (value["name"] for value in predicted))
+        raise TextError(ParseCode.BAD_CALL)
+    score = multiset_jaccard((call["name"] for call in truth), (value["name"] for value in predicted))
     best_possible = 1.0
     unused = list(predicted)
     for call in truth:
-        best_possible += 1.0 + len(call.parameters)
-        candidates = [value for value in unused if value["name"] == call.name]
-        best = max(candidates, key=lambda value: call_score(call.parameters, value["parameters"]), default=None)
+        best_possible += 1.0 + len(call["parameters"])
+        candidates = [value for value in unused if value["name"] == call["name"]]
+        best = max(candidates, key=lambda value: call_score(call["parameters"], value["parameters"]), default=None)
         if best is None:
             continue
-        gained = call_score(call.parameters, best["parameters"])
+        gained = call_score(call["parameters"], best["parameters"])
         if gained > 0.0:
             score += gained
             # By identity: an equal but other prediction must stay.

@@ -1,103 +1,427 @@
-"""The response parser: what it reads, and that hostile text always gives a value, quickly."""
-
-import math
-import time
+"""The response parser: what each dialect reads, and what becomes of everything else."""
 
 import pytest
-from hypothesis import given
-from rm_strategies import call_block, call_lists, plain_text, tag_soup, tagged
 
-from reward_models.parsing import MAX_CHARS, MAX_DEPTH, ParseError, ToolCall, parse_response, read_json_lines
+from reward_models.parsing import (
+    DIALECTS,
+    MAX_CALLS,
+    MAX_CHARS,
+    MAX_DEPTH,
+    ParseCode,
+    Problem,
+    Status,
+    ToolCall,
+    parse_response,
+    render_response,
+)
 
-CALL = {"name": "f", "parameters": {"a": 1}}
+F = ToolCall("f", {"a": 1})
+G = ToolCall("g.h", {"b": "x"})
+ONE = '{"name": "f", "arguments": {"a": 1}}'
+TWO = '{"name": "g.h", "arguments": {"b": "x"}}'
+LONG = "9" * 1001
+BAD_ARGUMENTS = '{"name": "f", "arguments": [1]}'
 
 
 def nested(depth):
     return "[" * depth + "]" * depth
 
 
-@given(thought=plain_text, calls=call_lists, response=plain_text)
-def test_what_is_written_is_read(thought, calls, response):
-    parsed = parse_response(tagged(thought, calls=calls, response=response))
-    assert parsed.error is None
-    assert parsed.thought == thought.strip()
-    assert parsed.calls == tuple(ToolCall(**call) for call in calls)
-    assert parsed.response == response.strip()
+def block(*lines):
+    return "<tool_call>\n" + "\n".join(lines) + "\n</tool_call>"
 
 
-@given(tag_soup)
-def test_no_text_raises_and_an_error_leaves_no_calls(text):
-    parsed = parse_response(text)
-    assert not (parsed.error and parsed.calls)
+def call(arguments, key="arguments"):
+    return f'{{"name": "f", "{key}": {arguments}}}'
+
+
+def toolrl(arguments="{}"):
+    return block(call(arguments, "parameters"))
+
+
+def hermes(arguments="{}"):
+    return block(call(arguments))
+
+
+def tool_calls(function):
+    return '[{"function": ' + function + "}]"
+
+
+def codes(text, dialect="auto"):
+    return [problem.code.value for problem in parse_response(text, dialect).problems]
 
 
 @pytest.mark.parametrize(
-    ("text", "error"),
+    ("dialect", "text", "calls", "answer"),
     [
-        ("", ParseError.NO_ACTION),
-        ("just words", ParseError.NO_ACTION),
-        ("<think>a</think>", ParseError.NO_ACTION),
-        ("</tool_call><think>a</think>", ParseError.NO_ACTION),
-        ("<think>a", ParseError.UNCLOSED_THINK),
-        ("<think>a<tool_call>", ParseError.UNCLOSED_THINK),
-        ("<think>a</think><tool_call>{}", ParseError.UNCLOSED_BLOCK),
-        ("<think>a</think><response>hi", ParseError.UNCLOSED_BLOCK),
-        (call_block([CALL]) + call_block([CALL]), ParseError.REPEATED_BLOCK),
-        ("<tool_call></tool_call>", ParseError.NOT_JSON),
-        ("<tool_call>\n{'name': 'f'}\n</tool_call>", ParseError.NOT_JSON),
-        (call_block([CALL, CALL], newline="\n\n"), ParseError.NOT_JSON),
-        ("<tool_call>" + "9" * 5000 + "</tool_call>", ParseError.NOT_JSON),
-        ("<tool_call>[1]</tool_call>", ParseError.BAD_CALL),
-        ('<tool_call>{"name": "f"}</tool_call>', ParseError.BAD_CALL),
-        ('<tool_call>{"name": 1, "parameters": {}}</tool_call>', ParseError.BAD_CALL),
-        ('<tool_call>{"name": "f", "parameters": []}</tool_call>', ParseError.BAD_CALL),
-        ("<tool_call>" + nested(MAX_DEPTH + 1) + "</tool_call>", ParseError.TOO_DEEP),
-        ("<tool_call>" + nested(30_000) + "</tool_call>", ParseError.TOO_DEEP),
-        ("<response>" + "a" * MAX_CHARS, ParseError.TOO_LONG),
+        ("toolrl", block('{"name": "f", "parameters": {"a": 1}}'), (F,), None),
+        ("toolrl", block('{"name": "f", "parameters": {"a": 1}}') + "\n<response> hi </response>", (F,), "hi"),
+        (
+            "toolrl",
+            block('{"name": "f", "parameters": {"a": 1}}', '{"name": "g.h", "parameters": {"b": "x"}}'),
+            (F, G),
+            None,
+        ),
+        ("toolrl", "words " + toolrl() + " words", (ToolCall("f", {}),), None),
+        ("hermes", block(ONE), (F,), None),
+        ("hermes", f"First.\n{block(ONE)} then {block(TWO)}", (F, G), "First.\nthen"),
+        ("hermes", f"<tool_call>{ONE}</tool_call>", (F,), None),
+        ("json", ONE, (F,), None),
+        ("json", f" [{ONE},\n{TWO} ] ", (F, G), None),
+        ("json", f"```json\n[{ONE}]\n```", (F,), None),
+        ("json", '{"name": "f", "parameters": {"a": 1}}', (F,), None),
+        ("openai", '[{"type": "function", "function": {"name": "f", "arguments": "{\\"a\\": 1}"}}]', (F,), None),
+        ("openai", f'{{"content": null, "tool_calls": {tool_calls(ONE)}}}', (F,), None),
+        ("openai", f'{{"content": "Sure.", "tool_calls": {tool_calls(ONE)}}}', (F,), "Sure."),
+        ("python", "[f(a=1)]", (F,), None),
+        ("python", 'f(a=1), g.h(b="x")', (F, G), None),
+        ("python", '```python\n[f(a=1),\n g.h(b="x"),]\n```', (F, G), None),
     ],
 )
-def test_why_a_text_cannot_be_read(text, error):
-    assert parse_response(text).error is error
+def test_calls_of_each_dialect(dialect, text, calls, answer):
+    for prefix, thought in (("", None), ("<think> why </think>\n", "why")):
+        parsed = parse_response(prefix + text, dialect)
+        assert (parsed.status, parsed.calls, parsed.answer, parsed.problems) == (Status.VALID, calls, answer, ())
+        assert parsed.thought == thought
+        assert parse_response(prefix + text) == parsed
 
 
-def test_a_thought_may_mention_tags():
-    parsed = parse_response(tagged("I open <tool_call> and no <response>.", calls=[CALL]))
-    assert parsed.calls == (ToolCall("f", {"a": 1}),)
-    assert parsed.tags == ("<think>", "<tool_call>", "<response>", "</think>", "<tool_call>", "</tool_call>")
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("toolrl", "<response>\nParis. </response>"),
+        ("hermes", " Paris. "),
+        ("openai", '{"role": "assistant", "content": "Paris. ", "tool_calls": []}'),
+        ("json", "Paris.\n"),
+        ("json", "```\nParis.\n```"),
+        ("python", "Paris."),
+    ],
+)
+def test_an_answer_without_a_call_is_an_abstention(dialect, text):
+    parsed = parse_response("<think>t</think>" + text, dialect)
+    assert (parsed.status, parsed.answer, parsed.calls) == (Status.ABSTAINED, "Paris.", ())
 
 
-def test_a_think_tag_inside_an_argument_is_no_thought():
-    parsed = parse_response(call_block([{"name": "f", "parameters": {"a": "<think>"}}]))
-    assert (parsed.thought, parsed.error) == (None, None)
+@pytest.mark.parametrize("dialect", [*DIALECTS, "auto"])
+@pytest.mark.parametrize(
+    "text",
+    ["", " \n", "<think>t</think>", "...", "\x00", "[]", "<tool_call>", "</think>", "<response></response>", "{", "["],
+)
+def test_nothing_and_garbage_are_no_abstention(dialect, text):
+    parsed = parse_response(text, dialect)
+    assert parsed.status is Status.UNPARSEABLE
+    assert (parsed.calls, parsed.answer) == ((), None)
+    assert len(parsed.problems) == 1
 
 
-def test_a_blank_thought_is_not_a_missing_one():
-    assert parse_response(tagged(" \n", response="hi")).thought == ""
-    assert parse_response("<response>hi</response>").thought is None
+@pytest.mark.parametrize(
+    ("text", "dialect", "code"),
+    [
+        ("just words", "toolrl", "no_action"),
+        ("<think>a", "toolrl", "unclosed_think"),
+        ("<think>a<tool_call>", "auto", "unclosed_think"),
+        ("</tool_call><think>a</think>", "toolrl", "stray_tag"),
+        ("hi <think>a</think> there", "hermes", "stray_tag"),
+        ("<tool_call>{}", "toolrl", "unclosed_block"),
+        (f"<tool_call>{ONE}", "hermes", "unclosed_block"),
+        (f"<tool_call>{ONE} <tool_call>{ONE}</tool_call>", "hermes", "not_json"),
+        ("<response>hi", "toolrl", "unclosed_block"),
+        (toolrl() + toolrl(), "toolrl", "repeated_block"),
+        ("<response>a</response><response>b</response>", "toolrl", "repeated_block"),
+        (toolrl() + "</tool_call>", "toolrl", "stray_tag"),
+        (hermes() + "</think>", "hermes", "stray_tag"),
+        ("<tool_call></tool_call>", "toolrl", "not_json"),
+        (block("{'name': 'f'}"), "hermes", "not_json"),
+        (block('{"name": "f", "parameters": {}}', "", '{"name": "f", "parameters": {}}'), "toolrl", "not_json"),
+        (block('{"name": "f",', '"parameters": {}}'), "toolrl", "not_json"),
+        (block('{"name": "f", "parameters": {}} {"name": "f", "parameters": {}}'), "toolrl", "not_json"),
+        (block(ONE, TWO), "hermes", "not_json"),
+        (block("```json", ONE, "```"), "hermes", "not_json"),
+        (f"{ONE} {TWO}", "json", "not_json"),
+        (f"[{ONE} {TWO}]", "json", "not_json"),
+        (f"[{ONE},]", "json", "not_json"),
+        (f"[{ONE}", "json", "not_json"),
+        (f"```json\n{ONE}", "json", "stray_call"),
+        (f"Sure! {ONE}", "json", "stray_call"),
+        (f"Sure! {ONE}", "hermes", "stray_call"),
+        ("Sure! {'name': 'f', 'arguments': {}}", "auto", "stray_call"),
+        ('{"content": "words", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}', "openai", "not_json"),
+        ("Paris", "openai", "not_json"),
+        ('{"content": "<tool_call>"}', "openai", "stray_tag"),
+        ("<response><tool_call>x</tool_call></response>", "toolrl", "stray_tag"),
+        ("Sure! [f(a=1)]", "python", "stray_call"),
+        ("Sure! [f(a=1)]", "auto", "stray_call"),
+        ("Sure! [f(a=1)]", "hermes", "stray_call"),
+        ("<response>[f()]</response>", "toolrl", "stray_call"),
+        ("{thinking}", "hermes", "stray_call"),
+        ('{"a": 1}', "python", "stray_call"),
+        ("Sure!\nf(a=1)", "python", "stray_call"),
+        ("f(a='1\n,b='\n)", "python", "not_python"),
+        ("[f(a='1)]", "python", "not_python"),
+        ('[f(a="""1)]', "python", "not_python"),
+        ("f(a='1\\", "python", "not_python"),
+        ("[f(a=1)] and so on", "python", "not_python"),
+        ("[f(a=1]", "python", "not_python"),
+        ("[f(a=1)]]", "python", "not_python"),
+        ("f(a=1)], [g()", "python", "not_python"),
+        ("[f(a=1 if b else 2)]", "python", "not_python"),
+        ("[f(a=b'x')]", "python", "not_python"),
+        ("[f(a=f'x')]", "python", "not_python"),
+        ("[f(a=1+1)]", "python", "not_python"),
+        ("[f(a=x[0])]", "python", "not_python"),
+        ("[f()()]", "python", "not_python"),
+        ("[f(a=lambda: 1)]", "python", "not_python"),
+        ("[f(a='\\x')]", "python", "not_python"),
+        ("[f(a='\x00')]", "python", "not_python"),
+        ("[f(a=1) for x in y]", "python", "not_python"),
+        ("[f(a=007)]", "python", "not_python"),
+        ("[f(**x)]", "python", "not_python"),
+        ("[1] says so", "python", "not_python"),
+    ],
+)
+def test_what_makes_a_text_unparseable(text, dialect, code):
+    parsed = parse_response(text, dialect)
+    assert (parsed.status, [problem.code.value for problem in parsed.problems]) == (Status.UNPARSEABLE, [code])
 
 
-def test_unreadable_calls_leave_thought_and_response():
-    parsed = parse_response("<think>a</think><tool_call>x</tool_call><response>b</response>")
-    assert (parsed.thought, parsed.response, parsed.calls) == ("a", "b", ())
+@pytest.mark.parametrize(
+    ("text", "dialect", "code"),
+    [
+        (block("[1]"), "hermes", "bad_call"),
+        (block('{"name": "f"}'), "hermes", "bad_call"),
+        (block('{"name": " ", "arguments": {}}'), "hermes", "bad_call"),
+        (block('{"name": 1, "arguments": {}}'), "hermes", "bad_call"),
+        (block(BAD_ARGUMENTS), "hermes", "bad_call"),
+        (toolrl(), "hermes", "bad_call"),
+        (hermes(), "toolrl", "bad_call"),
+        ('{"name": "f", "arguments": {}, "parameters": {}}', "json", "bad_call"),
+        ('{"name": "f", "arguments": "{}"}', "json", "bad_call"),
+        ('{"content": 1}', "openai", "bad_message"),
+        ('{"role": "assistant"}', "openai", "bad_message"),
+        ('{"content": "hi", "tool_calls": {}}', "openai", "bad_message"),
+        ('{"content": "hi", "function": {}}', "openai", "bad_message"),
+        (f'[{{"type": "web", "function": {ONE}}}]', "openai", "bad_call"),
+        ('[{"function": {"name": "f", "arguments": "[]"}}]', "openai", "bad_call"),
+        ("[f(1)]", "python", "positional_argument"),
+        ("[f(a=x)]", "python", "bad_value"),
+        ("[f(a=g())]", "python", "bad_value"),
+        ("[f(a={1: 2})]", "python", "bad_value"),
+        ("[f(a={1, 2})]", "python", "bad_value"),
+        ("[f(a={**{}})]", "python", "bad_value"),
+        ("[f]", "python", "bad_call"),
+        ("[f(a=1), 2]", "python", "bad_call"),
+        ("[True()]", "python", "bad_call"),
+        ("[f(a=1, a=2)]", "python", "duplicate_key"),
+        ("[f(a=1, **{'a': 2})]", "python", "duplicate_key"),
+        ("[f(a={'b': 1, 'b': 1})]", "python", "duplicate_key"),
+        ("[f(a=-1e999)]", "python", "not_finite"),
+        ("[f(a='\\ud800')]", "python", "lone_surrogate"),
+        ("[f(a='\ud800')]", "python", "lone_surrogate"),
+    ],
+)
+def test_what_makes_a_text_invalid(text, dialect, code):
+    parsed = parse_response(text, dialect)
+    assert (parsed.status, parsed.calls) == (Status.INVALID, ())
+    assert [problem.code.value for problem in parsed.problems] == [code]
 
 
-def test_json_corner_cases_are_defined():
-    values = read_json_lines('{"a": NaN, "b": -Infinity}\n{"a": 1, "a": 2}\n"\\ud800\\u0000"')
-    assert math.isnan(values[0]["a"]) and values[0]["b"] == -math.inf
-    assert values[1] == {"a": 2}
-    assert values[2] == "\ud800\x00"
+@pytest.mark.parametrize("dialect", ["toolrl", "hermes", "json", "openai"])
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        ('{"a": NaN}', Status.INVALID, "not_finite"),
+        ('{"a": [-Infinity]}', Status.INVALID, "not_finite"),
+        ('{"a": 1e999}', Status.INVALID, "not_finite"),
+        ('{"a": 1, "a": 1}', Status.INVALID, "duplicate_key"),
+        ('{"a": {"b": 1, "\\u0062": 2}}', Status.INVALID, "duplicate_key"),
+        ('{"a": "\\ud800"}', Status.INVALID, "lone_surrogate"),
+        ('{"a": "\ud800"}', Status.INVALID, "lone_surrogate"),
+        (f'{{"a": {LONG}}}', Status.UNPARSEABLE, "number_too_long"),
+        (f'{{"a": 0.{LONG}}}', Status.UNPARSEABLE, "number_too_long"),
+        (f'{{"a": NaN, "b": {LONG}}}', Status.UNPARSEABLE, "number_too_long"),
+        (f'{{"a": {nested(MAX_DEPTH)}}}', Status.UNPARSEABLE, "too_deep"),
+        (f'{{"a": {nested(30_000)}}}', Status.UNPARSEABLE, "too_deep"),
+        ('{"a": ' + "[{" * 15_000, Status.UNPARSEABLE, "too_deep"),
+        ('{"a": [' + "[]," * 4096 + "1]}", Status.UNPARSEABLE, "too_many_tokens"),
+        ('{"a": NaN, "b"}', Status.UNPARSEABLE, "not_json"),
+        ('{"a": "\n"}', Status.UNPARSEABLE, "not_json"),
+        ('{"a": "\x00"}', Status.UNPARSEABLE, "not_json"),
+    ],
+)
+def test_json_corner_cases(dialect, arguments, status, code):
+    writers = {"toolrl": toolrl, "hermes": hermes, "json": call, "openai": lambda given: tool_calls(call(given))}
+    text = writers[dialect](arguments)
+    parsed = parse_response(text, dialect)
+    assert (parsed.status, [problem.code.value for problem in parsed.problems]) == (status, [code])
+
+
+def test_an_escaped_nul_is_a_character():
+    for text, dialect in ((hermes('{"a": "\\u0000"}'), "hermes"), ("[f(a='\\0')]", "python")):
+        assert parse_response(text, dialect).calls == (ToolCall("f", {"a": "\x00"}),)
 
 
 def test_depth_is_counted_to_the_limit():
-    assert isinstance(read_json_lines(nested(MAX_DEPTH)), list)
-    assert read_json_lines(nested(MAX_DEPTH + 1)) is ParseError.TOO_DEEP
+    deepest = nested(MAX_DEPTH - 2)
+    for dialect, text in (("hermes", hermes(f'{{"a": {deepest}}}')), ("python", f"[f(a={deepest})]")):
+        assert parse_response(text, dialect).status is Status.VALID
+        assert codes(text.replace("[]", "[[]]"), dialect) == ["too_deep"]
 
 
-@pytest.mark.parametrize("piece", ["<think>", "</think>", "<tool_call>", "<", '"', '{"a":', "<response></response>"])
-def test_no_repetition_makes_it_slow(piece):
-    for head in ("", "<think></think><tool_call>", "<tool_call>"):
-        text = (head + piece * MAX_CHARS)[: MAX_CHARS - 12] + "</tool_call>"
-        start = time.perf_counter()
-        parse_response(text)
-        # Linear takes milliseconds, quadratic many seconds; the bound leaves room for a busy machine.
-        assert time.perf_counter() - start < 1.0
+def test_brackets_in_strings_nest_nothing():
+    arguments = {"a": "[" * 1000, "b": '{"' * 500}
+    for dialect in DIALECTS:
+        calls = (ToolCall("f", arguments),)
+        assert parse_response(render_response(calls, dialect), dialect).calls == calls
+
+
+def test_tags_in_strings_are_text():
+    calls = (ToolCall("f", {"a": "</tool_call><tool_call>", "</think>": "<response>x</response>"}),)
+    for dialect in DIALECTS:
+        assert parse_response(render_response(calls, dialect, thought="t"), dialect).calls == calls
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        (f"<think>{hermes()}</think>Paris.", "hermes"),
+        (f"<think>{toolrl()}</think><response>Paris.</response>", "toolrl"),
+        (f"<think>{ONE}</think>Paris.", "json"),
+        (f'<think>{tool_calls(ONE)}</think>{{"content": "Paris."}}', "openai"),
+        ("<think>[f(a=1)]</think>Paris.", "python"),
+    ],
+)
+def test_calls_in_the_thought_do_not_count(text, dialect):
+    for name in (dialect, "auto"):
+        parsed = parse_response(text, name)
+        assert (parsed.status, parsed.calls, parsed.answer) == (Status.ABSTAINED, (), "Paris.")
+
+
+def test_a_call_before_a_bare_closing_think_tag_does_not_count():
+    # The opening tag was in the prompt: what stands before the closing one is a thought.
+    for dialect in ("hermes", "toolrl", "auto"):
+        assert codes(f"{toolrl() if dialect == 'toolrl' else hermes()}</think>Paris.", dialect) == ["stray_tag"]
+
+
+def test_more_calls_than_the_limit():
+    for dialect in DIALECTS:
+        calls = (ToolCall("f", {}),) * MAX_CALLS
+        text = render_response(calls, dialect)
+        assert parse_response(text, dialect).calls == calls
+        with pytest.raises(ValueError, match="too_many_calls"):
+            render_response((*calls, F), dialect)
+
+
+def test_more_tokens_than_python_s_parser_gets():
+    assert codes("[f(a=[" + "1," * 3000 + "])]", "python") == ["too_many_tokens"]
+
+
+def test_a_text_beyond_the_limit():
+    for dialect in (*DIALECTS, "auto"):
+        assert codes("a" * (MAX_CHARS + 1), dialect) == ["too_long"]
+
+
+def test_each_bad_call_is_a_problem_with_its_place():
+    text = f"[{ONE}, 3, {BAD_ARGUMENTS}]"
+    parsed = parse_response(text, "json")
+    assert [text[problem.start : problem.end] for problem in parsed.problems] == ["3", BAD_ARGUMENTS]
+    text = "[f(a=1), g(2), h(a=x)]"
+    parsed = parse_response(text, "python")
+    assert parsed.problems == (
+        Problem(ParseCode.POSITIONAL_ARGUMENT, 9, 13),
+        Problem(ParseCode.BAD_VALUE, 15, 21),
+    )
+
+
+def test_spans_are_places_in_the_text():
+    text = f" <think> why </think> First. {block(ONE)}"
+    parsed = parse_response(text, "hermes")
+    assert (text[slice(*parsed.thought_span)], text[slice(*parsed.answer_span)]) == ("why", "First.")
+    assert text[slice(*parsed.calls[0].span)] == ONE
+    text = ' f(a=1) , g.h(b = "x") '
+    assert [text[slice(*call.span)] for call in parse_response(text, "python").calls] == ["f(a=1)", 'g.h(b = "x")']
+
+
+def test_a_blank_thought_is_not_a_missing_one():
+    assert parse_response("<think> \n</think>hi").thought == ""
+    assert parse_response("hi").thought is None
+
+
+def test_the_thought_is_given_where_the_rest_cannot_be_read():
+    parsed = parse_response("<think>a</think><tool_call>x</tool_call><response>b</response>", "toolrl")
+    assert (parsed.thought, parsed.answer, parsed.calls) == ("a", None, ())
+
+
+def test_python_values():
+    text = r"""[f(a=-1.5e3, b=(1, [True, None]), c={'k': "it's"}, d='''two
+lines''', e=r"\d", g="\d\n", h=0x1F, i=1_000, **{"j-k": ()})]"""
+    assert parse_response(text, "python").calls[0].arguments == {
+        "a": -1500.0,
+        "b": (1, [True, None]),
+        "c": {"k": "it's"},
+        "d": "two\nlines",
+        "e": "\\d",
+        "g": "\\d\n",
+        "h": 31,
+        "i": 1000,
+        "j-k": (),
+    }
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_unknown_escape_does_not_warn():
+    assert parse_response(r'[f(a="\d \\d \(")]', "python").calls[0].arguments == {"a": "\\d \\d \\("}
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        ('{"name": "f", "arguments": {"tool_calls": [], "content": "x"}}', "json"),
+        ('{"content": "f"}', "openai"),
+        ("{", "json"),
+        ("[null]", "json"),
+        ("[f(", "python"),
+        ("f(x)", "python"),
+        ("f(x) is a function", "hermes"),
+        (hermes() + hermes(), "hermes"),
+        (hermes('{"parameters": 1}'), "hermes"),
+        (toolrl('{"arguments": 1}'), "toolrl"),
+        ("<tool_call>", "toolrl"),
+        ("<response>hi</response>", "toolrl"),
+        ("", "hermes"),
+        ("Paris", "hermes"),
+    ],
+)
+def test_which_dialect_auto_takes(text, dialect):
+    assert parse_response(text).dialect == dialect
+    assert parse_response(text) == parse_response(text, dialect)
+
+
+def test_an_unknown_dialect_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"dialect='xml' is not known; known: auto, toolrl"):
+        parse_response("", "xml")
+    with pytest.raises(ValueError, match="dialect='auto' is not known"):
+        render_response([F], "auto")
+
+
+@pytest.mark.parametrize(
+    ("calls", "dialect", "thought", "answer"),
+    [
+        ([], "hermes", None, None),
+        ([F], "json", None, "both"),
+        ([F], "python", None, "both"),
+        ([F], "hermes", "a </think> b", None),
+        ([F], "hermes", " a", None),
+        ([], "json", None, "[1] says so"),
+        ([], "toolrl", None, "a </response> b"),
+        ([ToolCall("get-weather", {})], "python", None, None),
+        ([ToolCall("class", {})], "python", None, None),
+        ([ToolCall("", {})], "hermes", None, None),
+        ([ToolCall("f", {"a": float("nan")})], "json", None, None),
+        ([ToolCall("f", {"a": float("inf")})], "python", None, None),
+        ([ToolCall("f", {"a": "\ud800"})], "openai", None, None),
+        ([ToolCall("f", {"a": (1,)})], "json", None, None),
+    ],
+)
+def test_what_cannot_be_written_is_refused(calls, dialect, thought, answer):
+    with pytest.raises(ValueError, match="has no text for"):
+        render_response(calls, dialect, thought, answer)

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from rm_strategies import call_lists, plain_text, tag_soup, tagged
 
-from reward_models import Scored, UnscoredReason
+from reward_models import Scored, UnscoredReason, reward
 from reward_models.judges import Judge, JudgeNotReadyError
 from reward_models.reward import REWARD_COLUMNS, compute_score, preflight
+from reward_models.verifiers import KNOWN_VERIFIERS
 
 CALL = {"name": "f", "parameters": {"a": 1}}
 TRUTH = tagged("t", calls=[CALL])
@@ -68,6 +69,8 @@ def test_the_columns_of_a_perfect_answer():
         "reasoning": 0.5,
         "reasoning_valid": 1.0,
         "reasoning_failure": 0.0,
+        "outcome_reason": 1.0,
+        "outcome_valid": 1.0,
     }
 
 
@@ -176,6 +179,20 @@ def test_preflight_is_attached_and_checks_without_scoring(tmp_path):
 
 def test_verl_sees_an_async_function():
     assert inspect.iscoroutinefunction(compute_score)
+
+
+@pytest.mark.parametrize("name", KNOWN_VERIFIERS)
+def test_each_verifier_has_a_reward_function_of_its_own(name):
+    function = getattr(reward, f"compute_score_{name}")
+    assert inspect.iscoroutinefunction(function)
+    options = {"verifier_kwargs": {"parts": {"strict": 1}}} if name == "composite" else {}
+    if name in ("strict", "toolrl", "composite"):
+        function.preflight(judge="none", **options)
+        assert function.outcome_range(**options) == reward.outcome_range(verifier=name, **options)
+        columns = asyncio.run(function("toolrl", TRUTH, TRUTH, EXTRA, judge="none", **options))
+        assert tuple(columns) == REWARD_COLUMNS and columns["score"] == function.outcome_range(**options)[1]
+    with pytest.raises(AttributeError, match="compute_score_xml"):
+        reward.compute_score_xml  # noqa: B018
 
 
 def test_importing_it_is_cheap():

@@ -1,0 +1,105 @@
+"""The dialects `toolrl` and `hermes`: calls as JSON between `<tool_call>` and `</tool_call>`.
+
+A block ends where its JSON ends, so a tag inside a JSON string is text like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from reward_models.parsing.body import Body, CallList, check_answer, check_no_tag, read_answer, strip_span
+from reward_models.parsing.json_values import JsonReader
+from reward_models.parsing.types import ParseCode, Problem, Unreadable
+
+_OPEN, _CLOSE = "<tool_call>", "</tool_call>"
+_RESPONSE, _RESPONSE_END = "<response>", "</response>"
+_BLOCK = re.compile(r"<(?:tool_call|response)>")
+_LINE_BREAK = re.compile(r"[ \t\r]*\n[ \t\r]*")
+
+
+def read_hermes(reader: JsonReader, start: int) -> Body:
+    """One JSON object `{"name", "arguments"}` in each block; the text around the blocks is the answer."""
+    text, calls = reader.text, CallList()
+    outside, position = [], start
+    while (block := text.find(_OPEN, position)) >= 0:
+        check_no_tag(text, position, block)
+        outside.append(strip_span(text, position, block))
+        value_start = reader.skip(block + len(_OPEN))
+        value, end = _read_in_block(reader, block, value_start, calls.problems)
+        position = reader.skip(end)
+        if not text.startswith(_CLOSE, position):
+            raise _broken(text, block, position)
+        position += len(_CLOSE)
+        calls.add(value, (value_start, end), ("arguments",))
+    if not outside:
+        return read_answer(text, start, len(text))
+    check_no_tag(text, position, len(text))
+    outside.append(strip_span(text, position, len(text)))
+    spans = [span for span in outside if span[0] < span[1]]
+    answer = "\n".join(text[slice(*span)] for span in spans) or None
+    return Body(calls.calls, answer, (spans[0][0], spans[-1][1]) if spans else None, calls.problems)
+
+
+def read_toolrl(reader: JsonReader, start: int) -> Body:
+    """A `<tool_call>` block with one JSON object `{"name", "parameters"}` a line, and/or a `<response>` block.
+
+    Text that is not a tag is ignored around the blocks.
+    """
+    text, calls = reader.text, CallList()
+    seen: set[str] = set()
+    answer_span, position = None, start
+    while block := _BLOCK.search(text, position):
+        check_no_tag(text, position, block.start())
+        if block.group() in seen:
+            raise Unreadable(ParseCode.REPEATED_BLOCK, *block.span())
+        seen.add(block.group())
+        if block.group() == _OPEN:
+            position = _read_lines(reader, block.start(), calls)
+        else:
+            end = text.find(_RESPONSE_END, block.end())
+            if end < 0:
+                raise Unreadable(ParseCode.UNCLOSED_BLOCK, block.start(), len(text))
+            answer_span = strip_span(text, block.end(), end)
+            position = end + len(_RESPONSE_END)
+    check_no_tag(text, position, len(text))
+    if not seen:
+        raise Unreadable(ParseCode.NO_ACTION, start, len(text))
+    answer = text[slice(*answer_span)] if answer_span else None
+    if _OPEN not in seen:
+        check_answer(answer or "", answer_span or (start, start))
+    return Body(calls.calls, answer, answer_span, calls.problems)
+
+
+def _read_lines(reader: JsonReader, block: int, calls: CallList) -> int:
+    """Read the block that opens at `block`; returns its end."""
+    text = reader.text
+    position = reader.skip(block + len(_OPEN))
+    while True:
+        value, end = _read_in_block(reader, block, position, calls.problems)
+        if "\n" in text[position:end]:
+            raise Unreadable(ParseCode.NOT_JSON, position, end)
+        calls.add(value, (position, end), ("parameters",))
+        position = reader.skip(end)
+        if text.startswith(_CLOSE, position):
+            return position + len(_CLOSE)
+        line_break = _LINE_BREAK.match(text, end)
+        if line_break is None:
+            raise _broken(text, block, end)
+        position = line_break.end()
+
+
+def _read_in_block(reader: JsonReader, block: int, start: int, problems: list[Problem]) -> tuple[Any, int]:
+    try:
+        return reader.read(start, problems)
+    except Unreadable as error:
+        if error.problem.code is ParseCode.NOT_JSON:
+            raise _broken(reader.text, block, error.problem.end) from None
+        raise
+
+
+def _broken(text: str, block: int, position: int) -> Unreadable:
+    """Why the block that opens at `block` is not read beyond `position`."""
+    if text.find(_CLOSE, position) < 0 and text.find(_CLOSE, block) < 0:
+        return Unreadable(ParseCode.UNCLOSED_BLOCK, block, len(text))
+    return Unreadable(ParseCode.NOT_JSON, block, position)

@@ -1,0 +1,132 @@
+"""Whether a response keeps the layout of its dialect: tags, their order and number. Not whether its calls are right.
+
+A well-formed answer without a call has the format too, also where a call is expected: that is the correctness' to say.
+The thought is left alone: its language and what it quotes do not matter, only that it is closed, and its length where
+bounds are set.
+
+    toolrl   <think>..</think>, then <tool_call>..</tool_call> and/or <response>..</response>, once each, in this order,
+             and nothing but white space around them
+    hermes   a thought or none, text or none, then any number of <tool_call> blocks and nothing after them
+    others   a thought or none, then what the parser reads as that dialect
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from reward_models.options import read_config, require_number
+from reward_models.parsing import ParsedResponse, Status, parse_response
+from reward_models.types import Rollout
+from reward_models.verifiers.base import Outcome, Verifier
+from reward_models.verifiers.reading import problem_codes, require_dialect
+
+_OWNER = "verifier 'format'"
+_LIMIT = 10**6
+
+
+class FormatCode(str, Enum):
+    """What is wrong with the layout, besides the parser's codes; WELL_FORMED stands alone."""
+
+    WELL_FORMED = "well_formed"
+    NO_THOUGHT = "no_thought"  # toolrl wants one, and so does a bound on its length
+    STRAY_TEXT = "stray_text"  # text where the dialect has none, or blocks in the wrong order
+    THOUGHT_TOO_SHORT = "thought_too_short"
+    THOUGHT_TOO_LONG = "thought_too_long"
+
+
+@dataclass(frozen=True)
+class FormatConfig:
+    """`dialect`: a name of `parsing.DIALECTS`, or `auto`. The bounds are on the characters of the stripped thought."""
+
+    dialect: str = "auto"
+    min_thought_chars: int = 0
+    max_thought_chars: int = _LIMIT
+
+    def __post_init__(self) -> None:
+        require_dialect(_OWNER, self.dialect)
+        require_number(_OWNER, "min_thought_chars", self.min_thought_chars, 0, _LIMIT, whole=True)
+        require_number(_OWNER, "max_thought_chars", self.max_thought_chars, self.min_thought_chars, _LIMIT, whole=True)
+
+
+class FormatVerifier(Verifier):
+    """Format 1 for a response in its dialect's layout, else 0; needs no ground truth. `parts` is empty."""
+
+    outcome_range = (0.0, 1.0)
+
+    def __init__(self, **options: Any) -> None:
+        self.config = read_config(FormatConfig, options, _OWNER)
+
+    def verify(self, rollout: Rollout) -> Outcome:
+        parsed = parse_response(rollout.response, self.config.dialect)
+        codes = format_codes(rollout.response, parsed) + self._length_codes(parsed)
+        wrong = tuple(dict.fromkeys(code for code in codes if code != WELL_FORMED))
+        reasons = wrong or codes
+        return Outcome(float(not wrong), 0.0, reasons[0], reasons=reasons)
+
+    def _length_codes(self, parsed: ParsedResponse) -> tuple[str, ...]:
+        length = len((parsed.thought or "").strip())
+        if parsed.thought is None and self.config.min_thought_chars:
+            return (FormatCode.NO_THOUGHT.value,)
+        if length < self.config.min_thought_chars:
+            return (FormatCode.THOUGHT_TOO_SHORT.value,)
+        if length > self.config.max_thought_chars:
+            return (FormatCode.THOUGHT_TOO_LONG.value,)
+        return ()
+
+
+WELL_FORMED = FormatCode.WELL_FORMED.value
+
+
+def format_codes(text: str, parsed: ParsedResponse) -> tuple[str, ...]:
+    """(WELL_FORMED,) or what is wrong with the layout of `text`, which `parsed` was read from."""
+    if parsed.status not in (Status.VALID, Status.ABSTAINED):
+        return problem_codes(parsed)
+    if parsed.dialect == "toolrl" and parsed.thought is None:
+        return (FormatCode.NO_THOUGHT.value,)
+    keeps_layout = _LAYOUTS.get(parsed.dialect)
+    start = 0 if parsed.thought is None else text.index("</think>") + len("</think>")
+    if keeps_layout is not None and not keeps_layout(text, start, parsed):
+        return (FormatCode.STRAY_TEXT.value,)
+    return (WELL_FORMED,)
+
+
+def _toolrl_layout(text: str, start: int, parsed: ParsedResponse) -> bool:
+    position: int | None = start
+    if parsed.calls:
+        position = _end_of_block(text, start, "tool_call", _end_of_calls(parsed))
+    if position is not None and text[position:].strip():
+        position = _end_of_block(text, position, "response", 0)
+    return position is not None and not text[position:].strip()
+
+
+def _end_of_block(text: str, start: int, name: str, content_end: int) -> int | None:
+    """The end of the block that `start` and white space lead to; None where there is none.
+
+    Its closing tag is the first one after `content_end`, so that one in a string of a call does not count.
+    """
+    opening, closing = f"<{name}>", f"</{name}>"
+    begin = len(text) - len(text[start:].lstrip())
+    if not text.startswith(opening, begin):
+        return None
+    end = text.find(closing, max(begin + len(opening), content_end))
+    return None if end < 0 else end + len(closing)
+
+
+def _end_of_calls(parsed: ParsedResponse) -> int:
+    return max((call.span[1] for call in parsed.calls if call.span), default=0)
+
+
+def _hermes_layout(text: str, start: int, parsed: ParsedResponse) -> bool:
+    spans = sorted(call.span for call in parsed.calls if call.span)
+    ends = [begin for begin, _ in spans[1:]] + [len(text)]
+    gaps = (text[span[1] : end] for span, end in zip(spans, ends, strict=False))
+    return not any(gap.replace("<tool_call>", "").replace("</tool_call>", "").strip() for gap in gaps)
+
+
+_LAYOUTS: dict[str, Callable[[str, int, ParsedResponse], bool]] = {
+    "toolrl": _toolrl_layout,
+    "hermes": _hermes_layout,
+}

@@ -1,0 +1,56 @@
+"""Right is to call no tool and to answer: the mode of rows whose tools do not fit the request.
+
+Garbage is no abstention: a text that was meant as a call and cannot be read, or no text at all, gets nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from reward_models.options import read_config
+from reward_models.parsing import ParsedResponse, Status, parse_response
+from reward_models.types import Rollout
+from reward_models.verifiers.base import Outcome, Verifier
+from reward_models.verifiers.expected import read_expected
+from reward_models.verifiers.reading import problem_codes, require_dialect
+
+ABSTAINED = "abstained"
+CALLED = "called_a_tool"
+
+
+@dataclass(frozen=True)
+class IrrelevanceConfig:
+    """`dialect` is a name of `reward_models.parsing.DIALECTS`, or `auto`."""
+
+    dialect: str = "auto"
+
+
+class IrrelevanceVerifier(Verifier):
+    """Correctness 1 for an answer without a call, else 0; `parts` is empty."""
+
+    outcome_range = (0.0, 1.0)
+
+    def __init__(self, **options: Any) -> None:
+        self.config = read_config(IrrelevanceConfig, options, "verifier 'irrelevance'")
+        require_dialect("verifier 'irrelevance'", self.config.dialect)
+
+    def verify(self, rollout: Rollout) -> Outcome:
+        """Score one response. ValueError for a row that expects calls: to abstain there is not right."""
+        expected = read_expected(rollout)
+        if expected:
+            raise ValueError(
+                f"the row expects {len(expected)} call(s), and the verifier 'irrelevance' is for rows that expect none; "
+                "'strict' takes both"
+            )
+        codes = abstention_codes(parse_response(rollout.response, self.config.dialect))
+        return Outcome(0.0, float(codes == (ABSTAINED,)), codes[0], reasons=codes)
+
+
+def abstention_codes(parsed: ParsedResponse) -> tuple[str, ...]:
+    """(ABSTAINED,) where no call was attempted and there is a real answer, else what stands against it."""
+    if parsed.status is Status.ABSTAINED:
+        return (ABSTAINED,)
+    if parsed.status is Status.VALID:
+        return (CALLED,)
+    return problem_codes(parsed)

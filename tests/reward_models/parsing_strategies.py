@@ -1,0 +1,99 @@
+"""For the parser's tests and fuzzing: hypothesis strategies, hostile texts, and what holds for every text."""
+
+import string
+
+from hypothesis import strategies as st
+
+from reward_models.parsing import DIALECTS, ParsedResponse, Status, ToolCall, parse_response
+from reward_models.parsing.types import INVALID_CODES
+
+# Without lone surrogates, which no dialect lets pass; with tags, quotes, NULs and brackets.
+hostile_text = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+    st.sampled_from(
+        [
+            "</tool_call>",
+            "<think>",
+            "</think>",
+            "<response>",
+            '"',
+            "'",
+            "\\",
+            "\\\\",
+            "\x00",
+            "\n",
+            "```",
+            "[" * 70,
+            "{",
+        ]
+    ),
+)
+numbers = st.one_of(st.integers(), st.integers(10**50, 10**60), st.floats(allow_nan=False, allow_infinity=False))
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), numbers, hostile_text),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(hostile_text, inner, max_size=4)),
+    max_leaves=12,
+)
+identifiers = st.text(string.ascii_letters + "_", min_size=1, max_size=8).map(lambda name: f"f{name}")
+tool_names = st.lists(identifiers, min_size=1, max_size=3).map(".".join)
+argument_names = st.one_of(identifiers, hostile_text, st.sampled_from(["class", "None", "name", "arguments", "ﬁ"]))
+tool_calls = st.builds(ToolCall, tool_names, st.dictionaries(argument_names, json_values, max_size=4))
+call_lists = st.lists(tool_calls, min_size=1, max_size=4).map(tuple)
+thoughts = st.one_of(
+    st.none(),
+    st.text(st.characters(exclude_characters="<", exclude_categories=["Cs"]), max_size=30).map(str.strip),
+    st.just("I could <tool_call> or [f(a=1)] or <response>"),
+)
+# Prose: starts with a letter and has no brackets, quotes or tags, so no dialect takes it for a call.
+answers = st.text(string.ascii_letters + " .,\n", min_size=1, max_size=40).map(lambda text: "A" + text.rstrip())
+
+FRAGMENTS = [
+    "<think>", "</think>", "<tool_call>", "</tool_call>", "<response>", "</response>", "<", ">", "\n", "\r\n", " ",
+    "\t", "text", "\x00", "\ud800", "\\ud800", "\u2028", "```", "```json\n", '{"name": "f", "parameters": {"a": 1}}',
+    '{"name": "f", "arguments": {"a": 1}}', '{"name": "f"', '"name"', '"arguments": ', '"parameters": ', '{"a": 1, "a": 2}',
+    '{"content": "hi", "tool_calls": [', '{"type": "function", "function": ', '{"name": "f", "arguments": "{}"}', "[", "]",
+    "{", "}", "(", ")", ",", ":", "=", "-", "**", ".", '"', "'", '"""', "'''", "\\", "\\x", "\\N{", "#", ";", "@", "lambda",
+    "lambda:", "not ", "f(a=1)", "[f(a=1, b=[-2, (3,), {'k': None}])]", "g.h(", "a=", "f", "_", "r'", "b'", "f'", "True",
+    "null", "NaN", "Infinity", "1e999", "-0", "0x1F", "1_0", "1.", ".5", "1j", "007", "9" * 1001, "[" * 65, "[" * 300,
+    "{'a':" * 70, "f(a=" * 70, "é", "ﬁ", "٣", "\U0001f600", "await ", "yield", "...", "if", "else", "for x in y", ":=",
+]  # fmt: skip
+soup = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(FRAGMENTS), max_size=20).map("".join))
+
+# A fragment that, repeated, is meant to be slow for one step or another.
+REPEATED = [
+    "<think>", "</think>", "<tool_call>", "<tool_call>{}", '<tool_call>"', "<response>", "</response>", "</tool_call>",
+    "<", '"', '\\"', "\\", "'", '"""', "'''", "'''\\", "\"'", '"\\', "[", "{", "(", "[]", "[],", "{},", '{"a":', '{"":0},',
+    "[[],", "f(", "f(a=", "f(),", "f(a=b=", "a=", "a.", "a", "1", "1,", "1.", "1e5,", "0x", "-", "-1,", "**{}", "lambda:",
+    "\n", " ", "\t\n", "\n[", "\nf(", "[f(", "[ ", "[f(a", "\n ", "```", "```\n", "\\u0041", "\\ud800", "\\N{BULLET}",
+    "\\d", "é", "\U0001f600", "\x00", "\ud800", '"name"', "'name' \"arguments\"", '{"name":"f","arguments":{}},',
+    '{"name":"f","parameters":{}}\n', '<tool_call>{"name":"f","arguments":{}}</tool_call>', "[f(a=1),", "(1,", "{'a':1,",
+]  # fmt: skip
+HEADS = [
+    "", "<think></think>", "<tool_call>", "<tool_call>\n[", '<tool_call>{"name":"f","arguments":{"a":"', "<response>",
+    '{"name":"f","arguments":{"a":', '[{"name":"f","arguments":{"a":[', '{"content":"', '{"tool_calls":[', "[f(a=",
+    "[f(a='", "[f(a='''", "[f(a=[", "[f(a={", "[f(", "[", "f(", "```json\n",
+]  # fmt: skip
+TAILS = ["", "</tool_call>", "]", '"', "'", ")]", "```", "x"]
+
+
+dialects = st.sampled_from([*DIALECTS, "auto"])
+
+
+def check(text, dialect):
+    """Whatever holds for every text; returns the parsed response."""
+    parsed = parse_response(text, dialect)
+    assert isinstance(parsed, ParsedResponse)
+    assert parsed.dialect in DIALECTS and dialect in ("auto", parsed.dialect)
+    codes = {problem.code for problem in parsed.problems}
+    assert (parsed.status is Status.VALID) == bool(parsed.calls)
+    assert (parsed.status is Status.INVALID) == (bool(codes) and codes <= INVALID_CODES)
+    assert (parsed.status is Status.UNPARSEABLE) == bool(codes - INVALID_CODES)
+    if parsed.status is Status.ABSTAINED:
+        assert any(character.isalnum() for character in parsed.answer)
+    spans = [(problem.start, problem.end) for problem in parsed.problems]
+    spans += [call.span for call in parsed.calls]
+    spans += [span for span in (parsed.thought_span, parsed.answer_span) if span is not None]
+    assert all(0 <= start <= end <= len(text) for start, end in spans)
+    if parsed.thought is not None:
+        assert parsed.thought == text[slice(*parsed.thought_span)] == parsed.thought.strip()
+    return parsed
