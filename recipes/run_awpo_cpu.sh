@@ -4,13 +4,14 @@
 # but the training.
 #
 #   bash recipes/run_awpo_cpu.sh
-#   STEPS=30 JUDGE=none bash recipes/run_awpo_cpu.sh +algorithm.awpo.gate=none
+#   STEPS=30 JUDGE=none VERIFIER=toolrl bash recipes/run_awpo_cpu.sh +algorithm.awpo.gate=none
 #
 # Whatever follows the command is passed to verl as it is.
 set -euo pipefail
 
 STEPS="${STEPS:-12}"                    # training steps of 4 prompts x 4 rollouts, two updates each
 JUDGE="${JUDGE:-embedding}"             # reasoning judge: embedding, none, or package.module:Class
+VERIFIER="${VERIFIER:-strict}"          # outcome verifier: strict, toolrl (the published form), or another of docs/verifiers.md
 OUT="${OUT:-outputs/cpu}"               # where everything below is made
 MODEL="${MODEL:-}"                      # a Hugging Face folder to train; empty: SmolLM2-135M with a cold start
 PYTHON="${PYTHON:-python3}"
@@ -39,7 +40,11 @@ if [[ -z $MODEL ]]; then
     MODEL="$OUT/cold_start"
 fi
 
-say "training: $STEPS steps of AWPO with judge=$JUDGE"
+reward_kwargs=reward.custom_reward_function.reward_kwargs
+verifier=("+$reward_kwargs.verifier=$VERIFIER")
+if [[ $VERIFIER == strict ]]; then verifier+=("+$reward_kwargs.verifier_kwargs.dialect=toolrl"); fi  # no other form counts
+
+say "training: $STEPS steps of AWPO with judge=$JUDGE and verifier=$VERIFIER"
 mkdir -p "$RUN"
 echo "verl's whole log: $RUN/console.log"
 mapfile -t cpu_overrides < <(grep -v '^#' recipes/cpu/verl_overrides.txt)
@@ -63,7 +68,8 @@ python -m verl.trainer.main_ppo \
     actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8 \
     reward.custom_reward_function.path=pkg://reward_models.reward \
     reward.custom_reward_function.name=compute_score \
-    +reward.custom_reward_function.reward_kwargs.judge="$JUDGE" \
+    "+$reward_kwargs.judge=$JUDGE" \
+    "${verifier[@]}" \
     trainer.total_epochs=1000 \
     trainer.total_training_steps="$STEPS" \
     trainer.test_freq="$STEPS" \

@@ -18,6 +18,7 @@ DATA="${DATA:-data/toolrl}"             # folder with train.parquet and val.parq
 OUT="${OUT:-outputs/qwen4b}"            # checkpoints, metrics, rollouts
 JUDGE="${JUDGE:-embedding}"             # embedding, none, package.module:Class, or the URL of an OpenAI-compatible judge
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # the judge's model name, where JUDGE is a URL
+VERIFIER="${VERIFIER:-strict}"          # strict, toolrl (the published form), or another of docs/verifiers.md
 NNODES="${NNODES:-1}"
 GPUS_PER_NODE="${GPUS_PER_NODE:-8}"
 DRY_RUN="${DRY_RUN:-0}"
@@ -32,12 +33,12 @@ case "$JUDGE" in
             "+$reward_kwargs.judge_kwargs.model=sentence-transformers/all-MiniLM-L6-v2") ;;
     *) judge=("+$reward_kwargs.judge=$JUDGE") ;;
 esac
+verifier=("+$reward_kwargs.verifier=$VERIFIER")
+if [[ $VERIFIER == strict ]]; then verifier+=("+$reward_kwargs.verifier_kwargs.dialect=toolrl"); fi  # no other form counts
 
 overrides=(
     algorithm.adv_estimator=awpo
     actor_rollout_ref.actor.policy_loss.loss_mode=awpo
-    +algorithm.awpo.reward_min=-3
-    +algorithm.awpo.reward_max=4
     +algorithm.awpo.clip_max=0.2
     +algorithm.awpo.clip_min=0.1
 
@@ -70,6 +71,7 @@ overrides=(
     reward.custom_reward_function.path=pkg://reward_models.reward
     reward.custom_reward_function.name=compute_score
     "${judge[@]}"
+    "${verifier[@]}"
 
     critic.enable=False
     trainer.nnodes="$NNODES"

@@ -21,8 +21,10 @@ from reward_models.judges import Judge, make_judge
 from reward_models.options import plain, refuse_unknown, require_number
 from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
+from reward_models.sandbox import SandboxUnavailable
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
+from reward_models.verifiers.base import unjudged
 from reward_models.verifiers.pool import VerifierPool
 from reward_models.verifiers.reasons import reason_code
 
@@ -185,6 +187,9 @@ async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
         raise ValueError(f"no ground truth ({where}): reward_model.ground_truth must be a text that is not blank")
     try:
         return await (scorer.pool or scorer.verifier).verify_async(rollout)
+    except SandboxUnavailable as error:
+        _log_once("sandbox", "A response could not be judged, its outcome does not count: %s", error)
+        return unjudged(scorer.verifier.outcome_range, "sandbox_unavailable")
     except ValueError as error:
         raise ValueError(f"bad tools or ground truth ({where}): {error}") from error
 
@@ -198,10 +203,14 @@ async def _ask(judge: Judge, rollout: Rollout) -> Verdict:
         raise TypeError(f"expected one Scored or Unscored for one rollout, got {verdicts!r}")
     except Exception as error:
         name = f"{type(judge).__module__}:{type(judge).__qualname__}"
-        if name not in _failures_logged:
-            _failures_logged.add(name)
-            logger.exception("Judge %s failed; such rollouts are Unscored(error), later failures are not logged", name)
+        _log_once(name, "Judge %s failed; such rollouts are Unscored(error)", name, exc_info=True)
         return Unscored(UnscoredReason.ERROR, f"{type(error).__name__}: {error}")
+
+
+def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> None:
+    if key not in _failures_logged:
+        _failures_logged.add(key)
+        logger.error(message + "; later failures of this kind are not logged", *args, exc_info=exc_info)
 
 
 def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, float]:

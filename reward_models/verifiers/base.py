@@ -31,6 +31,11 @@ class Outcome:
         return self.format + self.correctness
 
 
+def unjudged(outcome_range: tuple[float, float], reason: str) -> Outcome:
+    """The outcome of a response that could not be judged: not `valid`, in the middle of the range."""
+    return Outcome(0.0, sum(outcome_range) / 2, reason, reasons=(reason,), valid=False)
+
+
 class Verifier(ABC):
     """Scores a response against its ground truth.
 

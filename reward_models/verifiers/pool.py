@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from reward_models.types import Rollout
-from reward_models.verifiers.base import Outcome, Verifier
+from reward_models.verifiers.base import Outcome, Verifier, unjudged
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class VerifierPool:
                     failure = WORKER_HUNG
                 worker.restart()
                 logger.warning("A verifier's process failed (%s, attempt %d of 2)", failure, attempt)
-            return Outcome(0.0, sum(self._outcome_range) / 2, failure, reasons=(failure,), valid=False)
+            return unjudged(self._outcome_range, failure)
         except asyncio.CancelledError:
             worker.restart()  # it may still be at work on what nobody waits for
             raise

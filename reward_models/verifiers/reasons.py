@@ -39,7 +39,7 @@ _GROUPS: dict[int, tuple[str, ...]] = {
         "cpu_limit", "memory_limit", "output_limit", "crashed", "job_raised",
     ),
     # The machinery
-    900: ("worker_died", "worker_hung"),
+    900: ("worker_died", "worker_hung", "sandbox_unavailable"),
 }  # fmt: skip
 
 REASON_CODES = {name: first + place for first, names in _GROUPS.items() for place, name in enumerate(names)}

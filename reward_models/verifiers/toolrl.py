@@ -1,6 +1,7 @@
 """The outcome reward in ToolRL's form (arXiv 2504.13958, section 3.3), its quirks included.
 
-outcome = format (0 or 1) + correctness (in [-3, 3], 0 where the ground truth calls no tool): in [-3, 4].
+outcome = format (0 or 1) + correctness (in [-3, 3], 0 where the ground truth calls no tool): in [-3, 4]. Other ranges, and
+ranges that change linearly with the training step (section 4.3 there), are options.
 This is the mode to compare published numbers with, not a good reward: see the quirks.
 
 Quirks of the published code (`rlla.py` in its repository) that are kept, each pinned by a test:
@@ -16,7 +17,8 @@ Quirks of the published code (`rlla.py` in its repository) that are kept, each p
 - A call's parameters must be an object only where its name is one that the ground truth calls.
 
 Deliberate differences:
-- No environment variables (scaling, length reward, coarse modes) and no chat-template splitting by experiment name.
+- No environment variables (scaling is an option; no length reward, no coarse modes) and no chat-template splitting by
+  experiment name.
 - A text beyond the parser's bounds on length and depth is unreadable: -3, and format 0 where it is too long.
 - The ground truth is read block by block, so its own thought may mention tags, and one that cannot be read is a
   ValueError; published code takes the first `<tool_call>` anywhere and crashes or scores what it finds.
@@ -31,15 +33,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from reward_models.options import read_config
+from reward_models.options import read_config, require_number
 from reward_models.parsing import MAX_CHARS, ParseCode
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.toolrl_text import GroundTruth, TextError, parse_ground_truth, read_json_lines
 
-FORMAT_MAX = 1.0
-CORRECTNESS_MIN, CORRECTNESS_MAX = -3.0, 3.0
-OUTCOME_MIN, OUTCOME_MAX = CORRECTNESS_MIN, FORMAT_MAX + CORRECTNESS_MAX
+CORRECTNESS_MIN, CORRECTNESS_MAX = -3.0, 3.0  # of `match_calls`, before scaling
+_OWNER = "verifier 'toolrl'"
+_LIMIT = 1e6
+_STEP = "global_steps"  # in extra_info, from verl: the step whose weights wrote the response
 
 
 class Reason(str, Enum):
@@ -53,30 +56,67 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True)
 class ToolRLConfig:
-    """No options: the mode is what was published."""
+    """The range: format is 0 or `format_max`, correctness in [-`correctness_max`, `correctness_max`].
+
+    With `schedule_steps` > 0 the maxima run linearly from `format_start` and `correctness_start` at step 0 to those above
+    at that step, and stay there. The published schedule is `format_start=2 correctness_start=2 schedule_steps=150`.
+    """
+
+    format_max: float = 1.0
+    correctness_max: float = CORRECTNESS_MAX
+    format_start: float = 1.0
+    correctness_start: float = CORRECTNESS_MAX
+    schedule_steps: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("format_max", "format_start"):
+            require_number(_OWNER, key, getattr(self, key), 0.0, _LIMIT)
+        for key in ("correctness_max", "correctness_start"):
+            require_number(_OWNER, key, getattr(self, key), 0.01, _LIMIT)
+        require_number(_OWNER, "schedule_steps", self.schedule_steps, 0, 10**9, whole=True)
+
+    def maxima(self, step: float) -> tuple[float, float]:
+        """(of format, of correctness) at a training step."""
+        done = min(step / self.schedule_steps, 1.0)
+        return (
+            self.format_start + (self.format_max - self.format_start) * done,
+            self.correctness_start + (self.correctness_max - self.correctness_start) * done,
+        )
 
 
 class ToolRLVerifier(Verifier):
-    """ToolRL's reward; outcomes in [-3, 4], at most 1 where the ground truth calls no tool."""
-
-    outcome_range = (OUTCOME_MIN, OUTCOME_MAX)
+    """ToolRL's reward; outcomes in [-3, 4] by default, at most `format_max` where the ground truth calls no tool."""
 
     def __init__(self, **options: Any) -> None:
-        read_config(ToolRLConfig, options, "verifier 'toolrl'")
+        config = self.config = read_config(ToolRLConfig, options, _OWNER)
+        ends = [(config.format_max, config.correctness_max)]
+        if config.schedule_steps:
+            ends.append((config.format_start, config.correctness_start))
+        self.outcome_range = (-float(max(c for _, c in ends)), float(max(f + c for f, c in ends)))
 
     def verify(self, rollout: Rollout) -> Outcome:
-        """Score one response; ValueError where the ground truth cannot be read. An empty response: -3, or 0."""
+        """Score one response; ValueError where the ground truth, or with a schedule the step, cannot be read. An empty
+        response: -3, or 0."""
+        format_max, correctness_max = self._maxima(rollout)
         truth = parse_ground_truth(rollout.ground_truth)
         response = rollout.response.strip()
-        format_score = FORMAT_MAX if matches_format(response, truth) else 0.0
+        format_score = format_max if matches_format(response, truth) else 0.0
         if not truth.calls:
             return Outcome(format_score, 0.0, Reason.NO_CALL_EXPECTED.value)
         try:
             correctness = match_calls(truth.calls, read_predicted(response))
         except TextError as error:
-            return Outcome(format_score, CORRECTNESS_MIN, error.code.value)
+            return Outcome(format_score, -correctness_max, error.code.value)
         reason = Reason.EXACT if correctness == CORRECTNESS_MAX else Reason.PARTIAL
-        return Outcome(format_score, correctness, reason.value)
+        return Outcome(format_score, correctness / CORRECTNESS_MAX * correctness_max, reason.value)
+
+    def _maxima(self, rollout: Rollout) -> tuple[float, float]:
+        if not self.config.schedule_steps:
+            return float(self.config.format_max), float(self.config.correctness_max)
+        step = rollout.extra_info.get(_STEP)
+        if isinstance(step, bool) or not isinstance(step, int | float) or step < 0:
+            raise ValueError(f"{_OWNER}: schedule_steps needs extra_info[{_STEP!r}], which verl adds; it is {step!r}")
+        return self.config.maxima(step)
 
 
 def matches_format(response: str, truth: GroundTruth) -> bool:

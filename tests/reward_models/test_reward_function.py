@@ -15,7 +15,9 @@ from rm_strategies import call_lists, plain_text, tag_soup, tagged
 from reward_models import Scored, UnscoredReason, reward
 from reward_models.judges import Judge, JudgeNotReadyError
 from reward_models.reward import REWARD_COLUMNS, compute_score, preflight
-from reward_models.verifiers import KNOWN_VERIFIERS
+from reward_models.sandbox import SandboxUnavailable
+from reward_models.verifiers import KNOWN_VERIFIERS, Verifier
+from reward_models.verifiers.reasons import reason_code
 
 CALL = {"name": "f", "parameters": {"a": 1}}
 TRUTH = tagged("t", calls=[CALL])
@@ -201,3 +203,19 @@ def test_importing_it_is_cheap():
         "print([m for m in ('torch', 'verl', 'ray', 'transformers', 'sentence_transformers') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60).strip() == "[]"
+
+
+class Unavailable(Verifier):
+    """A verifier whose sandbox cannot start."""
+
+    outcome_range = (-1.0, 2.0)
+
+    def verify(self, rollout):
+        raise SandboxUnavailable("no seccomp here")
+
+
+def test_a_verifier_without_its_sandbox_judges_nothing_and_calls_no_response_bad(caplog):
+    columns = run(judge="none", verifier=f"{__name__}:Unavailable")
+    assert (columns["score"], columns["outcome_valid"]) == (0.5, 0.0)
+    assert columns["outcome_reason"] == reason_code("sandbox_unavailable") > 0
+    assert "no seccomp here" in caplog.text

@@ -11,10 +11,10 @@ from rm_strategies import call_block, call_lists, plain_text, tag_soup, tagged
 from reward_models import Rollout
 from reward_models.parsing import MAX_CHARS, MAX_DEPTH
 from reward_models.verifiers import make_verifier
-from reward_models.verifiers.toolrl import OUTCOME_MAX, OUTCOME_MIN
 
 TEST_SPLIT = Path(__file__).parents[3] / "shared" / "data" / "toolrl" / "test.parquet"
 VERIFIER = make_verifier("toolrl")
+OUTCOME_MIN, OUTCOME_MAX = VERIFIER.outcome_range
 CALL = {"name": "f", "parameters": {"a": 1, "b": 2}}
 TRUTH = tagged("placeholder", calls=[CALL])
 
@@ -89,7 +89,7 @@ def test_any_text_scores_within_the_range(response, calls):
     outcome = verify(response, tagged("t", calls=calls))
     assert outcome.format in (0.0, 1.0)
     assert -3.0 <= outcome.correctness <= 3.0
-    assert (OUTCOME_MIN, OUTCOME_MAX) == VERIFIER.outcome_range == (-3.0, 4.0)
+    assert (OUTCOME_MIN, OUTCOME_MAX) == (-3.0, 4.0)
     assert OUTCOME_MIN <= outcome.outcome <= OUTCOME_MAX
 
 
@@ -246,3 +246,40 @@ def test_each_ground_truth_of_toolrl_scores_full_marks_for_itself():
     for truth in truths:
         answer = re.sub(r"<think>.*?</think>", "<think> A thought of my own. </think>", truth, flags=re.DOTALL)
         assert verify(answer, truth).outcome == (4.0 if "<tool_call>" in truth else 1.0)
+
+
+def scheduled(step, response, **options):
+    published = {"format_start": 2, "correctness_start": 2, "schedule_steps": 150}
+    verifier = make_verifier("toolrl", **{**published, **options})
+    outcome = verifier.verify(Rollout("", "", response, TRUTH, "test", extra_info={"global_steps": step}))
+    low, high = verifier.outcome_range
+    assert low <= outcome.outcome <= high
+    return outcome.format, outcome.correctness
+
+
+@pytest.mark.parametrize(("step", "maxima"), [(0, (2.0, 2.0)), (75, (1.5, 2.5)), (150, (1.0, 3.0)), (900, (1.0, 3.0))])
+def test_a_linear_schedule_moves_weight_from_format_to_correctness(step, maxima):
+    format_max, correctness_max = maxima
+    assert scheduled(step, tagged("t", calls=[CALL])) == (format_max, correctness_max)
+    assert scheduled(step, "nothing") == (0.0, -correctness_max)
+
+
+def test_another_range_scales_the_same_score():
+    response = tagged("t", calls=[CALL, {"name": "g", "parameters": {}}])
+    published, scaled = verify(response), make_verifier("toolrl", correctness_max=1.0)
+    outcome = scaled.verify(Rollout("", "", response, TRUTH, "test"))
+    assert outcome.correctness == pytest.approx(published.correctness / 3)
+    assert scaled.outcome_range == (-1.0, 2.0)
+
+
+@pytest.mark.parametrize("step", [None, -1, "7", True])
+def test_a_schedule_without_a_step_is_bad_data(step):
+    with pytest.raises(ValueError, match=r"schedule_steps needs extra_info\['global_steps'\]"):
+        scheduled(step, "nothing")
+
+
+@pytest.mark.parametrize("options", [{"correctness_max": 0}, {"schedule_steps": 1.5}, {"format_max": "1"}])
+def test_options_that_do_not_fit_are_named(options):
+    (key,) = options
+    with pytest.raises(ValueError, match=f"verifier 'toolrl': {key}="):
+        make_verifier("toolrl", **options)
