@@ -7,8 +7,8 @@ but *only* there: dicts deeper down are plain values (this is how BFCL's checker
 
 from typing import Any
 
-from awpo_ext.data.tagged import Call
 from awpo_ext.data.tools import Schema, Tool
+from reward_models.parsing import ToolCall
 
 _LEFT_OUT = object()
 
@@ -49,7 +49,7 @@ def unwrap(alternative: Any, schema: Schema) -> Any:
     return alternative
 
 
-def first_call(answer: dict[str, dict[str, list[Any]]], tools: list[Tool]) -> Call:
+def first_call(answer: dict[str, dict[str, list[Any]]], tools: list[Tool]) -> ToolCall:
     """The call that takes the first acceptable alternative of each argument.
 
     `answer` is one call of BFCL's ground truth, `tools` the row's normalised tools. An optional argument whose first
@@ -74,4 +74,4 @@ def first_call(answer: dict[str, dict[str, list[Any]]], tools: list[Tool]) -> Ca
             parameters[argument] = unwrap(value, schemas[argument])
     if not required <= parameters.keys():
         raise NoAcceptableCall("a required argument has no acceptable value")
-    return Call(name, parameters)
+    return ToolCall(name, parameters)

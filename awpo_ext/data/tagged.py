@@ -7,7 +7,8 @@ rollout, with all that can go wrong in it, is the reward model's business. The f
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+
+from reward_models.parsing import ToolCall
 
 # What stands between the think tags where there is no thought: ToolRL's form keeps one space there.
 NO_THOUGHT = " "
@@ -27,19 +28,11 @@ class TaggedTextError(ValueError):
 
 
 @dataclass(frozen=True)
-class Call:
-    """One tool call: the tool's name and its arguments as JSON values."""
-
-    name: str
-    parameters: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Tagged:
     """A tagged text, taken apart: `calls` is empty and `response` is None where the text has no such block."""
 
     thought: str
-    calls: tuple[Call, ...]
+    calls: tuple[ToolCall, ...]
     response: str | None
 
 
@@ -51,12 +44,12 @@ def strip_tags(thought: str) -> str:
     return RESERVED_TAG.sub(lambda tag: tag.group().strip("</>"), thought)
 
 
-def render_call(call: Call) -> str:
+def render_call(call: ToolCall) -> str:
     """One call as one line of JSON, in ToolRL's spelling: `{"name": .., "parameters": {..}}`."""
-    return json.dumps({"name": call.name, "parameters": call.parameters}, ensure_ascii=False, allow_nan=False)
+    return json.dumps({"name": call.name, "parameters": call.arguments}, ensure_ascii=False, allow_nan=False)
 
 
-def render_answer(thought: str, calls: list[Call] | tuple[Call, ...]) -> str:
+def render_answer(thought: str, calls: list[ToolCall] | tuple[ToolCall, ...]) -> str:
     """`<think>thought</think>` and a `<tool_call>` block with one call a line.
 
     Raises ValueError where the thought holds a reserved tag (see `strip_tags`) or there is no call.
@@ -73,7 +66,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _parse_line(line: str) -> Call:
+def _parse_line(line: str) -> ToolCall:
     try:
         value = json.loads(line, parse_constant=_no_constant)
     except ValueError as error:
@@ -85,7 +78,7 @@ def _parse_line(line: str) -> Call:
         raise TaggedTextError(f"the call {line!r} has no 'name'")
     if not isinstance(parameters, dict):
         raise TaggedTextError(f"the call {line!r} has no 'parameters' object")
-    return Call(name, parameters)
+    return ToolCall(name, parameters)
 
 
 def parse_tagged(text: str) -> Tagged:
@@ -101,7 +94,7 @@ def parse_tagged(text: str) -> Tagged:
             "expected <think>..</think> and then <tool_call>..</tool_call> and/or <response>..</response>, "
             f"found {text.strip()[:80]!r}"
         )
-    calls: list[Call] = []
+    calls: list[ToolCall] = []
     if match["calls"] is not None:
         # Not splitlines(): a JSON string may hold U+2028 and the like unescaped.
         calls = [_parse_line(line.strip()) for line in match["calls"].split("\n") if line.strip()]

@@ -10,8 +10,9 @@ import re
 from typing import Any
 
 from awpo_ext.data.split import stable_hash
-from awpo_ext.data.tagged import Call, strip_tags
+from awpo_ext.data.tagged import strip_tags
 from awpo_ext.data.tools import Schema, Tool, shorten, split_sentences
+from reward_models.parsing import ToolCall
 
 _MAX_GIST = 45
 _MAX_VALUE = 30
@@ -72,11 +73,11 @@ def _is_default(value: Any, schema: Schema) -> bool:
     return bool(mention) and _said(value, rest)
 
 
-def _arguments_phrase(call: Call, tool: Tool, question: str) -> str:
+def _arguments_phrase(call: ToolCall, tool: Tool, question: str) -> str:
     """Each argument with its value, grouped by why: stated in the request, implied by it, or the tool's default."""
     schemas = tool["parameters"]["properties"]
     said, default, implied = [], [], []
-    for name, value in list(call.parameters.items())[:_MAX_ARGUMENTS]:
+    for name, value in list(call.arguments.items())[:_MAX_ARGUMENTS]:
         shown = f"{name} is {_shown(value)}"
         if _said(value, question):
             said.append(shown)
@@ -91,14 +92,14 @@ def _arguments_phrase(call: Call, tool: Tool, question: str) -> str:
         phrases.append(f"{_joined(implied)}, as implied")
     if default:
         phrases.append(f"{_joined(default)} by default")
-    if len(call.parameters) > _MAX_ARGUMENTS:
+    if len(call.arguments) > _MAX_ARGUMENTS:
         phrases.append("the rest likewise")
     return "; ".join(phrases) or "it takes no arguments here"
 
 
-def _gist(question: str, calls: list[Call]) -> str:
+def _gist(question: str, calls: list[ToolCall]) -> str:
     """The sentence of the request that says most argument values (the first of them), shortened."""
-    values = [value for call in calls for value in call.parameters.values()]
+    values = [value for call in calls for value in call.arguments.values()]
     best = max(split_sentences(question), key=lambda sentence: sum(_said(value, sentence) for value in values))
     text = " ".join(best.split()).strip(" .!?\"'")
     return shorten(text, _MAX_GIST).replace('"', "'")
@@ -116,15 +117,15 @@ def _purpose(tool: Tool) -> str | None:
     return " ".join([words[0].lower(), *words[1:]])
 
 
-def _call_phrase(call: Call, calls: list[Call]) -> str:
+def _call_phrase(call: ToolCall, calls: list[ToolCall]) -> str:
     """The call with two of its arguments: those first that tell it from the row's other calls of the same tool."""
-    others = [other.parameters for other in calls if other.name == call.name]
-    names = sorted(call.parameters, key=lambda name: all(o.get(name) == call.parameters[name] for o in others))
-    values = [f"{name} {_shown(call.parameters[name])}" for name in names[:2]]
+    others = [other.arguments for other in calls if other.name == call.name]
+    names = sorted(call.arguments, key=lambda name: all(o.get(name) == call.arguments[name] for o in others))
+    values = [f"{name} {_shown(call.arguments[name])}" for name in names[:2]]
     return f"{call.name} with {_joined(values)}" if values else call.name
 
 
-def write_thought(row_id: str, question: str, calls: list[Call], tools: list[Tool], seed: int) -> str:
+def write_thought(row_id: str, question: str, calls: list[ToolCall], tools: list[Tool], seed: int) -> str:
     """The thought of a row, on one line, free of reserved tags.
 
     The template is chosen by a stable hash of the row's id, so the same row and seed give the same thought. Every

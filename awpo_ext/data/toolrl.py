@@ -14,10 +14,11 @@ from awpo_ext.data.dataset import Dataset
 from awpo_ext.data.errors import DataError
 from awpo_ext.data.rows import Row, rl_row, sft_row
 from awpo_ext.data.split import hash_order, question_key, split_rows
-from awpo_ext.data.tagged import NO_THOUGHT, Call, Tagged, parse_tagged, render_answer, strip_tags
+from awpo_ext.data.tagged import NO_THOUGHT, Tagged, parse_tagged, render_answer, strip_tags
 from awpo_ext.data.toolrl_source import LICENCE, Record, ToolrlSource
 from awpo_ext.data.toolrl_text import parse_tools, user_messages
 from awpo_ext.data.validate import check_rl_row
+from reward_models.parsing import ToolCall
 
 # ToolRL fills the thought of its RL rows with one of these sentences; they teach no reasoning.
 _PLACEHOLDER = re.compile(r"I should (?:use the appropriate tool|directly respond)[^.]*\.")
@@ -45,7 +46,7 @@ class ToolrlOptions:
 def _api_bank_answer(answer: Any, where: str) -> str:
     answers = answer if isinstance(answer, list) else [answer]
     try:
-        return render_answer(NO_THOUGHT, [Call(call["name"], call["parameters"]) for call in answers])
+        return render_answer(NO_THOUGHT, [ToolCall(call["name"], call["parameters"]) for call in answers])
     except (TypeError, KeyError, ValueError) as error:
         raise DataError(f"{where}, answer: not one or more {{name, parameters}} objects") from error
 

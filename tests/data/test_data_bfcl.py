@@ -64,10 +64,10 @@ def test_ground_truths_are_among_the_possible_answers(everything):
         possible = json.loads(row["extra_info"]["possible_answer"])
         for call, answer in zip(calls_of(row), possible, strict=True):
             alternatives = answer[call.name]
-            for name, value in call.parameters.items():
+            for name, value in call.arguments.items():
                 if not isinstance(value, dict | list):
                     assert value in alternatives[name]
-            left_out = alternatives.keys() - call.parameters.keys()
+            left_out = alternatives.keys() - call.arguments.keys()
             assert all("" in alternatives[name] or not alternatives[name] for name in left_out)
 
 
@@ -90,7 +90,7 @@ def test_ground_truths_are_among_the_possible_answers(everything):
     ],
 )
 def test_known_answers(everything, row_id, argument, value):
-    assert calls_of(by_id(everything)[row_id])[0].parameters[argument] == value
+    assert calls_of(by_id(everything)[row_id])[0].arguments[argument] == value
 
 
 def test_tools_have_json_schema_types_only(everything):

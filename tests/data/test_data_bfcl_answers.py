@@ -32,7 +32,7 @@ def test_unwrap_undoes_the_wrapping(value):
 def test_first_call_takes_the_first_alternatives(parameters):
     tool = normalise_tool({"name": "f", "parameters": {"properties": {name: {} for name in parameters}}})
     answer = {"f": {name: [wrap_fields(value), "another"] for name, value in parameters.items()}}
-    assert first_call(answer, [tool]).parameters == parameters
+    assert first_call(answer, [tool]).arguments == parameters
 
 
 def make_tool(required, **properties):
@@ -42,19 +42,19 @@ def make_tool(required, **properties):
 def test_an_optional_argument_is_left_out_only_if_that_is_the_first_alternative():
     tool = make_tool([], a={"type": "integer"}, b={"type": "integer"}, c={"type": "integer"})
     call = first_call({"f": {"a": ["", 1], "b": [2, ""], "c": []}}, [tool])
-    assert call.parameters == {"b": 2}
+    assert call.arguments == {"b": 2}
 
 
 def test_a_required_argument_is_never_left_out():
     tool = make_tool(["a", "b"], a={"type": "integer"}, b={"type": "string"})
-    assert first_call({"f": {"a": ["", 25.0], "b": [""]}}, [tool]).parameters == {"a": 25.0, "b": ""}
+    assert first_call({"f": {"a": ["", 25.0], "b": [""]}}, [tool]).arguments == {"a": 25.0, "b": ""}
 
 
 def test_fields_of_dicts_follow_the_same_rules_and_deeper_dicts_are_plain():
     schema = {"type": "dict", "properties": {"x": {}, "y": {}}, "required": ["y"]}
     tool = make_tool(["d"], d=schema)
     answer = {"f": {"d": [{"x": ["", 1], "y": ["", 2], "z": [{"lat": 1.5}], "w": [["p", "q"]]}]}}
-    assert first_call(answer, [tool]).parameters == {"d": {"y": 2, "z": {"lat": 1.5}, "w": ["p", "q"]}}
+    assert first_call(answer, [tool]).arguments == {"d": {"y": 2, "z": {"lat": 1.5}, "w": ["p", "q"]}}
     assert unwrap({}, schema) == {}
 
 
@@ -74,4 +74,4 @@ def test_an_answer_that_fits_no_call_is_refused(answer, says):
 
 
 def test_an_unknown_argument_that_may_be_left_out_is():
-    assert first_call({"f": {"a": [1], "b": [0.1, ""]}}, [make_tool(["a"], a={})]).parameters == {"a": 1}
+    assert first_call({"f": {"a": [1], "b": [0.1, ""]}}, [make_tool(["a"], a={})]).arguments == {"a": 1}

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from awpo_ext.data.tagged import (
     NO_THOUGHT,
     RESERVED_TAG,
-    Call,
     TaggedTextError,
     parse_tagged,
     render_answer,
     strip_tags,
 )
+from reward_models.parsing import ToolCall
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 values = st.recursive(
@@ -22,7 +22,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
-calls = st.builds(Call, texts.filter(bool), st.dictionaries(texts, values, max_size=4))
+calls = st.builds(ToolCall, texts.filter(bool), st.dictionaries(texts, values, max_size=4))
 
 
 @given(texts.filter(lambda text: not RESERVED_TAG.search(text)), st.lists(calls, min_size=1, max_size=3))
@@ -34,12 +34,12 @@ def test_what_is_rendered_is_read_back(thought, answer):
 
 
 def test_arguments_may_hold_the_tags_themselves():
-    call = Call("echo", {"text": "</tool_call>\n<response>x</response>", "line": "a\u2028b"})
+    call = ToolCall("echo", {"text": "</tool_call>\n<response>x</response>", "line": "a\u2028b"})
     assert parse_tagged(render_answer(NO_THOUGHT, [call])).calls == (call,)
 
 
 def test_the_form_is_toolrls():
-    text = render_answer(NO_THOUGHT, [Call("f", {"x": 1}), Call("g", {})])
+    text = render_answer(NO_THOUGHT, [ToolCall("f", {"x": 1}), ToolCall("g", {})])
     assert text == (
         '<think> </think>\n<tool_call>\n{"name": "f", "parameters": {"x": 1}}\n'
         '{"name": "g", "parameters": {}}\n</tool_call>'
@@ -49,7 +49,7 @@ def test_the_form_is_toolrls():
 def test_a_thought_may_quote_tags_when_it_is_read_but_not_when_it_is_written():
     text = '<think> I fill <tool_call> tags. </think>\n<tool_call>\n{"name": "f", "parameters": {}}\n</tool_call>'
     tagged = parse_tagged(text)
-    assert tagged.calls == (Call("f", {}),)
+    assert tagged.calls == (ToolCall("f", {}),)
     assert strip_tags(tagged.thought) == " I fill tool_call tags. "
     with pytest.raises(ValueError, match="reserved tag"):
         render_answer(tagged.thought, tagged.calls)

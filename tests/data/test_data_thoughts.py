@@ -2,9 +2,10 @@
 
 import pytest
 
-from awpo_ext.data.tagged import RESERVED_TAG, Call
+from awpo_ext.data.tagged import RESERVED_TAG
 from awpo_ext.data.thoughts import write_thought
 from awpo_ext.data.tools import normalise_tool
+from reward_models.parsing import ToolCall
 
 TOOL = normalise_tool(
     {
@@ -24,7 +25,7 @@ TOOL = normalise_tool(
 
 
 def thought(question, *parameters, seed=0, row_id="r"):
-    return write_thought(row_id, question, [Call("weather.get", p) for p in parameters], [TOOL], seed)
+    return write_thought(row_id, question, [ToolCall("weather.get", p) for p in parameters], [TOOL], seed)
 
 
 def test_it_says_why_each_argument_has_its_value():
