@@ -6,16 +6,19 @@ takes a stand-in for one module that imports every vendor's SDK. Prints medians 
 A check is all that a reward needs: reading the response, the ground truth and the tools, and the verdict. The last two are
 cached by row, as in training, where a row comes back with every rollout; `cold` is without any cache. Half of the
 responses are right; the others have a wrong value, a missing argument, a wrong name or an extra call, in turn. BFCL's
-checker is given calls that are read already, as is `matching`, the part of `strict` that does the same work.
+checker is given calls that are read already, as is `matching`, the part of `strict` that does the same work. `plain` is
+ToolRL's formula written straight, for `toolrl` to be compared with.
 """
 
 import argparse
 import contextlib
 import io
 import json
+import re
 import sys
 import time
 import types
+from collections import Counter
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -61,9 +64,7 @@ def rows_of(category: str) -> list[tuple[dict[str, Any], list[Any], list[ToolCal
             found = [first_call(answer, tools) for answer in answers]
         except NoAcceptableCall:
             continue
-        right = [
-            ToolCall(call.name, getattr(call, "arguments", None) or getattr(call, "parameters", {})) for call in found
-        ]
+        right = [ToolCall(call.name, call.arguments) for call in found]
         given = variant(right, len(rows))
         truth = render_response(right, "toolrl", thought="t")
         response = render_response(given, "toolrl", thought="The request needs a call.")
@@ -72,6 +73,36 @@ def rows_of(category: str) -> list[tuple[dict[str, Any], list[Any], list[ToolCal
             (entry, answers, given, Rollout("", json.dumps(entry["function"]), response, truth, category, extra))
         )
     return rows
+
+
+def plain_toolrl(response: str, truth: str) -> float:
+    """ToolRL's reward written straight from its formula: no bounds, no caches, no reasons."""
+    score = float(re.fullmatch(r"<think>.*?</think>\n<tool_call>\n.*?\n</tool_call>", response, re.DOTALL) is not None)
+    wanted, given = (
+        [json.loads(line) for line in text.split("<tool_call>")[1].split("</tool_call>")[0].strip().split("\n")]
+        for text in (truth, response)
+    )
+
+    def jaccard(left: Counter, right: Counter) -> float:
+        union = sum((left | right).values())
+        return sum((left & right).values()) / union if union else 1.0
+
+    earned = jaccard(Counter(call["name"] for call in wanted), Counter(call["name"] for call in given))
+    possible = 1.0
+    for call in wanted:
+        names = call["parameters"]
+        possible += 1 + len(names)
+        gains = [
+            jaccard(Counter(list(names)), Counter(list(other["parameters"])))
+            + sum(other["parameters"].get(name) == value for name, value in names.items())
+            if other["name"] == call["name"]
+            else 0.0
+            for other in given
+        ]
+        if gains and max(gains) > 0:
+            earned += max(gains)
+            given.pop(gains.index(max(gains)))
+    return score + 6 * earned / possible - 3
 
 
 def rate(check: Callable[[Any], Any], rows: list[Any], repeats: int) -> float:
@@ -125,6 +156,10 @@ def measure(category: str, checker: Callable[..., dict[str, Any]] | None, repeat
         "toolrl": make_verifier("toolrl"),
     }
     rates = {name: rate(lambda row, v=v: v.verify(row[3]), rows, repeats) for name, v in verifiers.items()}
+    assert all(
+        abs(plain_toolrl(r.response, r.ground_truth) - verifiers["toolrl"].verify(r).outcome) < 1e-9 for *_, r in rows
+    )
+    rates["plain"] = rate(lambda row: plain_toolrl(row[3].response, row[3].ground_truth), rows, repeats)
     rates["cold"] = cold_rate(lambda row: verifiers["strict"].verify(row[3]), rows)
     # What stands between the two checkers' verdicts is listed by benchmarks/bfcl_agreement.py.
     matcher = Matcher(normalise=bfcl_string)
@@ -151,6 +186,7 @@ def main() -> None:
         "no schema",
         "cold",
         "toolrl",
+        "plain",
         "matching",
         "bfcl-eval",
         "  right by matching, bfcl-eval",
@@ -164,7 +200,7 @@ def main() -> None:
             f"{category:18s}{line}   {found['matching: right']:.0f}, {found.get('bfcl-eval: right', float('nan')):.0f}"
         )
         if checker is not None:
-            ratios = [found[name] / found["bfcl-eval"] for name in columns[1:7]]
+            ratios = [found[name] / found["bfcl-eval"] for name in columns[1:-1]]
             print(f"{'  / bfcl-eval':29s}" + "".join(f"{ratio:10.2f}x" for ratio in ratios))
 
 

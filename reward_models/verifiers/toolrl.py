@@ -28,7 +28,6 @@ Deliberate differences:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -172,7 +171,7 @@ def match_calls(truth: tuple[dict[str, Any], ...], predicted: list[Any]) -> floa
     wanted = {call["name"] for call in truth}
     if not all(_is_call(value, wanted) for value in predicted):
         raise TextError(ParseCode.BAD_CALL)
-    score = multiset_jaccard((call["name"] for call in truth), (value["name"] for value in predicted))
+    score = multiset_jaccard([call["name"] for call in truth], [value["name"] for value in predicted])
     best_possible = 1.0
     unused = list(predicted)
     for call in truth:
@@ -191,16 +190,16 @@ def match_calls(truth: tuple[dict[str, Any], ...], predicted: list[Any]) -> floa
 
 def call_score(truth: dict[str, Any], predicted: dict[str, Any]) -> float:
     """Jaccard of the parameter names (1 where both have none) + number of `truth`'s parameters with an equal value."""
-    equal = sum(1.0 for key, value in truth.items() if key in predicted and predicted[key] == value)
-    return multiset_jaccard(truth, predicted) + equal
+    common = truth.keys() & predicted.keys()
+    union = len(truth) + len(predicted) - len(common)
+    return (len(common) / union if union else 1.0) + sum(1.0 for key in common if predicted[key] == truth[key])
 
 
-def multiset_jaccard(left: Iterable[Any], right: Iterable[Any]) -> float:
+def multiset_jaccard(left: list[Any], right: list[Any]) -> float:
     """|left & right| / |left | right| as multisets of hashable items, in [0, 1]; 1 where both are empty."""
-    # iter(): Counter takes a dict's values for counts.
-    left_counts, right_counts = Counter(iter(left)), Counter(iter(right))
-    union = sum((left_counts | right_counts).values())
-    return sum((left_counts & right_counts).values()) / union if union else 1.0
+    common = sum((Counter(left) & Counter(right)).values())
+    union = len(left) + len(right) - common
+    return common / union if union else 1.0
 
 
 def _is_call(value: Any, wanted: set[str]) -> bool:
