@@ -70,14 +70,17 @@ def check_no_tag(text: str, start: int, end: int) -> None:
 
 
 def check_answer(answer: str, span: Span) -> None:
-    """Raise Unreadable where the answer has no letter or digit, or holds what another dialect takes for a call.
+    """Raise Unreadable where the answer has no letter or digit, is an open code fence, or holds what looks like a call.
 
     So a call that misses its dialect is no abstention. A call's tags, its keys in JSON, a list with a call in Python's
     syntax, and an opening brace at the start are such signs.
     """
     if not answer:
         raise Unreadable(ParseCode.NO_ACTION, *span)
-    if not _WORD.search(answer):
+    fence = _FENCE.match(answer)
+    if fence and answer.find("```", 3) < 0:
+        raise Unreadable(ParseCode.UNCLOSED_BLOCK, *span)
+    if not _WORD.search(answer, fence.end() if fence else 0):
         raise Unreadable(ParseCode.BLANK_ANSWER, *span)
     if _TAG.search(answer):
         raise Unreadable(ParseCode.STRAY_TAG, *span)
