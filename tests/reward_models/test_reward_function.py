@@ -68,6 +68,7 @@ def test_the_columns_of_a_perfect_answer():
         "reasoning": 0.5,
         "reasoning_valid": 1.0,
         "reasoning_failure": 0.0,
+        "reasoning_spread": 0.0,
     }
 
 
