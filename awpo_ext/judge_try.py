@@ -74,10 +74,21 @@ async def _report(judge: Judge, rollout: Rollout) -> str:
         if not isinstance(judge, LlmJudge):
             (verdict,) = await judge.score([rollout])
             return _verdict_line(verdict)
-        await judge.preflight()
-        return _judgement(await judge.judge(rollout), judge.client_config)
+        judgement = await judge.judge(rollout)
+        report = _judgement(judgement, judge.client_config)
+        if isinstance(judgement.verdict, Unscored):
+            report += await _diagnosis(judge)
+        return report
     finally:
         await judge.aclose()
+
+
+async def _diagnosis(judge: LlmJudge) -> str:
+    try:
+        await judge.preflight()
+    except JudgeNotReadyError as error:
+        return f"\n\nfix      {error}"
+    return ""
 
 
 def _judgement(judgement: Judgement, config: ClientConfig) -> str:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from reward_models.judges.base import Judge, JudgeNotReadyError
+from reward_models.judges.canaries import controls
 from reward_models.judges.client import ChatAnswer, ChatClient, ChatRequest, ClientConfig
 from reward_models.judges.rubric import Prompt, load_rubric
 from reward_models.judges.verdict import Grade, read_verdict, response_format
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 FROM_VERL = "verl"  # base_url: the server that verl runs for its reward model
 _OWNER = "judge 'llm'"
 _VOTING_TEMPERATURE = 0.7
+_TRIAL_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class LlmConfig:
     temperature: in [0, 2]; None: 0 for one vote, 0.7 for several, which at 0 would be the same vote.
     max_tokens: of one answer, in [16, 32768]; an answer cut there is no verdict.
     structured: ask the server for JSON by a schema; false where the server refuses `response_format`.
-    preflight: ask the endpoint once before the run.
+    preflight: ask the endpoint before the run, a trial judgement included.
     """
 
     rubric: str | None = None
@@ -126,12 +128,29 @@ class LlmJudge(Judge):
             raise JudgeNotReadyError("the llm judge needs the package aiohttp: pip install aiohttp")
 
     async def preflight(self) -> None:
-        """Ask the endpoint whether it can judge; JudgeNotReadyError with the fix. Nothing where `preflight` is false.
+        """Ask whether the endpoint can judge; JudgeNotReadyError with the fix. Nothing where `preflight` is false.
 
-        With base_url=verl there is nothing to ask yet: verl starts that server after this.
+        One rollout is judged on trial. Of its failures only a refusal raises; the others may pass and are logged. With
+        base_url=verl there is nothing to ask yet: verl starts that server after this.
         """
-        if self.config.preflight and self._client is not None:
-            await self._client.preflight()
+        if not self.config.preflight or self._client is None:
+            return
+        await self._client.preflight()
+        try:
+            judgement = await asyncio.wait_for(self.judge(controls()[0].rollout), _TRIAL_S)
+        except asyncio.TimeoutError:
+            logger.warning(
+                "The LLM judge's trial judgement took more than %.0f s: a slow judge slows training", _TRIAL_S
+            )
+            return
+        verdict = judgement.verdict
+        if isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.REFUSED:
+            hint = (
+                "set structured=false if the server knows no response_format"
+                if self.config.structured
+                else "see its log"
+            )
+            raise JudgeNotReadyError(f"the judge's server refused a trial judgement ({verdict.detail}); {hint}")
 
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         judgements = await asyncio.gather(*(self.judge(rollout) for rollout in rollouts))

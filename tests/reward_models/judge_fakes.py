@@ -32,5 +32,8 @@ class FakeClient:
             return answer
         return ChatAnswer(answer, self.finish_reason, 100, 20, 0.1, 0.0, False, "http://127.0.0.1/v1")
 
+    async def preflight(self):
+        pass
+
     async def aclose(self):
         self.closed = True

@@ -25,12 +25,7 @@ def file(tmp_path):
 
 def run(file, *, answer=None, monkeypatch=None, options=OPTIONS, judge="llm"):
     if monkeypatch is not None:
-
-        class Client(FakeClient):
-            async def preflight(self):
-                pass
-
-        monkeypatch.setattr(llm, "ChatClient", lambda config: Client(answer))
+        monkeypatch.setattr(llm, "ChatClient", lambda config: FakeClient(answer))
     text = options if isinstance(options, str) else json.dumps(options)
     return CliRunner().invoke(app, ["--judge", judge, "--judge-kwargs", text, "--file", str(file)])
 
@@ -54,6 +49,8 @@ def test_verdict_reasons_prompt_and_cost_are_shown(file, monkeypatch):
 def test_a_failure_is_shown_and_is_no_error(file, monkeypatch):
     result = run(file, answer=Unscored(UnscoredReason.TIMEOUT, "no answer"), monkeypatch=monkeypatch)
     assert result.exit_code == 0 and "verdict  unscored (timeout): no answer" in result.output
+    result = run(file, answer=Unscored(UnscoredReason.REFUSED, "HTTP 400"), monkeypatch=monkeypatch)
+    assert "fix      the judge's server refused" in result.output and "structured=false" in result.output
     result = run(file, answer="I \x1b refuse", monkeypatch=monkeypatch)
     assert "unscored (bad_verdict)" in result.output and "the model said: 'I \\x1b refuse'" in result.output
 

@@ -6,7 +6,7 @@ import pytest
 from judge_fakes import WEATHER, FakeClient, rollout, verdict_text
 from rm_strategies import tagged
 
-from reward_models import UnscoredReason
+from reward_models import Unscored, UnscoredReason
 from reward_models.judges import JudgeNotReadyError, llm
 from reward_models.reward import compute_score, preflight
 
@@ -91,3 +91,21 @@ def test_the_spread_is_a_column(monkeypatch):
 
     assert spread(votes=2) == pytest.approx(0.1 * 2**0.5)
     assert spread() == 0.0 and spread("", votes=2) == 0.0
+
+
+def test_a_trial_judgement_finds_a_server_that_refuses_the_schema(monkeypatch, caplog):
+    def answers(answer, **options):
+        monkeypatch.setattr(llm, "ChatClient", lambda config: FakeClient(answer))
+        preflight(judge="llm", judge_kwargs={**ENDPOINT, **options})
+
+    refusal = Unscored(UnscoredReason.REFUSED, "HTTP 400")
+    with pytest.raises(JudgeNotReadyError, match=r"refused a trial judgement \(HTTP 400\); set structured=false"):
+        answers(refusal)
+    with pytest.raises(JudgeNotReadyError, match="see its log"):
+        answers(refusal, structured=False)
+    answers(refusal, preflight=False)
+    caplog.clear()
+    answers(verdict_text(9))
+    assert not caplog.records
+    answers("no verdict")
+    assert "bad_verdict" in caplog.text
