@@ -65,7 +65,9 @@ class Attempts:
             course.last = found
             if not found.passing or failed_before >= self._config.retries:
                 return Unscored(found.reason, found.detail)
-            if not await _sleep(failures.backoff_s(failed_before), course):
+            # A 429 paused its endpoint for all calls; a server error concerns this one.
+            after_s = found.retry_after_s if found.endpoint_at_fault else None
+            if not await _sleep((after_s or 0.0) + failures.backoff_s(failed_before), course):
                 return _out_of_time(course)
 
     async def aclose(self) -> None:
@@ -104,7 +106,7 @@ class Attempts:
             timeout_s = min(self._config.timeout_s, max(0.001, course.deadline - started))
             found = await self._transport.post(turn.endpoint.url, body, timeout_s)
             at_fault = isinstance(found, Failure) and found.endpoint_at_fault
-            if isinstance(found, Failure) and found.retry_after_s:
+            if isinstance(found, Failure) and found.kind == "rate_limited" and found.retry_after_s:
                 self._endpoints.pause(turn.endpoint, found.retry_after_s)
         finally:
             self._endpoints.end(turn, at_fault)

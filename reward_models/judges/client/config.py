@@ -52,7 +52,7 @@ class ClientConfig:
     price_per_million_tokens: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        urls = (self.base_url,) if isinstance(self.base_url, str) else tuple(self.base_url or ())
+        urls = tuple(self.base_url) if isinstance(self.base_url, (list, tuple)) else (self.base_url,)
         if not urls:
             raise ValueError(f"{OWNER}: base_url={self.base_url!r} must name at least one URL")
         object.__setattr__(self, "base_url", tuple(dict.fromkeys(_checked_url(url) for url in urls)))
@@ -74,12 +74,12 @@ class ClientConfig:
             value = getattr(self, key)
             if value is not None and not (isinstance(value, (str, os.PathLike)) and str(value).strip()):
                 raise ValueError(f"{OWNER}: {key}={value!r} must be a path or None")
-        prices = tuple(self.price_per_million_tokens)
-        if len(prices) != 2:
+        prices = self.price_per_million_tokens
+        if not isinstance(prices, (list, tuple)) or len(prices) != 2:
             raise ValueError(f"{OWNER}: price_per_million_tokens={prices!r} must be two numbers: prompt, completion")
         for price in prices:
             require_number(OWNER, "price_per_million_tokens", price, 0, 1e6)
-        object.__setattr__(self, "price_per_million_tokens", prices)
+        object.__setattr__(self, "price_per_million_tokens", tuple(prices))
 
     def api_key(self) -> str:
         """The key, "" where there is none. JudgeNotReadyError, without the value, where it cannot be a header."""

@@ -19,6 +19,9 @@
 
 Not failures of an attempt: every endpoint is down (error, at once); the deadline passed before any attempt (budget), or
 before the next one (the last attempt's reason); a deadline that ends an attempt makes it a timeout.
+
+Between attempts: exponential backoff with full jitter. Retry-After, up to a minute, comes before it: after a 429 no
+call goes to that endpoint until then; after a server error this call waits.
 """
 
 from __future__ import annotations
