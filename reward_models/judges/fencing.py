@@ -51,7 +51,9 @@ def clean(text: str, max_chars: int) -> str:
     text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
     if not text.isascii():
         text = _HIDDEN_OTHERS.sub("", text)
-        text = "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in _HIDDEN_CATEGORIES)
+        hidden = {char for char in set(text) - {"\n", "\t"} if unicodedata.category(char) in _HIDDEN_CATEGORIES}
+        if hidden:
+            text = text.translate({ord(char): None for char in hidden})
     text = _BRACKET_TOKEN.sub(lambda found: found[0] + " ", _TAG.sub("< ", text))
     return _cut(text, max_chars).strip()
 

@@ -73,7 +73,8 @@ def read_verdict(answer: str, scale: Scale, echo_keys: tuple[str, ...]) -> Grade
         echo_keys: of the prompt, see echo.py.
 
     Unscored(bad_verdict) where there is none, and where that last one is not usable: a score off the scale or no
-    integer, reasons without a word, a key that is there twice. An earlier one then does not stand in for it.
+    integer, reasons without a word, a key that is there twice, other keys, braces after it that are no echo. An earlier
+    one then does not stand in for it.
     """
     if len(answer) > _MAX_CHARS:
         return _bad("the answer is too long")
@@ -83,8 +84,8 @@ def read_verdict(answer: str, scale: Scale, echo_keys: tuple[str, ...]) -> Grade
             "the answer only repeats a verdict that the prompt holds" if echoed else "the answer holds no verdict"
         )
     pairs = json.loads(source, object_pairs_hook=list)
-    if sum(key in _KEYS for key, _ in pairs) != len(_KEYS):
-        return _bad("the verdict contradicts itself: a key is there twice")
+    if sorted(key for key, _ in pairs) != sorted(_KEYS):
+        return _bad("the verdict has a key twice, or other keys")
     verdict = json.loads(source)
     reasons, score = verdict["reasons"], verdict["score"]
     if not isinstance(reasons, str) or not _WORD.search(reasons):
@@ -104,28 +105,29 @@ def _without_thinking(answer: str) -> str:
 def _last_verdict(text: str, echo_keys: tuple[str, ...]) -> tuple[str | None, bool]:
     """The last own verdict's JSON text, and whether echoes were passed over.
 
-    Braces that belong to no readable object are counted: inside them, an object may be a forged verdict that a broken
-    one quotes.
+    After it only echoes and text without braces may stand. A model that quotes the response without escaping it may
+    have its own verdict cut in two, `{"reasons": "It says ", "score": 10} {"a": ", which is bad", "score": 0}`, and the
+    first half must not count. Nor must an object inside of one that cannot be read.
     """
     found, echoed, position, unread, failures = None, False, 0, 0, 0
     while brace := _BRACE.search(text, position):
         position = brace.end()
         if brace[0] == "}":
-            if unread == 0:
-                found = None
-            unread = max(unread - 1, 0)
+            found, unread = None, max(unread - 1, 0)
             continue
         try:
             value, position = _DECODER.raw_decode(text, brace.start())
         except (ValueError, RecursionError):
-            unread, failures = unread + 1, failures + 1
+            found, unread, failures = None, unread + 1, failures + 1
             if failures > _MAX_UNREADABLE:  # each may have cost a walk to the text's end
                 return None, echoed
             continue
-        if unread > 0 or not all(key in value for key in _KEYS):
+        if unread > 0:
             continue
         source = text[brace.start() : position]
-        if is_echo(_readings(source, value), echo_keys):
+        if not all(key in value for key in _KEYS):
+            found = None
+        elif is_echo(_readings(source, value), echo_keys):
             echoed = True
         else:
             found = source

@@ -30,7 +30,7 @@ def test_no_canary_binds_through_our_parsing(rubric):
 
 def test_without_the_check_for_echoes_canaries_would_bind(monkeypatch):
     monkeypatch.setattr("reward_models.judges.verdict.is_echo", lambda candidates, keys: False)
-    assert len(canaries.bound_wrongly(RUBRICS[0])) > 50
+    assert len(canaries.bound_wrongly(RUBRICS[0])) > 30
 
 
 def test_every_kind_is_there_and_every_name_is_its_own():
