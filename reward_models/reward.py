@@ -42,7 +42,7 @@ REWARD_COLUMNS = (
     "outcome_valid",
 )
 
-# What verl's naive reward manager adds where a reward model is served; not ours to use.
+# What verl's naive reward manager adds where a reward model is served.
 _VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")
 _OWN_KWARGS = ("judge", "judge_kwargs", "verifier", "verifier_kwargs", "verifier_processes")
 _MAX_PROCESSES = 256
