@@ -64,7 +64,7 @@ class AnswerCache:
         self._max_age_s = max_age_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="awpo-judge-cache")
         self._connection: sqlite3.Connection | None = None
-        self._number = 0
+        self._path = self._folder  # of the file in use
         self._replacements = 0
         self._off = self._trouble_logged = False
         self._ages_checked = time.monotonic()
@@ -119,10 +119,11 @@ class AnswerCache:
         """`work(connection, ...)`, in the cache's thread; None where the cache is in trouble."""
         while not self._off:
             try:
+                if self._connection is not None and not self._path.exists():  # another process has replaced it
+                    self._disconnect()
                 if self._connection is None:
-                    path = _newest_or_first(self._folder)
-                    self._number = _number_of(path)
-                    self._connection = _connect(path)
+                    self._path = _newest_or_first(self._folder)
+                    self._connection = _connect(self._path)
                 return work(self._connection, *arguments)
             except (OSError, sqlite3.Error) as error:
                 if not _is_damage(error):  # busy, a full disk: perhaps not the next time
@@ -138,7 +139,7 @@ class AnswerCache:
             if self._replacements > _MAX_REPLACEMENTS:
                 raise OSError("it was damaged again and again")
             logger.warning("The judge's cache in %s is damaged (%s); starting an empty one", self._folder, error)
-            _replace_newest(self._folder, self._number)
+            _replace(self._path)
         except (OSError, sqlite3.Error) as failure:
             self._off = True
             logger.error("The judge's cache in %s is switched off: %s", self._folder, failure)
@@ -196,15 +197,14 @@ def _newest_or_first(folder: Path) -> Path:
     return path
 
 
-def _replace_newest(folder: Path, damaged: int) -> None:
+def _replace(damaged: Path) -> None:
     """Start a file with a new number, unless another process has done so already, and remove the damaged one."""
+    folder = damaged.parent
     with _only_one(folder):
-        path = _newest(folder)
-        if path is None:
-            _create(folder, damaged + 1)
-        elif _number_of(path) == damaged:
-            _create(folder, _number_of(path) + 1)
-            for file in folder.glob(path.name + "*"):
+        newest = _newest(folder)
+        if newest is None or newest == damaged:
+            _create(folder, _number_of(damaged) + 1)
+            for file in folder.glob(damaged.name + "*"):
                 file.unlink(missing_ok=True)
 
 

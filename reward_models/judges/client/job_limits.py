@@ -2,12 +2,12 @@
 
 verl runs the reward function in `reward.num_workers` processes, so a limit kept by each would be that many times what
 the user set. The actor is named, so that all processes of the job's namespace find the same one, and not detached, so
-that it ends with the job. Where Ray is not initialised there is one process: its own limiter is used.
+that it ends with the job, or with the process that made it. Where Ray is not initialised there is one process, with a
+limiter of its own.
 
 What one batch costs (about a millisecond) is shared by all calls that wait then, and there is at most one in `TICK_S`.
-A slot is leased: a process that dies loses its slots to the others after `lease_s`. Where the actor itself dies (with
-the process that made it), calls that wait fail and are tried again; the next one makes a new actor, which does not
-know of requests still under way.
+A slot is leased: a process that dies loses its slots to the others after `lease_s`. Where the actor itself dies, calls
+that wait fail and are tried again; the next one makes a new actor, which does not know of requests still under way.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from reward_models.judges.client.limits import Limiter, Limits, Permits, process
 
 TICK_S = 0.005
 _FAREWELL_S = 2.0
+
+# Ray ends an actor when its maker drops the handle, whoever else uses it: kept as long as this process lives.
+_actors: dict[str, Any] = {}
 
 
 class LimiterLostError(RuntimeError):
@@ -180,7 +183,9 @@ class JobLimiter:
         import ray
 
         options = {"name": self._limits.name, "get_if_exists": True, "num_cpus": 0, "max_concurrency": 1000}
-        return ray.remote(PermitActor).options(**options).remote(self._limits, self._lease_s)
+        actor = ray.remote(PermitActor).options(**options).remote(self._limits, self._lease_s)
+        _actors[self._limits.name] = actor
+        return actor
 
 
 async def _wrap(awaitable: Any) -> Any:
