@@ -10,14 +10,16 @@ It does not mix the two: `score`, which verl takes as the reward, is the outcome
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from reward_models.judges import Judge, make_judge
+from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.options import plain, refuse_unknown, require_number
 from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
@@ -39,14 +41,16 @@ REWARD_COLUMNS = (
     "reasoning",
     "reasoning_valid",
     "reasoning_failure",
+    "reasoning_spread",
     "outcome_reason",
     "outcome_valid",
 )
 
-# What verl's naive reward manager adds where a reward model is served; not ours to use.
+# What verl's naive reward manager adds where a reward model is served.
 _VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")
 _OWN_KWARGS = ("judge", "judge_kwargs", "verifier", "verifier_kwargs", "verifier_processes")
 _MAX_PROCESSES = 256
+_PREFLIGHT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ async def compute_score(
             `extra_info["tools"]` (a JSON string) feed the judge and may be absent.
         judge, verifier: a known name or `package.module:Class`, with their options as a dict or DictConfig.
         verifier_processes: processes for a verifier that `needs_process`, in each of verl's reward workers.
-        verl_kwargs: `reward_router_address` and `reward_model_tokenizer` are accepted and not used.
+        verl_kwargs: `reward_router_address` ("host:port", where verl serves a reward model) replaces a judge's
+            base_url=verl; `reward_model_tokenizer` is accepted and not used.
 
     Returns the keys REWARD_COLUMNS, always all of them and all floats:
         score: format + correctness, the outcome (toolrl: in [-3, 4]).
@@ -89,6 +94,7 @@ async def compute_score(
         reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
         reasoning_valid: 1.0 where `reasoning` is a score.
         reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
+        reasoning_spread: the standard deviation of the judge's votes, 0.0 where there are not several.
         outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
         outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
 
@@ -97,7 +103,8 @@ async def compute_score(
     truth, naming data source and row, and for options that do not fit.
     """
     refuse_unknown(verl_kwargs, (*_OWN_KWARGS, *_VERL_KWARGS), "reward_kwargs")
-    scorer = _scorer(judge, judge_kwargs, verifier, verifier_kwargs, verifier_processes)
+    judge_options = _at_router(_options("judge_kwargs", judge_kwargs), verl_kwargs.get("reward_router_address"))
+    scorer = _scorer(judge, judge_options, verifier, verifier_kwargs, verifier_processes)
     extra_info = extra_info or {}
     rollout = Rollout(
         question=_text(extra_info.get("question")),
@@ -113,9 +120,10 @@ async def compute_score(
 
 
 def preflight(**reward_kwargs: Any) -> None:
-    """Check `reward_kwargs` at start-up: names, options, and that the judge's packages and files are there.
+    """Check `reward_kwargs` at start-up: names, options, and that the judge has what it needs, its endpoint included.
 
-    Raises ValueError or JudgeNotReadyError. Loads no weights; needs no event loop. Also `compute_score.preflight`.
+    Raises ValueError or JudgeNotReadyError. Loads no weights; needs no event loop, and may be called inside of one.
+    Also `compute_score.preflight`.
     """
     refuse_unknown(reward_kwargs, (*_OWN_KWARGS, *_VERL_KWARGS), "reward_kwargs")
     scorer = _make_scorer(
@@ -126,6 +134,7 @@ def preflight(**reward_kwargs: Any) -> None:
     )
     scorer.verifier.check()
     scorer.judge.check()
+    _run(_ask_endpoint(scorer.judge))
 
 
 def outcome_range(**reward_kwargs: Any) -> tuple[float, float]:
@@ -152,6 +161,31 @@ def __getattr__(name: str) -> Any:
     function.preflight = functools.partial(preflight, verifier=verifier)
     function.outcome_range = functools.partial(outcome_range, verifier=verifier)
     return function
+
+
+async def _ask_endpoint(judge: Judge) -> None:
+    try:
+        await asyncio.wait_for(judge.preflight(), _PREFLIGHT_S)
+    except asyncio.TimeoutError:
+        raise JudgeNotReadyError(
+            f"the judge's endpoint did not answer its preflight within {_PREFLIGHT_S:.0f} s; see that it is up, or "
+            "set judge_kwargs.preflight=false to start without asking it"
+        ) from None
+    finally:
+        await judge.aclose()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to its end in a thread of its own: the caller's may have a running loop."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        executor.submit(asyncio.run, work).result()
+
+
+def _at_router(judge_options: dict[str, Any], address: str | None) -> dict[str, Any]:
+    """The judge's options with verl's "host:port" as the URL, where they ask for it."""
+    if address is None or judge_options.get("base_url") != "verl":
+        return judge_options
+    return {**judge_options, "base_url": f"http://{address}/v1"}
 
 
 def _verifier_choice(reward_kwargs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -225,6 +259,7 @@ def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, 
         verdict.value if scored else float("nan"),
         scored,
         SCORED_CODE if scored else verdict.reason.code,
+        (verdict.spread or 0.0) if scored else 0.0,
         reason_code(outcome.reason),
         outcome.valid,
     )

@@ -55,15 +55,26 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Scored:
-    """A judge's score in [0, 1], higher is better reasoning. NaN, infinities and values outside raise ValueError."""
+    """A judge's score in [0, 1], higher is better reasoning, and the spread of the votes behind it.
+
+    `spread` is the standard deviation of several votes, in [0, 1], and None where there were not several. NaN,
+    infinities and values outside raise ValueError.
+    """
 
     value: float
+    spread: float | None = None
 
     def __post_init__(self) -> None:
-        value = float(self.value)
-        if not (math.isfinite(value) and 0.0 <= value <= 1.0):
-            raise ValueError(f"Scored.value={self.value!r} is not in [0, 1]; a failed judgement is an Unscored")
-        object.__setattr__(self, "value", value)
+        object.__setattr__(self, "value", _unit("value", self.value))
+        if self.spread is not None:
+            object.__setattr__(self, "spread", _unit("spread", self.spread))
+
+
+def _unit(key: str, value: float) -> float:
+    number = float(value)
+    if not (math.isfinite(number) and 0.0 <= number <= 1.0):
+        raise ValueError(f"Scored.{key}={value!r} is not in [0, 1]; a failed judgement is an Unscored")
+    return number
 
 
 @dataclass(frozen=True)

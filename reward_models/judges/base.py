@@ -30,5 +30,8 @@ class Judge(ABC):
     def check(self) -> None:  # noqa: B027  (a hook: a judge may need nothing)
         """Raise JudgeNotReadyError where packages or files are missing; loads no weights, opens no connection."""
 
+    async def preflight(self) -> None:  # noqa: B027  (a hook: a judge may need nothing)
+        """As `check`, but may open connections: JudgeNotReadyError where what the judge needs does not answer rightly."""
+
     async def aclose(self) -> None:  # noqa: B027  (a hook: a judge may hold nothing)
         """Release threads and connections; a judge scores nothing after that. May be called more than once."""

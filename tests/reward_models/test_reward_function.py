@@ -73,6 +73,7 @@ def test_the_columns_of_a_perfect_answer():
         "reasoning_failure": 0.0,
         "outcome_reason": 1.0,
         "outcome_valid": 1.0,
+        "reasoning_spread": 0.0,
     }
 
 

@@ -1,0 +1,70 @@
+"""Read the body of a chat completion. The body is hostile: any bytes give a value, never an exception."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+MAX_BODY_BYTES = 1024 * 1024
+_MAX_TOKENS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Completion:
+    text: str
+    finish_reason: str | None
+
+
+@dataclass(frozen=True)
+class NoCompletion:
+    """`passing`: the server's fault, so that another attempt may fare better; otherwise it is what the model said."""
+
+    detail: str
+    passing: bool
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class Usage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    known: bool = False
+
+
+def read_completion(body: bytes) -> tuple[Completion | NoCompletion, Usage]:
+    """The first choice of a chat completion, and what the server says that it cost."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return NoCompletion("the answer is not JSON", passing=True), Usage()
+    if not isinstance(data, dict):
+        return NoCompletion("the answer is not a chat completion", passing=True), Usage()
+    return _first_choice(data), _usage(data.get("usage"))
+
+
+def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
+    try:
+        choice = data["choices"][0]
+        message, finish_reason = choice["message"], choice.get("finish_reason")
+        text = message["content"]
+    except (LookupError, TypeError, AttributeError):
+        return NoCompletion("the answer is not a chat completion", passing=True)
+    finish_reason = finish_reason if isinstance(finish_reason, str) else None
+    if isinstance(text, str):
+        return Completion(text, finish_reason)
+    if text is not None:
+        return NoCompletion("the answer's content is no text", passing=True)
+    if isinstance(message.get("refusal"), str) or finish_reason == "content_filter":
+        return NoCompletion("the model refused to answer", passing=False, refused=True)
+    cut = finish_reason == "length"  # a reasoning model that spent max_tokens on thinking
+    return NoCompletion("the answer was cut before any text" if cut else "the answer has no text", passing=not cut)
+
+
+def _usage(usage: Any) -> Usage:
+    if not isinstance(usage, dict):
+        return Usage()
+    counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
+    if not all(type(count) is int and 0 <= count <= _MAX_TOKENS for count in counts):
+        return Usage()
+    return Usage(*counts, known=True)

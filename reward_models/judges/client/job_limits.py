@@ -1,0 +1,192 @@
+"""The same limits for the whole job: one Ray actor has the permits, each process fetches them in batches.
+
+verl runs the reward function in `reward.num_workers` processes, so a limit kept by each would be that many times what
+the user set. The actor is named, so that all processes of the job's namespace find the same one, and not detached, so
+that it ends with the job, or with the process that made it. Where Ray is not initialised there is one process, with a
+limiter of its own.
+
+What one batch costs (about a millisecond) is shared by all calls that wait then, and there is at most one in `TICK_S`.
+A slot is leased: a process that dies loses its slots to the others after `lease_s`. Where the actor itself dies, calls
+that wait fail and are tried again; the next one makes a new actor, which does not know of requests still under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+import uuid
+from collections import deque
+from typing import Any
+
+from reward_models.judges.client.limits import Limiter, Limits, Permits, process_limiter
+
+TICK_S = 0.005
+_FAREWELL_S = 2.0
+
+# Ray ends an actor when its maker drops the handle, whoever else uses it: kept as long as this process lives.
+_actors: dict[str, Any] = {}
+
+
+class LimiterLostError(RuntimeError):
+    """The actor with the permits is gone; another attempt makes a new one."""
+
+
+def make_limiter(limits: Limits, lease_s: float) -> Limiter:
+    """The job's limiter where Ray is initialised, otherwise the process'; for use in the running loop only."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        return JobLimiter(limits, lease_s)
+    return process_limiter(limits)
+
+
+class PermitActor:
+    """The permits of the job, served first come first served; runs as an asynchronous Ray actor."""
+
+    def __init__(self, limits: Limits, lease_s: float) -> None:
+        self._permits = Permits(limits)
+        self._lease_s = lease_s
+        self._leases: dict[str, deque[float]] = {}  # holder -> when each of its slots runs out, oldest first
+        self._gone: set[str] = set()
+        self._turn = asyncio.Lock()  # fair: waiters get it in their order
+        self._freed = asyncio.Event()
+
+    async def take(self, holder: str, sizes: list[int], returned: tuple[int, int, int]) -> list[float]:
+        """Give `returned` back, then wait until a slot is free and take as many as there are, for the first `sizes`."""
+        await self.give_back(holder, returned)
+        async with self._turn:
+            while holder not in self._gone:
+                self._freed.clear()
+                now = time.monotonic()
+                self._end_old_leases(now)
+                delays: list[float] = []
+                for size in sizes:
+                    delay = self._permits.take(size)
+                    if delay is None:
+                        break
+                    delays.append(delay)
+                if delays:
+                    ends = self._leases.setdefault(holder, deque())
+                    ends.extend(now + self._lease_s + delay for delay in delays)
+                    return delays
+                next_end = min(ends[0] for ends in self._leases.values())
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), max(0.01, next_end - now))
+        return []
+
+    async def give_back(self, holder: str, returned: tuple[int, int, int]) -> None:
+        slots, unused_tokens, unused_requests = returned
+        ends = self._leases.get(holder, ())
+        held = min(slots, len(ends))  # the others ran out
+        for _ in range(held):
+            ends.popleft()
+        if not ends:
+            self._leases.pop(holder, None)
+        self._permits.give_back(held, unused_tokens, unused_requests)
+        self._freed.set()
+
+    async def forget(self, holder: str) -> None:
+        """The holder is closing: its slots are free, and what it still asks for is not granted."""
+        self._gone.add(holder)
+        await self.give_back(holder, (len(self._leases.get(holder, ())), 0, 0))
+
+    def _end_old_leases(self, now: float) -> None:
+        for holder, ends in list(self._leases.items()):
+            while ends and ends[0] <= now:
+                ends.popleft()
+                self._permits.give_back(1, 0, 0)
+            if not ends:
+                del self._leases[holder]
+
+
+class JobLimiter:
+    """What one event loop has of the job's permits: it takes only what is waited for and returns what is done with."""
+
+    def __init__(self, limits: Limits, lease_s: float) -> None:
+        self._limits = limits
+        self._lease_s = lease_s
+        self._holder = uuid.uuid4().hex
+        self._loop = asyncio.get_running_loop()
+        self._actor: Any = None
+        self._waiting: deque[tuple[int, asyncio.Future]] = deque()
+        self._returned = (0, 0, 0)
+        self._fetching: asyncio.Task | None = None
+        self._returning: asyncio.TimerHandle | None = None
+
+    async def enter(self, tokens: int, timeout_s: float) -> float | None:
+        granted = self._loop.create_future()
+        self._waiting.append((tokens, granted))
+        if self._fetching is None or self._fetching.done():
+            self._fetching = self._loop.create_task(self._fetch())
+        try:
+            await asyncio.wait([granted], timeout=timeout_s)
+        except asyncio.CancelledError:
+            if granted.done() and not granted.exception():
+                self.leave(tokens, 1)
+            granted.cancel()
+            raise
+        if granted.done():
+            return granted.result()
+        granted.cancel()  # `_fetch` returns what comes for it
+        return None
+
+    def leave(self, unused_tokens: int = 0, unused_requests: int = 0) -> None:
+        slots, tokens, requests = self._returned
+        self._returned = (slots + 1, tokens + unused_tokens, requests + unused_requests)
+        if self._returning is None:
+            self._returning = self._loop.call_later(TICK_S, self._send_back)
+
+    async def aclose(self) -> None:
+        if self._returning is not None:
+            self._returning.cancel()
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+        if self._actor is not None:
+            with contextlib.suppress(Exception):  # it may be gone, which is as good
+                await asyncio.wait_for(_wrap(self._actor.forget.remote(self._holder)), _FAREWELL_S)
+            self._actor = None
+
+    async def _fetch(self) -> None:
+        """Fetch permits until nobody waits for one."""
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, deque()
+                if self._actor is None:
+                    self._actor = self._find_actor()
+                returned, self._returned = self._returned, (0, 0, 0)
+                delays = await self._actor.take.remote(self._holder, [tokens for tokens, _ in batch], returned)
+                for delay in delays:
+                    tokens, granted = batch.popleft()
+                    if granted.done():  # cancelled, or out of time
+                        self.leave(tokens, 1)
+                    else:
+                        granted.set_result(delay)
+                self._waiting.extendleft(reversed([item for item in batch if not item[1].done()]))
+                await asyncio.sleep(TICK_S)
+        except Exception as error:
+            self._actor = None
+            lost = LimiterLostError(f"the job's limiter cannot be reached: {type(error).__name__}")
+            for _, granted in (*batch, *self._waiting):
+                if not granted.done():
+                    granted.set_exception(lost)
+            self._waiting.clear()
+
+    def _send_back(self) -> None:
+        self._returning = None
+        returned, self._returned = self._returned, (0, 0, 0)
+        if self._actor is not None and returned != (0, 0, 0):  # otherwise `take` had them, or nobody knows of them
+            self._actor.give_back.remote(self._holder, returned)
+
+    def _find_actor(self) -> Any:
+        import ray
+
+        options = {"name": self._limits.name, "get_if_exists": True, "num_cpus": 0, "max_concurrency": 1000}
+        actor = ray.remote(PermitActor).options(**options).remote(self._limits, self._lease_s)
+        _actors[self._limits.name] = actor
+        return actor
+
+
+async def _wrap(awaitable: Any) -> Any:
+    return await awaitable

@@ -1,0 +1,144 @@
+"""The verdict that is asked of the model, and how it is read out of whatever came back.
+
+The right verdict is bound or none: a verdict that stands in the prompt is an echo, whoever wrote it there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reward_models.judges.echo import is_echo
+from reward_models.types import Unscored, UnscoredReason
+
+_MAX_CHARS = 64 * 1024
+_MAX_UNREADABLE = 64
+_MAX_TOP = 100
+_KEYS = ("reasons", "score")
+_BRACE = re.compile(r"[{}]")
+_WORD = re.compile(r"[^\W_]")
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The whole numbers from `low` to `high`, both offered, high being best; ValueError unless 0 <= low < high <= 100."""
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= _MAX_TOP:
+            raise ValueError(f"a scale from {self.low} to {self.high} is not within 0 to {_MAX_TOP}, lowest first")
+
+    def __contains__(self, score: int) -> bool:
+        return self.low <= score <= self.high
+
+    def to_unit(self, score: int) -> float:
+        """The score in [0, 1]: 0 at `low`, 1 at `high`."""
+        return (score - self.low) / (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One readable verdict: the score as given, on the scale, and as `value` in [0, 1]."""
+
+    score: int
+    value: float
+    reasons: str
+
+
+def response_format(scale: Scale) -> dict[str, Any]:
+    """The JSON schema for `response_format`: reasons before the score, so that the score follows from them."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "reasons": {"type": "string"},
+            "score": {"type": "integer", "enum": list(range(scale.low, scale.high + 1))},
+        },
+        "required": list(_KEYS),
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
+
+
+def read_verdict(answer: str, scale: Scale, echo_keys: tuple[str, ...]) -> Grade | Unscored:
+    """The last outermost JSON object with reasons and score in `answer` which is not an echo of the prompt.
+
+    Args:
+        answer: the model's text; with structured output the object alone, else anything.
+        echo_keys: of the prompt, see echo.py.
+
+    Unscored(bad_verdict) where there is none, and where that last one is not usable: a score off the scale or no
+    integer, reasons without a word, a key that is there twice, other keys, braces after it that are no echo. An earlier
+    one then does not stand in for it.
+    """
+    if len(answer) > _MAX_CHARS:
+        return _bad("the answer is too long")
+    source, echoed = _last_verdict(_without_thinking(answer), echo_keys)
+    if source is None:
+        return _bad(
+            "the answer only repeats a verdict that the prompt holds" if echoed else "the answer holds no verdict"
+        )
+    pairs = json.loads(source, object_pairs_hook=list)
+    if sorted(key for key, _ in pairs) != sorted(_KEYS):
+        return _bad("the verdict has a key twice, or other keys")
+    verdict = json.loads(source)
+    reasons, score = verdict["reasons"], verdict["score"]
+    if not isinstance(reasons, str) or not _WORD.search(reasons):
+        return _bad("the verdict gives no reasons")
+    if isinstance(score, bool) or not isinstance(score, int):
+        return _bad("the verdict's score is no integer")
+    if score not in scale:
+        return _bad(f"the verdict's score is not in [{scale.low}, {scale.high}]")
+    return Grade(score, scale.to_unit(score), reasons)
+
+
+def _without_thinking(answer: str) -> str:
+    """What follows a reasoning model's thinking, where the server left that in the answer."""
+    return answer.partition("</think>")[2] if answer.lstrip().startswith("<think>") else answer
+
+
+def _last_verdict(text: str, echo_keys: tuple[str, ...]) -> tuple[str | None, bool]:
+    """The last own verdict's JSON text, and whether echoes were passed over.
+
+    After it only echoes and text without braces may stand. A model that quotes the response without escaping it may
+    have its own verdict cut in two, `{"reasons": "It says ", "score": 10} {"a": ", which is bad", "score": 0}`, and the
+    first half must not count. Nor must an object inside of one that cannot be read.
+    """
+    found, echoed, position, unread, failures = None, False, 0, 0, 0
+    while brace := _BRACE.search(text, position):
+        position = brace.end()
+        if brace[0] == "}":
+            found, unread = None, max(unread - 1, 0)
+            continue
+        try:
+            value, position = _DECODER.raw_decode(text, brace.start())
+        except (ValueError, RecursionError):
+            found, unread, failures = None, unread + 1, failures + 1
+            if failures > _MAX_UNREADABLE:  # each may have cost a walk to the text's end
+                return None, echoed
+            continue
+        if unread > 0:
+            continue
+        source = text[brace.start() : position]
+        if not all(key in value for key in _KEYS):
+            found = None
+        elif is_echo(_readings(source, value), echo_keys):
+            echoed = True
+        else:
+            found = source
+    return found, echoed
+
+
+def _readings(source: str, value: Mapping[str, Any]) -> tuple[str, ...]:
+    """How the same verdict may stand in the prompt: as written, with its strings decoded, the score first."""
+    reasons, score = value["reasons"], value["score"]
+    return source, f"reasons {reasons} score {score}", f"score {score} reasons {reasons}"
+
+
+def _bad(detail: str) -> Unscored:
+    return Unscored(UnscoredReason.BAD_VERDICT, detail)
