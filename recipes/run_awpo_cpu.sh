@@ -10,7 +10,9 @@
 set -euo pipefail
 
 STEPS="${STEPS:-12}"                    # training steps of 4 prompts x 4 rollouts, two updates each
-JUDGE="${JUDGE:-embedding}"             # reasoning judge: embedding, none, or package.module:Class
+JUDGE="${JUDGE:-embedding}"             # reasoning judge: embedding, llm, none, or package.module:Class
+JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
+JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # outcome verifier: strict, toolrl (the published form), or another of docs/verifiers.md
 OUT="${OUT:-outputs/cpu}"               # where everything below is made
 MODEL="${MODEL:-}"                      # a Hugging Face folder to train; empty: SmolLM2-135M with a cold start
@@ -41,6 +43,13 @@ if [[ -z $MODEL ]]; then
 fi
 
 reward_kwargs=reward.custom_reward_function.reward_kwargs
+case "$JUDGE" in
+    llm)
+        judge=("+$reward_kwargs.judge=llm"
+            "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=llm needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
+            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=llm needs JUDGE_MODEL, the name of the model there}") ;;
+    *) judge=("+$reward_kwargs.judge=$JUDGE") ;;
+esac
 verifier=("+$reward_kwargs.verifier=$VERIFIER")
 if [[ $VERIFIER == strict ]]; then verifier+=("+$reward_kwargs.verifier_kwargs.dialect=toolrl"); fi  # no other form counts
 
@@ -68,7 +77,7 @@ python -m verl.trainer.main_ppo \
     actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8 \
     reward.custom_reward_function.path=pkg://reward_models.reward \
     reward.custom_reward_function.name=compute_score \
-    "+$reward_kwargs.judge=$JUDGE" \
+    "${judge[@]}" \
     "${verifier[@]}" \
     trainer.total_epochs=1000 \
     trainer.total_training_steps="$STEPS" \

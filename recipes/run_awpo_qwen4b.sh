@@ -4,7 +4,7 @@
 #
 #   pip install -e '.[gpu]' && bash recipes/run_awpo_qwen4b.sh
 #   DRY_RUN=1 bash recipes/run_awpo_qwen4b.sh       resolve and check the whole configuration; needs no GPU
-#   JUDGE=http://judge:8000/v1 JUDGE_MODEL=Qwen/Qwen3-32B bash recipes/run_awpo_qwen4b.sh
+#   JUDGE=llm JUDGE_URL=http://judge:8000/v1 JUDGE_MODEL=Qwen/Qwen3-32B bash recipes/run_awpo_qwen4b.sh
 #
 # Data: ToolRL's 4k split, brought into verl's schema once:
 #   awpo data toolrl <ToolRL's train.parquet> --out data/toolrl
@@ -16,8 +16,9 @@ set -euo pipefail
 MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
 DATA="${DATA:-data/toolrl}"             # folder with train.parquet and val.parquet
 OUT="${OUT:-outputs/qwen4b}"            # checkpoints, metrics, rollouts
-JUDGE="${JUDGE:-embedding}"             # embedding, none, package.module:Class, or the URL of an OpenAI-compatible judge
-JUDGE_MODEL="${JUDGE_MODEL:-}"          # the judge's model name, where JUDGE is a URL
+JUDGE="${JUDGE:-embedding}"             # embedding, llm, none, or package.module:Class
+JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
+JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # strict, toolrl (the published form), or another of docs/verifiers.md
 NNODES="${NNODES:-1}"
 GPUS_PER_NODE="${GPUS_PER_NODE:-8}"
@@ -25,9 +26,10 @@ DRY_RUN="${DRY_RUN:-0}"
 
 reward_kwargs=reward.custom_reward_function.reward_kwargs
 case "$JUDGE" in
-    http://* | https://*)
-        judge=("+$reward_kwargs.judge=llm" "+$reward_kwargs.judge_kwargs.base_url=$JUDGE"
-            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE is a URL: name the model it serves by JUDGE_MODEL}") ;;
+    llm)
+        judge=("+$reward_kwargs.judge=llm"
+            "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=llm needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
+            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=llm needs JUDGE_MODEL, the name of the model there}") ;;
     embedding) # the same small model as on CPU, from the Hugging Face hub
         judge=("+$reward_kwargs.judge=embedding"
             "+$reward_kwargs.judge_kwargs.model=sentence-transformers/all-MiniLM-L6-v2") ;;
