@@ -14,7 +14,7 @@ BLANK = re.compile(r"[ \t\r\n]*")
 # A string (an open one runs to the end, so that it is not scanned again), a container without containers or escapes
 # inside (most are, and one step is faster than four), or a single bracket.
 _STRUCTURE = re.compile(
-    r'"[^"\\]*(?:\\.?[^"\\]*)*(?:"|\Z)|[\[{][^"\[\]{}]*(?:"[^"\\]*"[^"\[\]{}]*)*[\]}]|[\[\]{}]', re.DOTALL
+    r'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)|[\[{][^"\[\]{}]*(?:"[^"\\]*"[^"\[\]{}]*)*[\]}]|[\[\]{}]', re.DOTALL
 )
 
 

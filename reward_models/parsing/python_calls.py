@@ -22,13 +22,14 @@ from reward_models.parsing.types import ParseCode, Problem, Span, ToolCall, Unre
 _STRAY_CALL = re.compile(rf"^{KEYWORD_CALL}", re.MULTILINE)
 _START = re.compile(rf"\[|{CALL_START}")
 
-# An open string runs on to the end and is left for Python's parser to refuse, so that it is not scanned again.
+# No pattern has two ways to match a text, so failing is linear too. An open string runs on to the end and is left for
+# Python's parser to refuse, so that it is not scanned again.
 _STRING = "|".join(
     [
-        r'"""[^"\\]*(?:(?:\\.?|"(?!""))[^"\\]*)*(?:"""|\Z)',
-        r"'''[^'\\]*(?:(?:\\.?|'(?!''))[^'\\]*)*(?:'''|\Z)",
-        r'"[^"\\\n]*(?:\\.?[^"\\\n]*)*(?:"|\Z)',
-        r"'[^'\\\n]*(?:\\.?[^'\\\n]*)*(?:'|\Z)",
+        r'"""[^"\\]*(?:(?:\\(?:.|\Z)|"(?!""))[^"\\]*)*(?:"""|\Z)',
+        r"'''[^'\\]*(?:(?:\\(?:.|\Z)|'(?!''))[^'\\]*)*(?:'''|\Z)",
+        r'"[^"\\\n]*(?:\\(?:.|\Z)[^"\\\n]*)*(?:"|\Z)',
+        r"'[^'\\\n]*(?:\\(?:.|\Z)[^'\\\n]*)*(?:'|\Z)",
     ]
 )
 _NUMBER = r"0[xXoObB][0-9a-fA-F_]+|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9][0-9_]*)?"

@@ -12,6 +12,7 @@ import argparse
 import json
 import random
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "reward_models")]
 
 CORPUS = HERE / "corpus" / "parsing.json"
 LIMIT_S = 0.01
+HANG_S = 5
 
 
 def read_corpus():
@@ -31,9 +33,15 @@ def read_corpus():
 
 
 class Target:
-    """Checks inputs one by one and keeps count, the failures, and the slowest input."""
+    """Checks inputs one by one and keeps count, the failures, and the slowest input.
 
-    def __init__(self):
+    With `watch` an input that takes HANG_S is a failure; that takes over SIGALRM, which pytest and libFuzzer use too.
+    """
+
+    def __init__(self, watch=False):
+        self._watch = watch
+        if watch:
+            signal.signal(signal.SIGALRM, _hang)
         from parsing_strategies import check
 
         self._check = check
@@ -54,6 +62,8 @@ class Target:
 
     def _seconds(self, dialect, text):
         start = time.thread_time()
+        if self._watch:
+            signal.setitimer(signal.ITIMER_REAL, HANG_S)
         try:
             status = self._check(text, dialect).status
         except Exception as error:
@@ -75,6 +85,10 @@ class Target:
             "slowest": [dialect, len(text), text[:100]],
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
+
+
+def _hang(*_):
+    raise TimeoutError(f"no result after {HANG_S} s")
 
 
 class Mutator:
@@ -144,9 +158,9 @@ def well_formed():
     return pairs
 
 
-def fuzz(inputs, seed=0):
+def fuzz(inputs, seed=0, watch=False):
     """Run that many random inputs; returns the summary."""
-    target = Target()
+    target = Target(watch)
     for dialect, text in read_corpus():
         target.run(dialect, text)
     for (dialect, text), _ in zip(Mutator(seed), range(inputs), strict=False):
@@ -199,7 +213,7 @@ def main():
     if options.atheris:
         fuzz_with_atheris(others)
         return
-    summary = fuzz(options.inputs, options.seed)
+    summary = fuzz(options.inputs, options.seed, watch=True)
     print(json.dumps(summary, indent=1))
     sys.exit(bool(summary["failures"] or summary["over_10_ms"]))
 

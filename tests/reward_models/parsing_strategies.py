@@ -61,6 +61,7 @@ soup = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(FRAGMENTS), max_
 
 # A fragment that, repeated, is meant to be slow for one step or another.
 REPEATED = [
+    "\\d'\\", "{\x00\\ud800", "a\\b", "\\\n", "\\\"a", '"a" ', '"a"',
     "<think>", "</think>", "<tool_call>", "<tool_call>{}", '<tool_call>"', "<response>", "</response>", "</tool_call>",
     "<", '"', '\\"', "\\", "'", '"""', "'''", "'''\\", "\"'", '"\\', "[", "{", "(", "[]", "[],", "{},", '{"a":', '{"":0},',
     "[[],", "f(", "f(a=", "f(),", "f(a=b=", "a=", "a.", "a", "1", "1,", "1.", "1e5,", "0x", "-", "-1,", "**{}", "lambda:",
@@ -73,7 +74,7 @@ HEADS = [
     '{"name":"f","arguments":{"a":', '[{"name":"f","arguments":{"a":[', '{"content":"', '{"tool_calls":[', "[f(a=",
     "[f(a='", "[f(a='''", "[f(a=[", "[f(a={", "[f(", "[", "f(", "```json\n",
 ]  # fmt: skip
-TAILS = ["", "</tool_call>", "]", '"', "'", ")]", "```", "x"]
+TAILS = ["\nx", "", "</tool_call>", "]", '"', "'", ")]", "```", "x"]
 
 
 dialects = st.sampled_from([*DIALECTS, "auto"])

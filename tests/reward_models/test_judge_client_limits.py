@@ -220,6 +220,33 @@ def test_permits_are_fetched_in_batches_and_none_is_lost(monkeypatch):
     asyncio.run(main())
 
 
+def test_a_process_that_always_has_work_does_not_keep_its_slots(monkeypatch):
+    monkeypatch.setattr(job_limits, "_TURN_S", 0.05)
+
+    async def main():
+        limits = Limits("", 2, None, None)
+        actor = LocalActor(PermitActor(limits, 60))
+        monkeypatch.setattr(job_limits.JobLimiter, "_find_actor", lambda self: actor)
+        greedy, modest = (job_limits.JobLimiter(limits, 60) for _ in range(2))
+        served = []
+
+        async def one(limiter):
+            assert await limiter.enter(1, 30) == 0.0
+            await asyncio.sleep(0.005)
+            served.append(limiter)
+            limiter.leave()
+
+        crowd = [asyncio.create_task(one(greedy)) for _ in range(400)]
+        await asyncio.sleep(0.02)
+        await asyncio.gather(*(one(modest) for _ in range(3)))
+        assert len(served) < 150
+        await asyncio.gather(*crowd)
+        await greedy.aclose()
+        await modest.aclose()
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
 def test_a_lost_actor_fails_the_waiting_calls_and_is_made_anew(monkeypatch):
     class Gone:
         def __getattr__(self, name):

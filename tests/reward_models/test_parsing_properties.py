@@ -137,7 +137,7 @@ def _long(head, piece, tail, size):
 
 @pytest.mark.parametrize("dialect", [*DIALECTS, "auto"])
 def test_time_grows_no_faster_than_the_text(dialect):
-    for head, piece, tail in product(HEADS, REPEATED, TAILS[1:2]):
+    for head, piece, tail in product(HEADS, REPEATED, TAILS[:1]):
         long = _seconds(_long(head, piece, tail, MAX_CHARS), dialect)
         # Eight times the text takes eight times as long, or 64 times where it is quadratic.
         assert long < 0.02 or long < 24 * _seconds(_long(head, piece, tail, MAX_CHARS // 8), dialect), (head, piece)

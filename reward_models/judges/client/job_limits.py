@@ -6,6 +6,8 @@ that it ends with the job, or with the process that made it. Where Ray is not in
 limiter of its own.
 
 What one batch costs (about a millisecond) is shared by all calls that wait then, and there is at most one in `TICK_S`.
+Where there is no rate to keep, a slot that comes free goes to the next call of the same process, for `_TURN_S` after the
+last batch; then it goes back, so that the other processes get their turn.
 A slot is leased: a process that dies loses its slots to the others after `lease_s`. Where the actor itself dies, calls
 that wait fail and are tried again; the next one makes a new actor, which does not know of requests still under way.
 """
@@ -18,11 +20,13 @@ import sys
 import time
 import uuid
 from collections import deque
+from itertools import islice
 from typing import Any
 
 from reward_models.judges.client.limits import Limiter, Limits, Permits, process_limiter
 
 TICK_S = 0.005
+_TURN_S = 0.5
 _FAREWELL_S = 2.0
 
 # Ray ends an actor when its maker drops the handle, whoever else uses it: kept as long as this process lives.
@@ -110,6 +114,8 @@ class JobLimiter:
         self._loop = asyncio.get_running_loop()
         self._actor: Any = None
         self._waiting: deque[tuple[int, asyncio.Future]] = deque()
+        self._rated = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
+        self._turn_ends = 0.0
         self._returned = (0, 0, 0)
         self._fetching: asyncio.Task | None = None
         self._returning: asyncio.TimerHandle | None = None
@@ -128,14 +134,14 @@ class JobLimiter:
             raise
         if granted.done():
             return granted.result()
-        granted.cancel()  # `_fetch` returns what comes for it
+        granted.cancel()  # what comes for it goes to the next or back
         return None
 
     def leave(self, unused_tokens: int = 0, unused_requests: int = 0) -> None:
-        slots, tokens, requests = self._returned
-        self._returned = (slots + 1, tokens + unused_tokens, requests + unused_requests)
-        if self._returning is None:
-            self._returning = self._loop.call_later(TICK_S, self._send_back)
+        if not self._rated and time.monotonic() < self._turn_ends and (waiter := self._next_waiting()):
+            waiter[1].set_result(0.0)
+        else:
+            self._give_back(1, unused_tokens, unused_requests)
 
     async def aclose(self) -> None:
         if self._returning is not None:
@@ -152,26 +158,40 @@ class JobLimiter:
         """Fetch permits until nobody waits for one."""
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting, deque()
                 if self._actor is None:
                     self._actor = self._find_actor()
+                sizes = [tokens for tokens, _ in islice(self._waiting, self._limits.max_concurrency)]
                 returned, self._returned = self._returned, (0, 0, 0)
-                delays = await self._actor.take.remote(self._holder, [tokens for tokens, _ in batch], returned)
-                for delay in delays:
-                    tokens, granted = batch.popleft()
-                    if granted.done():  # cancelled, or out of time
-                        self.leave(tokens, 1)
-                    else:
-                        granted.set_result(delay)
-                self._waiting.extendleft(reversed([item for item in batch if not item[1].done()]))
+                delays = await self._actor.take.remote(self._holder, sizes, returned)
+                self._turn_ends = time.monotonic() + _TURN_S
+                for size, delay in zip(sizes, delays, strict=False):
+                    waiter = self._next_waiting()
+                    if waiter is None:  # cancelled, out of time, or served meanwhile
+                        self._give_back(1, size, 1)
+                        continue
+                    waiter[1].set_result(delay)
+                    if waiter[0] != size:
+                        self._give_back(0, size - waiter[0], 0)
                 await asyncio.sleep(TICK_S)
         except Exception as error:
             self._actor = None
             lost = LimiterLostError(f"the job's limiter cannot be reached: {type(error).__name__}")
-            for _, granted in (*batch, *self._waiting):
-                if not granted.done():
-                    granted.set_exception(lost)
-            self._waiting.clear()
+            while waiter := self._next_waiting():
+                waiter[1].set_exception(lost)
+
+    def _next_waiting(self) -> tuple[int, asyncio.Future] | None:
+        """Who has waited longest, of those that still do."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter[1].done():
+                return waiter
+        return None
+
+    def _give_back(self, slots: int, tokens: int, requests: int) -> None:
+        before = self._returned
+        self._returned = (before[0] + slots, before[1] + tokens, before[2] + requests)
+        if self._returning is None:
+            self._returning = self._loop.call_later(TICK_S, self._send_back)
 
     def _send_back(self) -> None:
         self._returning = None
