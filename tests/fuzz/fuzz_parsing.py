@@ -1,7 +1,8 @@
-"""Fuzz the parser: no text may raise, break what holds for every text, or take 10 ms.
+"""Fuzz the parser, or the verifier `strict` behind it: no text may raise, break what holds for every text, or take 10 ms.
 
     python tests/fuzz/fuzz_parsing.py                          random mutations, 20,000 inputs
     python tests/fuzz/fuzz_parsing.py --inputs 1000000         the deep run
+    python tests/fuzz/fuzz_parsing.py --of strict              parser, matcher and schemas
     python tests/fuzz/fuzz_parsing.py --atheris -runs=1000000  guided by coverage; options of libFuzzer (needs atheris)
 
 Prints a summary as JSON and exits with 1 where something was found. What is found goes to `tests/fuzz/corpus/parsing.json`,
@@ -20,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "reward_models")]
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "reward_models"), str(HERE)]
 
 CORPUS = HERE / "corpus" / "parsing.json"
 LIMIT_S = 0.01
@@ -38,10 +39,11 @@ class Target:
     An input that takes HANG_S is a failure too. Times are CPU times: a busy machine may stop the process for seconds.
     """
 
-    def __init__(self):
+    def __init__(self, of="parsing"):
         from parsing_strategies import check
+        from strict_check import check_strict
 
-        self._check = check
+        self._check = {"parsing": check, "strict": check_strict}[of]
         signal.signal(signal.SIGVTALRM, _hang)
         self.inputs, self.started = 0, time.monotonic()
         self.failures, self.slow = [], []
@@ -157,9 +159,9 @@ def well_formed():
     return pairs
 
 
-def fuzz(inputs, seed=0):
+def fuzz(inputs, seed=0, of="parsing"):
     """Run that many random inputs; returns the summary."""
-    target = Target()
+    target = Target(of)
     for dialect, text in read_corpus():
         target.run(dialect, text)
     for (dialect, text), _ in zip(Mutator(seed), range(inputs), strict=False):
@@ -167,16 +169,16 @@ def fuzz(inputs, seed=0):
     return target.summary()
 
 
-def fuzz_with_atheris(options):
+def fuzz_with_atheris(options, of="parsing"):
     """Hand over to libFuzzer, which ends the process; the first byte of an input chooses the dialect."""
     import atheris
 
-    with atheris.instrument_imports(include=["reward_models.parsing"]):
+    with atheris.instrument_imports(include=["reward_models.parsing", "reward_models.verifiers"]):
         from reward_models.parsing import DIALECTS
     from parsing_strategies import FRAGMENTS
 
     dialects = (*DIALECTS, "auto")
-    target = Target()
+    target = Target(of)
 
     def one_input(data):
         dialect, text = (
@@ -207,12 +209,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--of", choices=("parsing", "strict"), default="parsing")
     parser.add_argument("--atheris", action="store_true")
     options, others = parser.parse_known_args()
     if options.atheris:
-        fuzz_with_atheris(others)
+        fuzz_with_atheris(others, options.of)
         return
-    summary = fuzz(options.inputs, options.seed)
+    summary = fuzz(options.inputs, options.seed, options.of)
     print(json.dumps(summary, indent=1))
     sys.exit(bool(summary["failures"] or summary["over_10_ms"]))
 

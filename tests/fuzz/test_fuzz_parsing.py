@@ -16,9 +16,10 @@ def test_the_found_cases_stay_closed():
     assert target.failures == []
 
 
+@pytest.mark.parametrize("of", ["parsing", "strict"])
 @pytest.mark.timeout(3600)
-def test_random_inputs_break_nothing():
-    summary = fuzz(INPUTS)
+def test_random_inputs_break_nothing(of):
+    summary = fuzz(INPUTS, of=of)
     assert summary["inputs"] >= INPUTS
     # Times are the script's to judge: tests run on busy machines.
     assert summary["failures"] == []
