@@ -19,6 +19,8 @@ MODEL="${MODEL:-}"                      # a Hugging Face folder to train; empty:
 PYTHON="${PYTHON:-python3}"
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+EMBEDDING_MODEL=""  # the embedding judge finds the packaged one
+source recipes/reward_options.sh
 mkdir -p "$OUT"
 OUT="$(realpath "$OUT")"
 DATA="$OUT/data"
@@ -42,17 +44,6 @@ if [[ -z $MODEL ]]; then
     MODEL="$OUT/cold_start"
 fi
 
-reward_kwargs=reward.custom_reward_function.reward_kwargs
-case "$JUDGE" in
-    llm)
-        judge=("+$reward_kwargs.judge=llm"
-            "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=llm needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
-            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=llm needs JUDGE_MODEL, the name of the model there}") ;;
-    *) judge=("+$reward_kwargs.judge=$JUDGE") ;;
-esac
-verifier=("+$reward_kwargs.verifier=$VERIFIER")
-if [[ $VERIFIER == strict ]]; then verifier+=("+$reward_kwargs.verifier_kwargs.dialect=toolrl"); fi  # no other form counts
-
 say "training: $STEPS steps of AWPO with judge=$JUDGE and verifier=$VERIFIER"
 mkdir -p "$RUN"
 echo "verl's whole log: $RUN/console.log"
@@ -75,10 +66,7 @@ python -m verl.trainer.main_ppo \
     actor_rollout_ref.rollout.n=4 \
     actor_rollout_ref.rollout.max_model_len=672 \
     actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8 \
-    reward.custom_reward_function.path=pkg://reward_models.reward \
-    reward.custom_reward_function.name=compute_score \
-    "${judge[@]}" \
-    "${verifier[@]}" \
+    "${reward[@]}" \
     trainer.total_epochs=1000 \
     trainer.total_training_steps="$STEPS" \
     trainer.test_freq="$STEPS" \

@@ -24,19 +24,8 @@ NNODES="${NNODES:-1}"
 GPUS_PER_NODE="${GPUS_PER_NODE:-8}"
 DRY_RUN="${DRY_RUN:-0}"
 
-reward_kwargs=reward.custom_reward_function.reward_kwargs
-case "$JUDGE" in
-    llm)
-        judge=("+$reward_kwargs.judge=llm"
-            "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=llm needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
-            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=llm needs JUDGE_MODEL, the name of the model there}") ;;
-    embedding) # the same small model as on CPU, from the Hugging Face hub
-        judge=("+$reward_kwargs.judge=embedding"
-            "+$reward_kwargs.judge_kwargs.model=sentence-transformers/all-MiniLM-L6-v2") ;;
-    *) judge=("+$reward_kwargs.judge=$JUDGE") ;;
-esac
-verifier=("+$reward_kwargs.verifier=$VERIFIER")
-if [[ $VERIFIER == strict ]]; then verifier+=("+$reward_kwargs.verifier_kwargs.dialect=toolrl"); fi  # no other form counts
+EMBEDDING_MODEL=sentence-transformers/all-MiniLM-L6-v2    # the same small model as on CPU, from the Hugging Face hub
+source "$(dirname "${BASH_SOURCE[0]}")/reward_options.sh"
 
 overrides=(
     algorithm.adv_estimator=awpo
@@ -70,10 +59,7 @@ overrides=(
     actor_rollout_ref.rollout.log_prob_use_dynamic_bsz=True
     actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu=32768
 
-    reward.custom_reward_function.path=pkg://reward_models.reward
-    reward.custom_reward_function.name=compute_score
-    "${judge[@]}"
-    "${verifier[@]}"
+    "${reward[@]}"
 
     critic.enable=False
     trainer.nnodes="$NNODES"

@@ -1,0 +1,17 @@
+# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, EMBEDDING_MODEL and VERIFIER -> `reward`, verl's overrides for them.
+reward_kwargs=reward.custom_reward_function.reward_kwargs
+reward=(
+    reward.custom_reward_function.path=pkg://reward_models.reward
+    reward.custom_reward_function.name=compute_score
+    "+$reward_kwargs.judge=$JUDGE"
+    "+$reward_kwargs.verifier=$VERIFIER"
+)
+case "$JUDGE" in
+    llm)
+        reward+=(
+            "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=llm needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
+            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=llm needs JUDGE_MODEL, the name of the model there}") ;;
+    embedding) # without a model: the one that a package carries, see the judge
+        if [[ -n ${EMBEDDING_MODEL:-} ]]; then reward+=("+$reward_kwargs.judge_kwargs.model=$EMBEDDING_MODEL"); fi ;;
+esac
+if [[ $VERIFIER == strict ]]; then reward+=("+$reward_kwargs.verifier_kwargs.dialect=toolrl"); fi  # no other form counts
