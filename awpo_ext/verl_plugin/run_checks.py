@@ -4,6 +4,7 @@ import difflib
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -146,11 +147,17 @@ def reward_function(config: DictConfig) -> tuple[Callable | None, dict]:
     settings = config.reward.get("custom_reward_function") or {}
     if not settings.get("path"):
         return None, {}
-    from verl.utils.import_utils import load_extern_object
-
     kwargs = settings.get("reward_kwargs")
     kwargs = OmegaConf.to_container(kwargs, resolve=True) if OmegaConf.is_config(kwargs) else dict(kwargs or {})
-    return load_extern_object(module_path=settings.path, object_name=settings.get("name")), kwargs
+    return _load(settings.path, settings.get("name")), kwargs
+
+
+@cache
+def _load(path: str, name: str) -> Callable:
+    """Once a process: verl runs a file anew at each load, and range and preflight both need the function."""
+    from verl.utils.import_utils import load_extern_object
+
+    return load_extern_object(module_path=path, object_name=name)
 
 
 @contextmanager
