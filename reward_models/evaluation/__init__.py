@@ -1,0 +1,1 @@
+"""How good is a judge? Measures on labelled rollouts, and the statistics behind them."""
