@@ -166,6 +166,10 @@ class LlmJudge(Judge):
         self._log_first(verdict)
         return Judgement(verdict, self.rubric.version, prompt.text, tuple(votes))
 
+    def summary(self) -> dict[str, float]:
+        """Calls, tokens and cost of this process so far, as the client counts them; {} before it has an address."""
+        return {} if self._client is None else self._client.summary()
+
     async def aclose(self) -> None:
         """Close the running loop's connections; requests under way become Unscored."""
         self._closed = True

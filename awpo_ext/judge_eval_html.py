@@ -1,0 +1,130 @@
+"""A judge's report and a comparison as one HTML page each, without scripts and without anything from outside.
+
+Rows, verdicts and names are hostile text: the templates escape all of it, hidden characters are taken out of what is
+quoted, and a policy in the page forbids scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from awpo_ext.judge_eval_plots import figures
+from awpo_ext.judge_eval_show import measure_rows
+from reward_models.evaluation.comparison import Comparison
+from reward_models.evaluation.fitness import fitness, show
+from reward_models.evaluation.report import Report
+from reward_models.evaluation.statistics import Interval
+from reward_models.judges.fencing import clean
+from reward_models.labelled import LabelledRollout
+
+_MISTAKES = 5
+_SHOWN_CHARS = 900
+
+
+def report_page(report: Report, rows: Sequence[LabelledRollout], broken: Sequence[str]) -> str:
+    """The page; `rows` are quoted where the judge was most wrong, `broken` are the limits that were not kept."""
+    return (
+        _environment()
+        .get_template("judge_eval.html")
+        .render(
+            report=report,
+            options=json.dumps(report.options, ensure_ascii=False),
+            fitness=fitness(report),
+            broken=broken,
+            tiles=_tiles(report),
+            kinds=sorted(report.kinds.items(), key=lambda item: _last_if_nan(item[1].auc.value)),
+            figures=figures(report),
+            measures=measure_rows(report),
+            mistakes=_mistakes(report, rows),
+        )
+    )
+
+
+def comparison_page(found: Comparison) -> str:
+    tests = [*found.overall_tests, *found.kind_tests]
+    return (
+        _environment()
+        .get_template("comparison.html")
+        .render(
+            found=found,
+            significant=[test for test in tests if test.significant],
+            total=len(tests),
+            tables=[("Overall", found.overall, False), ("AUC by kind", found.kinds, True)],
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("awpo_ext", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"show": show, "number": _number}
+    environment.tests["known"] = _known
+    return environment
+
+
+def _tiles(report: Report) -> list[tuple[str, str, str]]:
+    """(title, value, interval) of what is looked at first."""
+    intervals = [
+        ("AUC", report.agreement.auc, 2),
+        ("pair accuracy", report.agreement.pair_accuracy, 2),
+        ("ECE", report.agreement.ece, 3),
+        ("coverage", report.coverage.share, 3),
+        ("swayed by attacks", report.canaries.share if report.canaries else Interval(math.nan, math.nan, math.nan), 2),
+        ("length, within kinds", report.length.within_kind, 2),
+    ]
+    tiles = []
+    for title, interval, digits in intervals:
+        value, _, ends = show(interval, digits).partition(" ")
+        tiles.append((title, value, ends))
+    p95 = f"95 %: {report.speed.p95_s.value * 1000:.1f} ms; {report.speed.per_second:.0f} a second"
+    tiles.append(("median call", f"{report.speed.p50_s.value * 1000:.1f} ms", p95))
+    if report.cost is not None:
+        tiles.append(("cost of 1000 verdicts", f"{report.cost.per_thousand:.3g}", f"{report.cost.calls:.0f} requests"))
+    return tiles
+
+
+def _mistakes(report: Report, rows: Sequence[LabelledRollout]) -> list[tuple[str, list[dict]]]:
+    by_id = {row.id: row for row in rows}
+
+    def quoted(results: list) -> list[dict]:
+        return [
+            {
+                "id": clean(item.id, 100),
+                "kind": item.kind,
+                "score": item.score,
+                "question": clean(by_id[item.id].rollout.question, _SHOWN_CHARS // 3),
+                "response": clean(by_id[item.id].rollout.response, _SHOWN_CHARS),
+            }
+            for item in results[:_MISTAKES]
+        ]
+
+    scored = [row for row in report.rows if row.score is not None]
+    bad = sorted((row for row in scored if row.label <= 0.5), key=lambda row: -row.score)
+    good = sorted((row for row in scored if row.label > 0.5), key=lambda row: row.score)
+    return [
+        ("Worst mistakes: bad reasoning with the highest scores", quoted(bad)),
+        ("Worst mistakes: good reasoning with the lowest scores", quoted(good)),
+    ]
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)
+
+
+def _number(value: float | None) -> str:
+    return f"{value:.2f}" if _known(value) else "–"
+
+
+def _last_if_nan(value: float) -> float:
+    return math.inf if math.isnan(value) else value
