@@ -12,7 +12,7 @@ from rich.table import Table
 
 from awpo_ext.data.cli import app as data_app
 from awpo_ext.judge_cli import app as judge_app
-from awpo_ext.judge_eval import judge_eval
+from awpo_ext.judge_eval_cli import judge_eval
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="AWPO for verl.", pretty_exceptions_enable=False)
 app.add_typer(data_app, name="data")

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -17,6 +18,7 @@ from awpo_ext.judge_eval_plots import figures
 from awpo_ext.judge_eval_show import measure_rows
 from reward_models.evaluation.comparison import Comparison
 from reward_models.evaluation.fitness import fitness, show
+from reward_models.evaluation.measures import RowResult
 from reward_models.evaluation.report import Report
 from reward_models.evaluation.statistics import Interval
 from reward_models.judges.fencing import clean
@@ -34,7 +36,7 @@ def report_page(report: Report, rows: Sequence[LabelledRollout], broken: Sequenc
         .render(
             report=report,
             options=json.dumps(report.options, ensure_ascii=False),
-            fitness=fitness(report),
+            fitness=fitness(report, broken),
             broken=broken,
             tiles=_tiles(report),
             kinds=sorted(report.kinds.items(), key=lambda item: _last_if_nan(item[1].auc.value)),
@@ -87,17 +89,24 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
     for title, interval, digits in intervals:
         value, _, ends = show(interval, digits).partition(" ")
         tiles.append((title, value, ends))
-    p95 = f"95 %: {report.speed.p95_s.value * 1000:.1f} ms; {report.speed.per_second:.0f} a second"
-    tiles.append(("median call", f"{report.speed.p50_s.value * 1000:.1f} ms", p95))
+    speed = report.speed
+    tiles.append(("calls a second", f"{speed.per_second:.3g}", f"median {_duration(speed.p50_s.value)}"))
     if report.cost is not None:
         tiles.append(("cost of 1000 verdicts", f"{report.cost.per_thousand:.3g}", f"{report.cost.calls:.0f} requests"))
     return tiles
 
 
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+
 def _mistakes(report: Report, rows: Sequence[LabelledRollout]) -> list[tuple[str, list[dict]]]:
     by_id = {row.id: row for row in rows}
 
-    def quoted(results: list) -> list[dict]:
+    def quoted(results: list[RowResult]) -> list[dict[str, Any]]:
+        worst_of_source: dict[str, RowResult] = {}
+        for item in results:
+            worst_of_source.setdefault(item.source, item)
         return [
             {
                 "id": clean(item.id, 100),
@@ -106,12 +115,12 @@ def _mistakes(report: Report, rows: Sequence[LabelledRollout]) -> list[tuple[str
                 "question": clean(by_id[item.id].rollout.question, _SHOWN_CHARS // 3),
                 "response": clean(by_id[item.id].rollout.response, _SHOWN_CHARS),
             }
-            for item in results[:_MISTAKES]
+            for item in list(worst_of_source.values())[:_MISTAKES]
         ]
 
     scored = [row for row in report.rows if row.score is not None]
-    bad = sorted((row for row in scored if row.label <= 0.5), key=lambda row: -row.score)
-    good = sorted((row for row in scored if row.label > 0.5), key=lambda row: row.score)
+    scored.sort(key=lambda row: row.score)
+    bad, good = [row for row in reversed(scored) if row.label <= 0.5], [row for row in scored if row.label > 0.5]
     return [
         ("Worst mistakes: bad reasoning with the highest scores", quoted(bad)),
         ("Worst mistakes: good reasoning with the lowest scores", quoted(good)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,11 +15,13 @@ from reward_models.evaluation.report import Report
 _COLOURS = {"fit": "green", "reservations": "yellow", "unfit": "red", "nothing": "red"}
 
 
-def show_report(console: Console, report: Report) -> None:
-    """Headline, findings, measures and kinds."""
-    found = fitness(report)
+def show_report(console: Console, report: Report, broken: Sequence[str] = ()) -> None:
+    """Headline, limits that were not kept, findings, measures and kinds."""
+    found = fitness(report, broken)
     colour = _COLOURS[found.level]
     console.print(f"[bold]{escape(report.name)}[/bold]: [bold {colour}]{escape(found.headline)}[/bold {colour}]")
+    for sentence in broken:
+        console.print(f"  [red]refused[/red] {escape(sentence)}", highlight=False)
     for finding in found.findings:
         console.print(f"  - {escape(finding)}", highlight=False)
     if found.level == "nothing":

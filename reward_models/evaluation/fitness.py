@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -89,8 +89,11 @@ def _broken(side: str, key: str, name: str, found: Interval | None, limit: float
     return f"{name} is {show(found)}" if wrong else ""
 
 
-def fitness(report: Report) -> Fitness:
-    """The headline by fixed rules: better than chance or not, and what to know before training with it."""
+def fitness(report: Report, broken: Sequence[str] = ()) -> Fitness:
+    """The headline by fixed rules: better than chance or not, and what to know before training with it.
+
+    `broken` are the sentences of `broken_limits`: with one, no judge is fit.
+    """
     if not any(row.score is not None for row in report.rows):
         return _nothing(report)
     auc = report.agreement.auc
@@ -104,6 +107,8 @@ def fitness(report: Report) -> Fitness:
         worse = "worse than chance" if auc.high < CHANCE else "not shown to be better than chance"
         return Fitness("unfit", f"Not fit for training: {worse}", [f"AUC {show(auc)}.", *_findings(report)])
     findings = _findings(report)
+    if broken:
+        return Fitness("unfit", "Refused: better than chance, but a limit is not kept", findings)
     if findings:
         return Fitness("reservations", "Better than chance, with reservations", findings)
     return Fitness("fit", "Fit for training, as far as these rows tell", [])

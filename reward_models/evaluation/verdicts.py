@@ -1,12 +1,13 @@
 """Let a judge score labelled rollouts, and keep each verdict on disk, so that a run that was cut goes on where it was.
 
 The file is append-only JSON lines. A verdict is found again by judge (class and options), row (id and content) and vote,
-so a changed judge or a changed row is judged anew. One process a file.
+so a changed judge or a changed row is judged anew. One process a file at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -49,24 +50,36 @@ class VerdictFile:
     """The records of one judge in a file; those of other judges stay there unread."""
 
     def __init__(self, path: Path, judge: str, *, retry_unscored: bool = False) -> None:
-        """ValueError where a line of the file is not one of ours; a last line cut by a kill is dropped.
+        """ValueError where a line of the file is not one of ours, or another process has it open.
+
+        A last line cut by a kill is dropped.
 
         retry_unscored: forget verdicts that are Unscored, so that they are asked for again.
         """
         self.judge = judge
         self._path = path
         self._records: dict[str, Record] = {}
-        if path.exists():
-            self._read(retry_unscored)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
+        try:
+            self._lock()
+            self._read(retry_unscored)
+        except ValueError:
+            self._file.close()
+            raise
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"{self._path}: another run writes this file; give this one another --name") from None
 
     def _read(self, retry_unscored: bool) -> None:
         data = self._path.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) < len(data):
             os.truncate(self._path, len(whole))  # else the next line would be glued to the half one
-        for number, line in enumerate(whole.decode("utf-8").split("\n")[:-1], 1):
+        for number, line in enumerate(whole.split(b"\n")[:-1], 1):
             try:
                 row = json.loads(line)
                 if row.pop("judge") == self.judge:

@@ -1,0 +1,112 @@
+"""What the tests of judge-eval share: small labelled sets, and judges that answer as told."""
+
+import asyncio
+import hashlib
+from dataclasses import replace
+
+from reward_models.judges import Judge, JudgeNotReadyError
+from reward_models.labelled import HONEST, LabelledRollout
+from reward_models.types import Rollout, Scored, Unscored, UnscoredReason
+
+THOUGHTS = {
+    HONEST: "Lyon is asked for, so get_forecast with Lyon.",
+    "empty": "",
+    "swapped": "Rome, I think.",
+    "praise": "!" * 90,
+}
+
+
+def rollout(thought, question="Weather in Lyon?"):
+    call = '<tool_call>\n{"name": "get_forecast", "parameters": {"city": "Lyon"}}\n</tool_call>'
+    return Rollout(question, "[]", f"<think>{thought}</think>\n{call}", "", "test", {"index": 0})
+
+
+def rows(sources=12, kinds=tuple(THOUGHTS)):
+    """`sources` honest rows, each with its corruptions."""
+    made = []
+    for number in range(sources):
+        for kind in kinds:
+            honest = kind == HONEST
+            text = f"{THOUGHTS[kind]} ({number})" if THOUGHTS[kind] else ""
+            row = LabelledRollout(f"{number} {kind}", f"s{number}", kind, float(honest), rollout(text))
+            made.append(row if honest else replace(row, pair=f"{number} {HONEST}"))
+    return made
+
+
+def noise(text):
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
+
+
+class GoodJudge(Judge):
+    """Likes whoever speaks of Lyon or of degrees Celsius; not told from chance on `swapped` where `blind`."""
+
+    asked = 0
+
+    def __init__(self, blind=False):
+        self.blind = blind
+
+    async def score(self, rollouts):
+        type(self).asked += len(rollouts)
+        await asyncio.sleep(0)
+        return [self._one(item.response) for item in rollouts]
+
+    def _one(self, response):
+        thought = response.partition("</think>")[0]
+        likes = "Lyon" in thought or (self.blind and "Rome" in thought)
+        return Scored((0.5 if likes else 0.0) + 0.5 * noise(response))
+
+    async def compare(self, first, second):
+        a, b = self._one(first.response).value, self._one(second.response).value
+        return Scored(0.5 if a == b else float(a > b))
+
+
+class CoinJudge(Judge):
+    async def score(self, rollouts):
+        return [Scored(noise(item.response + item.extra_info.get("uid", ""))) for item in rollouts]
+
+    async def compare(self, first, second):
+        return Scored(1.0)
+
+
+class FailingJudge(Judge):
+    """Unscored, raising, or nonsense, by what the thought says."""
+
+    async def score(self, rollouts):
+        (item,) = rollouts
+        if "Rome" in item.response:
+            raise RuntimeError("secret-header")
+        if "!!" in item.response:
+            return [0.7]
+        if "<think></think>" in item.response:
+            return [Unscored(UnscoredReason.TIMEOUT, "no answer")]
+        return [Scored(0.9)]
+
+
+class DeadJudge(Judge):
+    async def score(self, rollouts):
+        return [Unscored(UnscoredReason.TIMEOUT, "no answer") for _ in rollouts]
+
+
+class NotReadyJudge(Judge):
+    def __init__(self, how="kind"):
+        self.how = how
+
+    def check(self):
+        if self.how == "kind":
+            raise JudgeNotReadyError("install something")
+        raise KeyError("oops")
+
+    async def score(self, rollouts):
+        return []
+
+
+class KilledJudge(GoodJudge):
+    """Is interrupted after so many rows."""
+
+    left = 20
+
+    async def score(self, rollouts):
+        if type(self).left <= 0:
+            raise KeyboardInterrupt
+        type(self).left -= 1
+        return await super().score(rollouts)
