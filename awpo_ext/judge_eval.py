@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from awpo_ext.judge_eval_html import comparison_page, report_page
-from awpo_ext.judge_eval_show import show_comparison, show_report
+from awpo_ext.judge_eval_show import escape, show_comparison, show_report
 from reward_models.evaluation.comparison import compare
 from reward_models.evaluation.examination import Examination, ExaminationConfig, examine
 from reward_models.evaluation.fitness import Limits, broken_limits
@@ -62,7 +62,7 @@ def measure_judge(
     write_json(out / f"{stem}.json", report)
     (out / f"{stem}.html").write_text(report_page(report, rows, broken), encoding="utf-8")
     show_report(_console(), report, broken)
-    _console().print(f"Report: {out / stem}.html, {stem}.json", markup=False, highlight=False)
+    _console().print(f"Report: {escape(str(out / stem))}.html, {stem}.json", highlight=False)
     if not broken and any(value is not None for value in limits.values()):
         _console().print("[green]All limits are kept.[/green]")
     return not broken
@@ -75,7 +75,7 @@ def compare_reports(paths: Sequence[Path], out: Path, seed: int) -> None:
     write_json(out / "comparison.json", found)
     (out / "comparison.html").write_text(comparison_page(found), encoding="utf-8")
     show_comparison(_console(), found)
-    _console().print(f"Report: {out / 'comparison.html'}, comparison.json", markup=False, highlight=False)
+    _console().print(f"Report: {escape(str(out / 'comparison.html'))}, comparison.json", highlight=False)
 
 
 def take(rows: Sequence[LabelledRollout], limit: int | None, seed: int) -> list[LabelledRollout]:

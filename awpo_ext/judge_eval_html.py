@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from awpo_ext.judge_eval_plots import figures
 from awpo_ext.judge_eval_show import measure_rows
@@ -26,6 +27,7 @@ from reward_models.labelled import LabelledRollout
 
 _MISTAKES = 5
 _SHOWN_CHARS = 900
+_MOST_CHARS = 2000
 
 
 def report_page(report: Report, rows: Sequence[LabelledRollout], broken: Sequence[str]) -> str:
@@ -40,7 +42,7 @@ def report_page(report: Report, rows: Sequence[LabelledRollout], broken: Sequenc
             broken=broken,
             tiles=_tiles(report),
             kinds=sorted(report.kinds.items(), key=lambda item: _last_if_nan(item[1].auc.value)),
-            figures=figures(report),
+            figures={name: Markup(uri) for name, uri in figures(report).items()},
             measures=measure_rows(report),
             mistakes=_mistakes(report, rows),
         )
@@ -69,6 +71,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: clean(value, _MOST_CHARS) if type(value) is str else value,
     )
     environment.globals |= {"show": show, "number": _number}
     environment.tests["known"] = _known
@@ -109,7 +112,7 @@ def _mistakes(report: Report, rows: Sequence[LabelledRollout]) -> list[tuple[str
             worst_of_source.setdefault(item.source, item)
         return [
             {
-                "id": clean(item.id, 100),
+                "id": item.id,
                 "kind": item.kind,
                 "score": item.score,
                 "question": clean(by_id[item.id].rollout.question, _SHOWN_CHARS // 3),

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from reward_models.evaluation.comparison import Comparison
 from reward_models.evaluation.fitness import fitness, show
 from reward_models.evaluation.report import Report
+from reward_models.judges.fencing import clean
 
 _COLOURS = {"fit": "green", "reservations": "yellow", "unfit": "red", "nothing": "red"}
+_MOST_CHARS = 400
+
+
+def escape(text: str) -> str:
+    """What rows and judges are called may hold terminal escapes as well as markup."""
+    return escape_markup(clean(text, _MOST_CHARS))
 
 
 def show_report(console: Console, report: Report, broken: Sequence[str] = ()) -> None:
@@ -99,6 +106,6 @@ def show_comparison(console: Console, found: Comparison) -> None:
     for test in significant:
         other = test.second if test.better == test.first else test.first
         line = f"{test.measure}: {test.better} is better than {other} by {show(test.difference)}, p {test.p:.2g} (Holm)"
-        console.print(line, markup=False, highlight=False)
+        console.print(escape(line), highlight=False)
     total = len(found.overall_tests) + len(found.kind_tests)
     console.print(f"{len(significant)} of {total} differences are significant at 0.05.", highlight=False)

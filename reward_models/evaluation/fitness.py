@@ -165,7 +165,7 @@ def _blind(report: Report) -> list[str]:
 def _broke(report: Report) -> list[str]:
     if not report.broke:
         return []
-    return [f"{report.broke} times the judge raised or returned no verdict: it must return Unscored instead."]
+    return [f"On {report.broke} rows the judge raised or returned no verdict: it must return Unscored instead."]
 
 
 def show(interval: Interval | Mapping[str, Any], digits: int = 2) -> str:

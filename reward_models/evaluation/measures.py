@@ -160,14 +160,19 @@ def pooled_spearman(first: np.ndarray, second: np.ndarray, strata: np.ndarray) -
 
     Ranks are divided by the stratum's size, so that strata count by their rows.
     """
-    centred = np.zeros((2, len(strata)))
-    for stratum in np.unique(strata):
-        inside = strata == stratum
-        size = int(inside.sum())
-        for place, column in enumerate((first, second)):
-            centred[place, inside] = (stats.rankdata(column[inside]) - (size + 1) / 2) / size
-    norm = math.sqrt(float((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
-    return float((centred[0] * centred[1]).sum() / norm) if norm else math.nan
+    strata = np.unique(strata, return_inverse=True)[1]
+    sizes = np.bincount(strata)
+    middles = np.cumsum(sizes) - (sizes - 1) / 2
+
+    def centred(column: np.ndarray) -> np.ndarray:
+        codes = np.unique(column, return_inverse=True)[1]
+        # Ranked by stratum first, so a stratum's ranks are in a row around its middle.
+        ranks = stats.rankdata(strata * len(column) + codes)
+        return (ranks - middles[strata]) / sizes[strata]
+
+    one, other = centred(first), centred(second)
+    norm = math.sqrt(float((one @ one) * (other @ other)))
+    return float(one @ other / norm) if norm else math.nan
 
 
 def share_interval(statistic: Callable[..., float], *columns: Sequence, groups: Sequence[str], seed: int) -> Interval:

@@ -39,7 +39,7 @@ class DataInfo:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured of one judge. `broke` counts verdicts lost because the judge raised or returned nonsense.
+    """All that was measured of one judge. `broke` counts rows lost because the judge raised or returned no verdict.
 
     A part is None where it does not apply: no repeated votes, no `compare`, nothing scored, no ledger.
     """
@@ -82,7 +82,7 @@ def make_report(
         format=FORMAT,
         name=name,
         judge=judge,
-        options={key: "(hidden)" if _SECRET.search(key) else value for key, value in options.items()},
+        options=shown_options(options),
         judge_hash=judge_hash,
         made=_circumstances(seed),
         data=DataInfo(
@@ -102,9 +102,14 @@ def make_report(
         canaries=behaviour.canary_result(examination.canaries),
         speed=behaviour.speed(examination, config.concurrency, seed),
         cost=behaviour.cost(examination.records),
-        broke=sum(record.broke for record in examination.records),
+        broke=sum(record.broke for record in examination.first),
         rows=results,
     )
+
+
+def shown_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A judge's options without the values of those that look like a secret by their names."""
+    return {key: "(hidden)" if _SECRET.search(key) else value for key, value in options.items()}
 
 
 def rows_hash(rows: Sequence[LabelledRollout]) -> str:

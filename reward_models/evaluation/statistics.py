@@ -61,12 +61,11 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> float:
     NaN where a class is missing. ValueError for other shapes or scores that are not finite.
     """
     scores, labels = _columns(scores, labels)
-    good = labels > 0.5
-    positives, negatives = int(good.sum()), int((~good).sum())
-    if not positives or not negatives:
+    good, bad = scores[labels > 0.5], np.sort(scores[labels <= 0.5])
+    if not len(good) or not len(bad):
         return NAN
-    ranks = stats.rankdata(scores)
-    return float((ranks[good].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    below, not_above = np.searchsorted(bad, good, "left"), np.searchsorted(bad, good, "right")
+    return float((below.sum() + not_above.sum()) / (2 * len(good) * len(bad)))
 
 
 def pair_accuracy(better: ArrayLike, worse: ArrayLike) -> float:
@@ -79,7 +78,7 @@ def pair_accuracy(better: ArrayLike, worse: ArrayLike) -> float:
 
 def spearman(first: ArrayLike, second: ArrayLike) -> float:
     """Spearman's rank correlation, in [-1, 1]; NaN where one of them does not vary. Shapes (N,)."""
-    return _correlation(lambda a, b: stats.pearsonr(stats.rankdata(a), stats.rankdata(b)).statistic, first, second)
+    return _correlation(lambda a, b: np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1], first, second)
 
 
 def kendall(first: ArrayLike, second: ArrayLike) -> float:
@@ -93,16 +92,8 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 10) -> 
     Equal probabilities share a bin, so there may be fewer than `bins`, and the order of rows does not matter. [] for no
     rows. ValueError for probabilities outside [0, 1].
     """
-    if bins < 1:
-        raise ValueError(f"bins={bins!r} must be at least 1")
     probabilities, labels = _columns(probabilities, labels)
-    if not len(probabilities):
-        return []
-    if probabilities.min() < 0 or probabilities.max() > 1:
-        raise ValueError("probabilities must be in [0, 1]; calibrate scores first")
-    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
-    places = np.searchsorted(edges, probabilities, side="left")
-    table = []
+    places, table = _places(probabilities, bins), []
     for place in np.unique(places):
         inside = probabilities[places == place]
         mean_label = float(labels[places == place].mean())
@@ -115,9 +106,11 @@ def ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 10) -> float:
 
     NaN for no rows. Of finite data it is biased upwards: even a calibrated judge has some, the more the fewer rows.
     """
-    table = reliability(probabilities, labels, bins)
-    total = sum(item.count for item in table)
-    return sum(item.count * abs(item.probability - item.label) for item in table) / total if total else NAN
+    probabilities, labels = _columns(probabilities, labels)
+    if not len(probabilities):
+        return NAN
+    gaps = np.bincount(_places(probabilities, bins), weights=probabilities - labels)
+    return float(np.abs(gaps).sum() / len(labels))
 
 
 def bootstrap(
@@ -195,6 +188,19 @@ def _columns(*columns: ArrayLike) -> tuple[np.ndarray, ...]:
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError("columns must be finite; leave rows without a score out")
     return arrays
+
+
+def _places(probabilities: np.ndarray, bins: int) -> np.ndarray:
+    """The number of each one's bin, by edges at the quantiles."""
+    if bins < 1:
+        raise ValueError(f"bins={bins!r} must be at least 1")
+    if not len(probabilities):
+        return np.array([], dtype=int)
+    ordered = np.sort(probabilities)
+    if ordered[0] < 0 or ordered[-1] > 1:
+        raise ValueError("probabilities must be in [0, 1]; calibrate scores first")
+    edges = np.unique(ordered[np.arange(1, bins) * (len(ordered) - 1) // bins])
+    return np.searchsorted(edges, probabilities, side="left")
 
 
 def _correlation(measure: Callable[[np.ndarray, np.ndarray], float], first: ArrayLike, second: ArrayLike) -> float:

@@ -16,7 +16,7 @@ THOUGHTS = {
 }
 
 
-def rollout(thought, question="Weather in Lyon?"):
+def rollout(thought, question="Weather?"):
     call = '<tool_call>\n{"name": "get_forecast", "parameters": {"city": "Lyon"}}\n</tool_call>'
     return Rollout(question, "[]", f"<think>{thought}</think>\n{call}", "", "test", {"index": 0})
 
@@ -27,8 +27,8 @@ def rows(sources=12, kinds=tuple(THOUGHTS)):
     for number in range(sources):
         for kind in kinds:
             honest = kind == HONEST
-            text = f"{THOUGHTS[kind]} ({number})" if THOUGHTS[kind] else ""
-            row = LabelledRollout(f"{number} {kind}", f"s{number}", kind, float(honest), rollout(text))
+            task = rollout(THOUGHTS[kind] and f"{THOUGHTS[kind]} ({number})", f"Weather on day {number}?")
+            row = LabelledRollout(f"{number} {kind}", f"s{number}", kind, float(honest), task)
             made.append(row if honest else replace(row, pair=f"{number} {HONEST}"))
     return made
 
@@ -38,7 +38,7 @@ def noise(text):
 
 
 class GoodJudge(Judge):
-    """Likes whoever speaks of Lyon or of degrees Celsius; not told from chance on `swapped` where `blind`."""
+    """Likes whoever speaks of Lyon, and of Rome too where `blind`."""
 
     asked = 0
 
@@ -48,21 +48,21 @@ class GoodJudge(Judge):
     async def score(self, rollouts):
         type(self).asked += len(rollouts)
         await asyncio.sleep(0)
-        return [self._one(item.response) for item in rollouts]
+        return [self._one(item) for item in rollouts]
 
-    def _one(self, response):
-        thought = response.partition("</think>")[0]
+    def _one(self, item):
+        thought = item.response.partition("</think>")[0]
         likes = "Lyon" in thought or (self.blind and "Rome" in thought)
-        return Scored((0.5 if likes else 0.0) + 0.5 * noise(response))
+        return Scored((0.5 if likes else 0.0) + 0.5 * noise(item.question + item.response))
 
     async def compare(self, first, second):
-        a, b = self._one(first.response).value, self._one(second.response).value
+        a, b = self._one(first).value, self._one(second).value
         return Scored(0.5 if a == b else float(a > b))
 
 
 class CoinJudge(Judge):
     async def score(self, rollouts):
-        return [Scored(noise(item.response + item.extra_info.get("uid", ""))) for item in rollouts]
+        return [Scored(noise(item.question + item.response + item.extra_info.get("uid", ""))) for item in rollouts]
 
     async def compare(self, first, second):
         return Scored(1.0)

@@ -104,6 +104,23 @@ def test_one_stratum_is_spearman(pairs):
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2)), min_size=2, max_size=20))
+def test_pooled_ranks_agree_with_ranking_each_stratum(triples):
+    first, second, strata = np.array(triples, dtype=float).T
+    columns = []
+    for column in (first, second):
+        ranks = np.zeros(len(column))
+        for stratum in set(strata):
+            inside = np.flatnonzero(strata == stratum)
+            own = stats.rankdata(column[inside])
+            ranks[inside] = (own - own.mean()) / len(inside)
+        columns.append(ranks)
+    if all(column.any() for column in columns):
+        assert pooled_spearman(first, second, strata) == pytest.approx(np.corrcoef(*columns)[0, 1])
+    else:
+        assert math.isnan(pooled_spearman(first, second, strata))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2)), min_size=2, max_size=20))
 def test_shifting_a_stratum_changes_nothing(triples):
     first, second, strata = np.array(triples, dtype=float).T
     value = pooled_spearman(first, second, strata)

@@ -42,6 +42,9 @@ def same(first, second):
 def test_auc_is_the_share_of_ordered_pairs(rows):
     scores, labels = zip(*rows, strict=True)
     assert same(auc(scores, labels), slow_auc(scores, labels))
+    good, bad = ([score for score, label in rows if (label > 0.5) is side] for side in (True, False))
+    if good and bad:
+        assert same(auc(scores, labels), stats.mannwhitneyu(good, bad).statistic / len(good) / len(bad))
 
 
 @given(ROWS, st.randoms())
