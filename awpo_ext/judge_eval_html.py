@@ -93,7 +93,13 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         value, _, ends = show(interval, digits).partition(" ")
         tiles.append((title, value, ends))
     speed = report.speed
-    tiles.append(("calls a second", f"{speed.per_second:.3g}", f"median {_duration(speed.p50_s.value)}"))
+    tiles.append(
+        (
+            "calls a second",
+            f"{speed.per_second:,.{0 if speed.per_second >= 100 else 1}f}",
+            f"median {_duration(speed.p50_s.value)}",
+        )
+    )
     if report.cost is not None:
         tiles.append(("cost of 1000 verdicts", f"{report.cost.per_thousand:.3g}", f"{report.cost.calls:.0f} requests"))
     return tiles

@@ -11,6 +11,7 @@ from rich.table import Table
 from reward_models.evaluation.comparison import Comparison
 from reward_models.evaluation.fitness import fitness, show
 from reward_models.evaluation.report import Report
+from reward_models.evaluation.statistics import Interval
 from reward_models.judges.fencing import clean
 
 _COLOURS = {"fit": "green", "reservations": "yellow", "unfit": "red", "nothing": "red"}
@@ -76,9 +77,9 @@ def measure_rows(report: Report) -> list[tuple[str, str]]:
     if report.canaries is not None:
         swayed = f"attacks that sway it ({report.canaries.scored} of {report.canaries.total} scored)"
         rows.append((swayed, show(report.canaries.share)))
-    rows.append((f"seconds a call, median ({speed.concurrency} at once)", show(speed.p50_s, 4)))
-    rows.append(("seconds a call, 95th percentile", show(speed.p95_s, 4)))
-    rows.append(("calls a second", f"{speed.per_second:.1f}"))
+    rows.append((f"milliseconds a call, median ({speed.concurrency} at once)", show(_milli(speed.p50_s), 1)))
+    rows.append(("milliseconds a call, 95th percentile", show(_milli(speed.p95_s), 1)))
+    rows.append(("calls a second", f"{speed.per_second:,.1f}"))
     if speed.load_s is not None:
         rows.append(("first call (loads weights), seconds", f"{speed.load_s:.2f}"))
     if report.cost is not None:
@@ -87,6 +88,10 @@ def measure_rows(report: Report) -> list[tuple[str, str]]:
         rows.append(("requests, of them from the cache", f"{cost.calls:.0f}, {cost.cache_hits:.0f}"))
         rows.append(("cost, and of a thousand verdicts", f"{cost.cost:.4f}, {cost.per_thousand:.4f}"))
     return rows
+
+
+def _milli(seconds: Interval) -> Interval:
+    return Interval(1000 * seconds.value, 1000 * seconds.low, 1000 * seconds.high)
 
 
 def show_comparison(console: Console, found: Comparison) -> None:
@@ -105,7 +110,7 @@ def show_comparison(console: Console, found: Comparison) -> None:
     significant = [test for test in (*found.overall_tests, *found.kind_tests) if test.significant]
     for test in significant:
         other = test.second if test.better == test.first else test.first
-        line = f"{test.measure}: {test.better} is better than {other} by {show(test.difference)}, p {test.p:.2g} (Holm)"
+        line = f"{test.measure}: {test.better} is better than {other} by {show(test.lead)}, p {test.p:.2g} (Holm)"
         console.print(escape(line), highlight=False)
     total = len(found.overall_tests) + len(found.kind_tests)
     console.print(f"{len(significant)} of {total} differences are significant at 0.05.", highlight=False)

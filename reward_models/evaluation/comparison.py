@@ -45,6 +45,12 @@ class Contrast:
     significant: bool
     better: str | None
 
+    @property
+    def lead(self) -> Interval:
+        """How far apart the two are, as a positive number: of a significant one, the better one's lead."""
+        found = self.difference
+        return Interval(-found.value, -found.high, -found.low) if found.value < 0 else found
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -41,6 +41,8 @@ def test_a_lower_ece_is_better():
     found = compare([Results("off", "same", off), sharp])
     ece = next(test for test in found.overall_tests if test.measure == "ECE")
     assert ece.difference.value > 0 and ece.better == "sharp"
+    other = next(test for test in compare([sharp, Results("off", "same", off)]).overall_tests if test.measure == "ECE")
+    assert other.better == "sharp" and other.difference.value < 0 < other.lead.low < other.lead.value
 
 
 def test_equal_judges_do_not_differ():

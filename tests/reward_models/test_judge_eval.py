@@ -50,6 +50,7 @@ def test_a_good_judge_is_measured_and_keeps_its_limits(data):
     page = (data.parent / "out" / "GoodJudge.html").read_text()
     assert "Is this judge fit for training?" in page and "Worst mistakes" in page
     assert page.count("data:image/svg+xml;base64,") == 3
+    assert page.count('class="track ') == 3 and 'class="range" style="left:86.2%' in page
 
 
 def test_what_a_judge_does_not_see_is_said(data):
