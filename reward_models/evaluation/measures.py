@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from reward_models.evaluation import statistics
 from reward_models.evaluation.statistics import Bin, Interval, auc, bootstrap, ece, pair_accuracy, wilson
@@ -167,12 +166,10 @@ def pooled_spearman(first: np.ndarray, second: np.ndarray, strata: np.ndarray) -
     def centred(column: np.ndarray) -> np.ndarray:
         codes = np.unique(column, return_inverse=True)[1]
         # Ranked by stratum first, so a stratum's ranks are in a row around its middle.
-        ranks = stats.rankdata(strata * len(column) + codes)
-        return (ranks - middles[strata]) / sizes[strata]
+        within = statistics.ranks(strata * len(column) + codes)
+        return (within - middles[strata]) / sizes[strata]
 
-    one, other = centred(first), centred(second)
-    norm = math.sqrt(float((one @ one) * (other @ other)))
-    return float(one @ other / norm) if norm else math.nan
+    return statistics.cosine(centred(first), centred(second))
 
 
 def share_interval(statistic: Callable[..., float], *columns: Sequence, groups: Sequence[str], seed: int) -> Interval:

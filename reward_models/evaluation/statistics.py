@@ -78,12 +78,27 @@ def pair_accuracy(better: ArrayLike, worse: ArrayLike) -> float:
 
 def spearman(first: ArrayLike, second: ArrayLike) -> float:
     """Spearman's rank correlation, in [-1, 1]; NaN where one of them does not vary. Shapes (N,)."""
-    return _correlation(lambda a, b: np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1], first, second)
+    return _correlation(lambda a, b: cosine(ranks(a) - (len(a) + 1) / 2, ranks(b) - (len(b) + 1) / 2), first, second)
 
 
 def kendall(first: ArrayLike, second: ArrayLike) -> float:
     """Kendall's tau-b, in [-1, 1]; NaN where one of them does not vary. Shapes (N,)."""
     return _correlation(lambda a, b: stats.kendalltau(a, b).statistic, first, second)
+
+
+def ranks(column: np.ndarray) -> np.ndarray:
+    """Ranks from 1, equal values sharing their mean: `scipy.stats.rankdata` in a fifth of the time for short columns.
+
+    The bootstrap calls it thousands of times.
+    """
+    _, places, counts = np.unique(column, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    """Of two centred columns this is their correlation; NaN where one is all 0."""
+    norm = math.sqrt(float((first @ first) * (second @ second)))
+    return float(first @ second) / norm if norm else NAN
 
 
 def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 10) -> list[Bin]:
