@@ -6,7 +6,8 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +98,19 @@ def take(rows: Sequence[LabelledRollout], limit: int | None, seed: int) -> list[
 
 def _ready(name: str, options: Mapping[str, Any]) -> Judge:
     judge = make_judge(name, **options)
-    try:
+    with _not_ready_as_such("check()"):
         judge.check()
+    return judge
+
+
+@contextmanager
+def _not_ready_as_such(step: str) -> Iterator[None]:
+    try:
+        yield
     except JudgeNotReadyError:
         raise
-    except Exception as error:
-        raise JudgeNotReadyError(f"judge={name!r} failed in check(): {type(error).__name__}: {error}") from None
-    return judge
+    except Exception as error:  # a judge of one's own may raise anything
+        raise JudgeNotReadyError(f"the judge failed in {step}: {type(error).__name__}: {error}") from None
 
 
 async def _examine(
@@ -111,7 +118,8 @@ async def _examine(
 ) -> Examination:
     columns = (TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        await judge.preflight()
+        with _not_ready_as_such("preflight()"):
+            await judge.preflight()
         with Progress(*columns, console=Console(stderr=True)) as progress:
 
             def stage(name: str, size: int) -> Callable[[], None]:

@@ -94,7 +94,14 @@ class NotReadyJudge(Judge):
     def check(self):
         if self.how == "kind":
             raise JudgeNotReadyError("install something")
-        raise KeyError("oops")
+        if self.how == "raise":
+            raise KeyError("oops")
+
+    async def preflight(self):
+        raise OSError("no route")
+
+    async def aclose(self):
+        raise RuntimeError("cannot close")
 
     async def score(self, rollouts):
         return []

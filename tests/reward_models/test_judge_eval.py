@@ -9,12 +9,14 @@ import judge_eval_fakes
 import pytest
 import typer
 from judge_eval_fakes import GoodJudge, KilledJudge, rollout, rows
+from judge_fakes import FakeClient, verdict_text
 from typer.testing import CliRunner
 
 from awpo_ext.judge_eval import take
 from awpo_ext.judge_eval_cli import judge_eval
 from reward_models.evaluation.report import shown_options
 from reward_models.evaluation.statistics import Interval
+from reward_models.judges import llm
 from reward_models.labelled import LabelledRollout, write_labelled
 
 app = typer.Typer()
@@ -162,6 +164,8 @@ def test_a_judge_that_is_not_ready_says_why(data):
     assert "install something" in flat(run(data, "NotReadyJudge").output)
     result = run(data, "NotReadyJudge", "--judge-kwargs", '{"how": "raise"}')
     assert result.exit_code == 2 and "failed in check(): KeyError" in flat(result.output)
+    result = run(data, "NotReadyJudge", "--judge-kwargs", '{"how": "preflight"}')
+    assert result.exit_code == 2 and "failed in preflight(): OSError: no route" in flat(result.output)
 
 
 def test_no_rows_are_refused(tmp_path):
@@ -227,6 +231,25 @@ def test_judges_are_compared_on_the_same_rows(data):
     run(data, "CoinJudge", "--limit", "40")
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 2 and "different rows" in flat(refused.output)
+
+
+def test_tokens_and_cost_of_an_llm_judge_are_in_the_report(data, monkeypatch):
+    class PaidClient(FakeClient):
+        def summary(self):
+            count = len(self.requests)
+            return {"calls": count, "prompt_tokens": 100 * count, "completion_tokens": 20 * count, "cost": count / 100}
+
+    def answer(request):
+        return verdict_text(9 if "Lyon is asked" in request.messages[0]["content"] else 2)
+
+    monkeypatch.setattr(llm, "ChatClient", lambda config: PaidClient(answer))
+    options = json.dumps({"base_url": "http://127.0.0.1:8000/v1", "model": "grader", "preflight": False})
+    arguments = ["--judge", "llm", "--judge-kwargs", options, "--data", str(data), "--out", str(data.parent / "out")]
+    result = CliRunner().invoke(app, [*arguments, "--votes", "1", "--min-auc", "0.8"])
+    assert result.exit_code == 0, result.output
+    cost, requests = report_of(data, "llm")["cost"], 1 + 72 + 46  # the 24 empty thoughts need none
+    assert cost["calls"] == requests and cost["prompt_tokens"] == 100 * requests
+    assert cost["cost"] == pytest.approx(requests / 100) and "cost, and of a thousand verdicts" in result.output
 
 
 def test_options_that_look_like_a_secret_are_hidden():
