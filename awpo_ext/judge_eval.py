@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from awpo_ext.judge_eval_html import comparison_page, report_page
 from awpo_ext.judge_eval_show import escape, show_comparison, show_report
 from reward_models.evaluation.comparison import compare
 from reward_models.evaluation.examination import Examination, ExaminationConfig, examine
-from reward_models.evaluation.fitness import Limits, broken_limits
+from reward_models.evaluation.fitness import Limits, broken_limits, fitness
 from reward_models.evaluation.report import make_report, read_results, write_json
 from reward_models.evaluation.verdicts import VerdictFile, judge_hash
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
@@ -60,7 +61,8 @@ def measure_judge(
         file.close()
     report = make_report(name, judge_name, options, digest, data, rows, examination, config)
     broken = broken_limits(report, allowed)
-    write_json(out / f"{stem}.json", report)
+    found = {"fitness": asdict(fitness(report, broken)), "refused": broken, **asdict(report)}
+    write_json(out / f"{stem}.json", found)
     (out / f"{stem}.html").write_text(report_page(report, rows, broken), encoding="utf-8")
     show_report(_console(), report, broken)
     _console().print(f"Report: {escape(str(out / stem))}.html, {stem}.json", highlight=False)
@@ -73,7 +75,7 @@ def compare_reports(paths: Sequence[Path], out: Path, seed: int) -> None:
     """Write `out`/comparison.{json,html} and print the summary; ValueError where reports cannot be compared."""
     found = compare([read_results(path) for path in paths], seed)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "comparison.json", found)
+    write_json(out / "comparison.json", asdict(found))
     (out / "comparison.html").write_text(comparison_page(found), encoding="utf-8")
     show_comparison(_console(), found)
     _console().print(f"Report: {escape(str(out / 'comparison.html'))}, comparison.json", highlight=False)

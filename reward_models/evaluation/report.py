@@ -9,7 +9,7 @@ import platform
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -119,9 +119,9 @@ def rows_hash(rows: Sequence[LabelledRollout]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def write_json(path: Path, value: Any) -> None:
-    """A dataclass as JSON; NaN becomes null."""
-    path.write_text(json.dumps(_no_nan(asdict(value)), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """A report, or a comparison, that `asdict` has made a dict of, as JSON; NaN becomes null."""
+    path.write_text(json.dumps(_no_nan(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def test_a_good_judge_is_measured_and_keeps_its_limits(data):
     report = report_of(data, "GoodJudge")
     assert report["agreement"]["auc"]["value"] == 1 and report["order"]["accuracy"]["value"] == 1
     assert report["kinds"].keys() == {"empty", "swapped", "praise"} and len(report["rows"]) == 96
+    assert report["fitness"]["level"] == "reservations" and report["refused"] == []
     assert report["coverage"]["unscored"] == {} and report["data"]["sources"] == 24
     page = (data.parent / "out" / "GoodJudge.html").read_text()
     assert "Is this judge fit for training?" in page and "Worst mistakes" in page
@@ -81,6 +82,7 @@ def test_a_coin_is_refused_with_a_sentence_for_each_limit(data):
     assert re.search(r"--max-ece 0.01 is not kept: ECE is 0", result.output)
     assert "--max-flips 0.5 is not kept" in result.output and "--max-length" not in result.output
     assert "Not fit for training: not shown to be better than chance" in result.output
+    assert len(report_of(data, "CoinJudge")["refused"]) == 3
 
 
 def test_the_low_end_of_auc_counts(data):
