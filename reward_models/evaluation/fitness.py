@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 from reward_models.evaluation.report import Report
 from reward_models.evaluation.statistics import Interval
@@ -168,15 +167,10 @@ def _broke(report: Report) -> list[str]:
     return [f"On {report.broke} rows the judge raised or returned no verdict: it must return Unscored instead."]
 
 
-def show(interval: Interval | Mapping[str, Any], digits: int = 2) -> str:
+def show(interval: Interval, digits: int = 2) -> str:
     """`0.91 [0.88, 0.94]`; a dash for what is not known."""
-    value, low, high = (
-        (interval.value, interval.low, interval.high)
-        if isinstance(interval, Interval)
-        else (interval["value"], interval["low"], interval["high"])
-    )
-    if value is None or math.isnan(value):
+    if math.isnan(interval.value):
         return "–"
-    if low is None or math.isnan(low):
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    if math.isnan(interval.low):
+        return f"{interval.value:.{digits}f}"
+    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
