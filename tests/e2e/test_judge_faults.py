@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "reward_models"))
 import judged_reward
 from faulty_server import MODEL, FaultyServer, mixed
 from processes import Watch
-from stock_verl import dumped_rollouts, judge_overrides, start, wait
+from stock_verl import dumped_rollouts, judge_overrides, main_ppo, start, wait
 
 from awpo_ext.advantage import awpo_advantages
 from awpo_ext.config import AwpoConfig
@@ -188,3 +188,23 @@ def test_memory_and_sockets_stay_bounded_and_nothing_is_left(trained):
         for process in psutil.process_iter(["cmdline"])
         if "ray::RewardLoopWorker" in " ".join(process.info["cmdline"] or [])
     ]
+
+
+def test_a_hanging_judge_costs_a_step_its_deadline_and_may_end_the_run(tiny_model, tmp_path):
+    with FaultyServer(latency_s=300) as server:
+        run = main_ppo(
+            tmp_path,
+            tiny_model,
+            "trainer.total_training_steps=9",
+            "+algorithm.awpo.judge_stop_share=0.5",
+            "+algorithm.awpo.judge_stop_steps=2",
+            *judge_overrides(server.base_url, MODEL, step_deadline_s=3, max_concurrency=4, preflight="false"),
+        )
+    assert run.returncode != 0 and tuple(run.steps) == (1, 2)
+    for metrics in run.steps.values():
+        assert metrics["awpo/judge/calls_unscored/timeout"] == 4  # those that were sent
+        assert metrics["awpo/judge/calls_unscored/budget"] == PROMPTS * ROLLOUTS - 4
+        assert metrics["awpo/judge/failed_share"] == 1.0 and metrics["awpo/outcome/valid_fraction"] == 1.0
+    assert run.steps[2]["timing_s/gen"] < 60  # not 300, nor the 180 of deadline_s
+    assert "100% of 64 judgements in steps 1 to 2 (budget 88%, timeout 12%)" in run.console
+    assert "algorithm.awpo.judge_stop_share=0.5" in run.console
