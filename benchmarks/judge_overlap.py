@@ -2,7 +2,8 @@
 
 Trains a tiny model by stock main_ppo on CPU (the tests' helpers), once for each latency, against a mock judge that
 answers after it. verl scores a rollout as soon as its own generation ends, so all but the last ones are judged while
-others still generate. Prints verl's own timing_s/* by latency, as medians over the steps after the first.
+others still generate. Prints verl's own timing_s/* by latency, as medians over the steps after the first. Of a step's
+parts only `gen` waits for the judge; verl looks for finished rollouts every 2 s, so it comes in multiples of that.
 """
 
 import argparse
@@ -45,9 +46,9 @@ def train(model: Path, folder: Path, latency_s: float, args: argparse.Namespace)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 2.0], help="of the judge, in seconds")
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--prompts", type=int, default=16, help="a step, with 4 rollouts each")
-    parser.add_argument("--tokens", type=int, default=512, help="of each response")
+    parser.add_argument("--tokens", type=int, default=256, help="of each response")
     parser.add_argument("--at-once", type=int, default=16, help="sequences that vLLM generates at once")
     parser.add_argument("overrides", nargs="*", help="for verl")
     args = parser.parse_intermixed_args()
@@ -55,21 +56,21 @@ def main() -> None:
         model = Path(work) / "tiny"
         make = [sys.executable, str(CPU / "make_model.py"), str(model), "--tiny"]
         subprocess.run(make, check=True, timeout=200, env=cpu_environment(), capture_output=True)
-        base = None
-        print(
-            f"{'latency':>8s}" + "".join(f"{part:>16s}" for part in PARTS) + f"{'judging, summed':>18s}{'step x':>9s}"
-        )
+        first = None
+        print("latency" + "".join(f"{part:>15s}" for part in PARTS) + "   judging, summed   added to generation")
         for i, latency_s in enumerate(args.latency):
             run = train(model, Path(work) / f"run{i}", latency_s, args)
             later = [metrics for step, metrics in run.steps.items() if step > 1]
             seconds = {part: median(metrics.get(f"timing_s/{part}", 0.0) for metrics in later) for part in PARTS}
             summed = median(metrics["awpo/judge/latency_p50_s"] * metrics["awpo/judge/answers"] for metrics in later)
-            base = base or seconds["step"]
-            print(
-                f"{latency_s:7.1f}s" + "".join(f"{seconds[part]:15.2f}s" for part in PARTS)
-                + f"{summed:17.1f}s{seconds['step'] / base:9.3f}", flush=True
-            )  # fmt: skip
-            print("         steps: " + ", ".join(f"{metrics['timing_s/step']:.1f}" for metrics in later), flush=True)
+            first = first or seconds
+            added = seconds["gen"] - first["gen"]
+            print(f"{latency_s:6.1f}s" + "".join(f"{seconds[part]:14.2f}s" for part in PARTS), end="")
+            print(f"{summed:17.1f}s{added:14.2f}s = {added / first['step']:.1%} of the first's step", flush=True)
+            for name in ("step", "gen"):
+                print(
+                    f"    {name}: " + ", ".join(f"{metrics[f'timing_s/{name}']:.1f}" for metrics in later), flush=True
+                )
 
 
 if __name__ == "__main__":
