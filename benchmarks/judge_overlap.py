@@ -7,6 +7,7 @@ parts only `gen` waits for the judge; verl looks for finished rollouts every 2 s
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=16, help="sequences that vLLM generates at once")
     parser.add_argument("overrides", nargs="*", help="for verl")
     args = parser.parse_intermixed_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and so the run that is under way ends too
     with tempfile.TemporaryDirectory() as work:
         model = Path(work) / "tiny"
         make = [sys.executable, str(CPU / "make_model.py"), str(model), "--tiny"]

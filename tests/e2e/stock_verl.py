@@ -116,8 +116,11 @@ def wait(process: subprocess.Popen, folder: Path, timeout: float = 400) -> Run:
     try:
         process.wait(timeout=timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        pass
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     return Run(process.returncode, (folder / "console.log").read_text(), logged_steps(folder))
 
 
