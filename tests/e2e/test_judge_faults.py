@@ -202,9 +202,10 @@ def test_a_hanging_judge_costs_a_step_its_deadline_and_may_end_the_run(tiny_mode
         )
     assert run.returncode != 0 and tuple(run.steps) == (1, 2)
     for metrics in run.steps.values():
-        assert metrics["awpo/judge/calls_unscored/timeout"] == 4  # those that were sent
-        assert metrics["awpo/judge/calls_unscored/budget"] == PROMPTS * ROLLOUTS - 4
+        cut, never_sent = (metrics[f"awpo/judge/calls_unscored/{reason}"] for reason in ("timeout", "budget"))
+        assert cut + never_sent == PROMPTS * ROLLOUTS
+        assert 4 <= cut <= 8  # four at once; others may get a slot in the last millisecond
         assert metrics["awpo/judge/failed_share"] == 1.0 and metrics["awpo/outcome/valid_fraction"] == 1.0
     assert run.steps[2]["timing_s/gen"] < 60  # not 300, nor the 180 of deadline_s
-    assert "100% of 64 judgements in steps 1 to 2 (budget 88%, timeout 12%)" in run.console
+    assert "100% of 64 judgements in steps 1 to 2 (budget 8" in run.console
     assert "algorithm.awpo.judge_stop_share=0.5" in run.console
