@@ -36,6 +36,8 @@ RANGES = {
     "clip_eta": (0.0, math.inf, True, False),
     "reward_min": (-math.inf, math.inf, False, False),
     "reward_max": (-math.inf, math.inf, False, False),
+    "judge_stop_share": (0.0, math.inf, False, True),
+    "judge_stop_steps": (1, 10_000, True, True),
 }
 
 
@@ -95,6 +97,10 @@ class AwpoConfig:
     clip_max: float = 0.2  # radius where the gate is 0
     clip_min: float = 0.1  # radius where the gate is 1
     clip_eta: float = 1.0  # `inverse`: clip_max / (1 + clip_eta * w), never below clip_min
+
+    # End the run where the judge failed on this share of its judgements over so many steps; above 1: never.
+    judge_stop_share: float = math.inf
+    judge_stop_steps: int = 3
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -171,7 +177,7 @@ def _checked(key: str, kind: Any, value: Any) -> Any:
         return value
     if kind is str:
         return _checked_text(key, value)
-    return _checked_number(key, value)
+    return _checked_number(key, value, whole=kind is int)
 
 
 def _checked_text(key: str, value: Any) -> str:
@@ -182,12 +188,13 @@ def _checked_text(key: str, value: Any) -> str:
     return value
 
 
-def _checked_number(key: str, value: Any) -> float:
+def _checked_number(key: str, value: Any, whole: bool) -> float:
     low, high, low_in, high_in = RANGES[key]
     span = f"{'[' if low_in else '('}{low}, {high}{']' if high_in else ')'}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: a number in {span}")
-    value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        kind = "a whole number" if whole else "a number"
+        raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: {kind} in {span}")
+    value = value if whole else float(value)
     inside = (low <= value if low_in else low < value) and (value <= high if high_in else value < high)
     if not inside:
         raise AwpoConfigError(f"algorithm.awpo.{key}={value} is out of range; allowed: {span}")

@@ -1,4 +1,4 @@
-"""The judge's client beside a raw aiohttp loop and a default AsyncOpenAI client: python benchmarks/judge_client.py
+"""The judge's client beside a raw aiohttp loop and a default AsyncOpenAI client: python benchmarks/judge_client.py --ray
 
 A mock server on 127.0.0.1, in a process of its own, answers after a set latency. Prints a table; never a test.
 """
@@ -94,9 +94,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--latency", type=float, default=1.0, help="of the server, in seconds")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--ray", action="store_true", help="again in a Ray job, as in training")
     args = parser.parse_args()
     print(f"prompts of {PROMPT_CHARS} characters, median of {args.repeats}, load average {os.getloadavg()[0]:.1f}")
 
+    compare(args, "without Ray")
+    if args.ray:
+        import ray
+
+        from reward_models.judges.client.job_steps import StepCollector
+
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        collector = StepCollector()  # as a trainer does: from now on calls are reported, and limits are the job's
+        collector.begin()
+        compare(args, "in a Ray job: limits and step totals by actors")
+        print(f"gathered by the steps' actor: {collector.collect(1)[0]['calls']:.0f} calls")
+        ray.shutdown()
+
+
+def compare(args: argparse.Namespace, where: str) -> None:
+    print(f"\n=== {where}; load average {os.getloadavg()[0]:.1f} ===")
     with serve(args.latency) as url:
         count = 2048
         calls = {"raw aiohttp": lambda: raw(url, count, 512), "judge client": lambda: ours(url, count, 512)}

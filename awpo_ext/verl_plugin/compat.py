@@ -17,6 +17,10 @@ TRAINER_METHODS = {
     "_setup": ("self",),
     "_compute_advantage": ("self", "batch", "metrics"),
     "_update_actor": ("self", "batch", "metrics"),
+    "_compute_metrics": ("self", "batch", "metrics", "timing_raw", "global_steps", "epoch"),
+    "on_train_begin": ("self",),
+    "on_step_begin": ("self",),
+    "on_validate_begin": ("self",),
 }
 PPO_LOSS_PARAMETERS = ("config", "model_output", "data", "dp_group")
 

@@ -36,6 +36,7 @@ class StepChannel:
     task: torch.Tensor | None  # (N,) reward before verl's KL penalty; None where verl takes none off
     final_row: torch.Tensor  # (N,) the row that stands for the rollout: the last output of its session
     rollout_of_row: torch.Tensor  # (B,) index in [0, N), -1 for padding rows
+    failure: torch.Tensor | None = None  # (N, K) code of an UnscoredReason, 0 where scored, NaN where it is not said
     outcome: torch.Tensor | None = None  # (N,) the outcome reward, without a KL penalty
     result: AwpoResult | None = None
 

@@ -6,8 +6,10 @@ through untouched. A trainer class of your own needs `class MyTrainer(AwpoTraine
 """
 
 import logging
+import math
 from typing import Any
 
+import ray
 import torch
 import transfer_queue as tq
 from tensordict import TensorDict
@@ -15,12 +17,14 @@ from verl.utils.config import omega_conf_to_dataclass
 
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
+from awpo_ext.judge_steps import JudgeSteps
 from awpo_ext.metrics import awpo_metrics
 from awpo_ext.verl_plugin import estimator
 from awpo_ext.verl_plugin.compat import AwpoSetupError, check_trainer
 from awpo_ext.verl_plugin.estimator import StepChannel, step_channel, to_rows
 from awpo_ext.verl_plugin.loss import RADIUS_FIELD, worker_loss
-from awpo_ext.verl_plugin.run_checks import check_run
+from awpo_ext.verl_plugin.run_checks import check_run, uses_awpo
+from reward_models.judges.client.job_steps import StepCollector
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +33,10 @@ class AwpoTrainerMixin:
     """Put before one of verl's PPOTrainer classes. Does nothing unless algorithm.adv_estimator=awpo."""
 
     def __init__(self, config):
+        gathers = uses_awpo(config) and ray.is_initialized()
+        collector = StepCollector() if gathers else None  # first: the check asks the judge, and that counts
         self._awpo: AwpoConfig | None = check_run(config)
+        self._judge = JudgeSteps(self._awpo, collector) if self._awpo is not None else None
         super().__init__(config)
 
     def _setup(self):
@@ -47,7 +54,28 @@ class AwpoTrainerMixin:
         radius = clip_radius(channel.result.gate, self._awpo)
         columns = (channel.outcome, channel.reasoning, channel.valid)
         metrics.update(awpo_metrics(channel.result, *columns, radius, self._awpo, channel.outcome_valid))
+        metrics.update(self._judge.add(channel.valid, channel.failure))
         return put_radius(batch, radius, channel)
+
+    def on_train_begin(self):
+        if self._judge is not None:
+            self._judge.end_step(self.global_steps - 1)  # what was asked before the first step
+        super().on_train_begin()
+
+    def on_step_begin(self):
+        if self._judge is not None:
+            self._judge.begin_step()
+        super().on_step_begin()
+
+    def on_validate_begin(self):
+        if self._judge is not None:
+            self._judge.begin_validation()
+        super().on_validate_begin()
+
+    def _compute_metrics(self, batch, metrics, timing_raw, global_steps, epoch):
+        super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
+        if self._judge is not None:
+            metrics.update(self._judge.end_step(global_steps))
 
     def _update_actor(self, batch, metrics):
         batch = super()._update_actor(batch, metrics)
@@ -88,6 +116,9 @@ def build_channel(batch: Any, config: AwpoConfig, kl_in_reward: bool) -> StepCha
         config=config,
         reasoning=_columns(infos, config.reasoning_key),
         valid=_columns(infos, config.valid_key) != 0,
+        failure=torch.tensor(
+            [[float(info.get(f"{key}_failure", math.nan)) for key in config.reasoning_key] for info in infos]
+        ).reshape(len(infos), config.signals),
         outcome_valid=torch.tensor(
             [bool(info.get(config.outcome_valid_key, True)) for info in infos], dtype=torch.bool
         ),

@@ -26,6 +26,9 @@ from awpo_ext.config import CHOICES, RANGES, AwpoConfig, AwpoConfigError
         ({"reasoning_key": []}, ["reasoning_key=[] is empty"]),
         ({"reasoning_key": ["a", "a"]}, ["reasoning_key=['a', 'a'] names a column twice"]),
         ({"reasoning_key": ["a", "b"], "valid_key": "ok"}, ["valid_key=['ok'] has 1 entries for 2 signals"]),
+        ({"judge_stop_share": 0}, ["judge_stop_share=0.0 is out of range", "(0.0, inf]"]),
+        ({"judge_stop_steps": 1.5}, ["judge_stop_steps=1.5 has the wrong type", "a whole number in [1, 10000]"]),
+        ({"judge_stop_steps": 0}, ["judge_stop_steps=0 is out of range"]),
         ({"preset": "ppo"}, ["algorithm.awpo.preset='ppo' is unknown", "awpo | outcome_only"]),
     ],
 )
@@ -44,7 +47,7 @@ def test_defaults_and_freezing():
 
 def test_every_number_and_choice_is_checked():
     kinds = {name: field.type for name, field in AwpoConfig.__dataclass_fields__.items()}
-    assert {name for name, kind in kinds.items() if kind in (float, tuple[float, ...])} == set(RANGES)
+    assert {name for name, kind in kinds.items() if kind in (float, int, tuple[float, ...])} == set(RANGES)
     assert set(CHOICES) == {name for name, kind in kinds.items() if kind is str} - {"outcome_valid_key"}
 
 

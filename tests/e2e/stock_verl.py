@@ -108,13 +108,36 @@ def start(folder: Path, model: Path, *overrides: str) -> subprocess.Popen:
 
 def main_ppo(folder: Path, model: Path, *overrides: str, timeout: float = 400) -> Run:
     """`start`, and wait for the end. Ends the whole process group on timeout."""
-    process = start(folder, model, *overrides)
+    return wait(start(folder, model, *overrides), folder, timeout)
+
+
+def wait(process: subprocess.Popen, folder: Path, timeout: float = 400) -> Run:
+    """What became of a run that `start` started."""
     try:
         process.wait(timeout=timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        pass
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     return Run(process.returncode, (folder / "console.log").read_text(), logged_steps(folder))
+
+
+def judge_overrides(
+    url: str, model: str, columns: Path | str = "", hold: Path | str = "", **options: object
+) -> list[str]:
+    """The reward of judged_reward.py with a judge at `url`; `options` are its judge_kwargs."""
+    kwargs = {"judge": "llm", "columns": columns, "hold": hold}
+    kwargs |= {f"judge_kwargs.{key}": value for key, value in {"base_url": url, "model": model, **options}.items()}
+    return [
+        f"reward.custom_reward_function.path={Path(__file__).parent}/judged_reward.py",
+        *(
+            f"+reward.custom_reward_function.reward_kwargs.{key}={value}"
+            for key, value in kwargs.items()
+            if value != ""
+        ),
+    ]
 
 
 def logged_steps(folder: Path) -> dict[int, dict[str, float]]:

@@ -153,3 +153,10 @@ def test_without_a_radius_the_loss_stops():
     zeros = torch.zeros(2, 3)
     with pytest.raises(AwpoSetupError, match="got no clip radius"):
         loss.compute_policy_loss_awpo(zeros, zeros, zeros, zeros)
+
+
+def test_the_reasons_of_failures_arrive_where_the_reward_function_gives_them(batch):
+    assert trainer.build_channel(batch, CONFIG, False).failure.isnan().all()
+    for info in batch.infos.values():
+        info["reward_extra_info"]["reasoning_failure"] = 2.0
+    assert trainer.build_channel(batch, CONFIG, False).failure.tolist() == [[2.0]] * 5

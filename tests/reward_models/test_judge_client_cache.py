@@ -22,7 +22,8 @@ from judge_client_calls import ask, ask_one, client_at, question, questions, qui
 from awpo_ext.cli import app
 from reward_models.judges.client import cache as cache_module
 from reward_models.judges.client.cache import AnswerCache, cache_stats, clear_cache
-from reward_models.judges.client.ledger import Entry, Ledger, Totals
+from reward_models.judges.client.ledger import Ledger
+from reward_models.judges.client.totals import Entry, Totals
 
 ROOT = Path(__file__).resolve().parents[2]
 

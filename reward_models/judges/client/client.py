@@ -21,9 +21,11 @@ from reward_models.judges.client.cache import AnswerCache
 from reward_models.judges.client.config import ClientConfig
 from reward_models.judges.client.endpoints import Endpoints
 from reward_models.judges.client.job_limits import make_limiter
-from reward_models.judges.client.ledger import ANSWER, CANCELLED, Entry, Ledger
+from reward_models.judges.client.job_steps import StepClock
+from reward_models.judges.client.ledger import Ledger
 from reward_models.judges.client.limits import Limits
 from reward_models.judges.client.preflight import check_endpoints
+from reward_models.judges.client.totals import ANSWER, CANCELLED, Entry
 from reward_models.judges.client.transport import Reply, Transport
 from reward_models.judges.client.types import ChatAnswer, ChatRequest
 from reward_models.options import plain
@@ -51,6 +53,7 @@ class _OfLoop:
     """What belongs to one event loop."""
 
     attempts: Attempts
+    step_clock: StepClock | None
     flights: dict[bytes, _Flight] = field(default_factory=dict)
     tasks: set[asyncio.Task] = field(default_factory=set)
 
@@ -110,7 +113,7 @@ class ChatClient:
         return replace(result, cached=True, queue_s=queue_s)
 
     def summary(self) -> dict[str, float]:
-        """Totals of this process so far; the keys are those of `ledger.Totals.summary`."""
+        """Totals of this process so far; the keys are those of `totals.Totals.summary`."""
         return self._ledger.totals.summary()
 
     async def preflight(self) -> None:
@@ -137,6 +140,8 @@ class ChatClient:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await here.attempts.aclose()
+            if here.step_clock is not None:
+                await here.step_clock.aclose()
         if self._cache is not None:
             await self._cache.aclose()
         self._ledger.close()
@@ -144,7 +149,8 @@ class ChatClient:
     def _make_loop(self) -> _OfLoop:
         transport = Transport(self.config)
         limiter = make_limiter(self._limits, self.config.timeout_s + _LEASE_MARGIN_S)
-        return _OfLoop(Attempts(self.config, transport, limiter, self._endpoints))
+        clock = None if self.config.step_deadline_s is None else StepClock(self.config.step_deadline_s)
+        return _OfLoop(Attempts(self.config, transport, limiter, self._endpoints), clock)
 
     def _body(self, request: ChatRequest) -> bytes:
         body: dict[str, Any] = {
@@ -166,7 +172,7 @@ class ChatClient:
                 queue_s = time.monotonic() - started
                 self._ledger.add(Entry(ANSWER, "cache", queue_s=queue_s))
                 return ChatAnswer(**stored, queue_s=queue_s, cached=True, endpoint="")
-            found = await here.attempts.run(body, tokens, course)
+            found = await self._too_late_in_step(here, course) or await here.attempts.run(body, tokens, course)
         except asyncio.CancelledError:
             self._record(course, CANCELLED)
             raise
@@ -187,6 +193,17 @@ class ChatClient:
         if self._cache is not None and _is_good(found.completion):
             self._cache.put(key, kept)
         return ChatAnswer(**kept, queue_s=course.queue_s, cached=False, endpoint=course.endpoint.url)
+
+    async def _too_late_in_step(self, here: _OfLoop, course: Course) -> Unscored | None:
+        """None where there is still time; the call's deadline is then the step's where that comes first."""
+        ends_at = await here.step_clock.ends_at() if here.step_clock is not None else None
+        if ends_at is None:
+            return None
+        if ends_at <= time.monotonic():
+            detail = f"the step's time for judging is used up (step_deadline_s={self.config.step_deadline_s})"
+            return Unscored(UnscoredReason.BUDGET, detail)
+        course.deadline = min(course.deadline, ends_at)
+        return None
 
     def _record(self, course: Course, result: str, reply: Reply | None = None) -> None:
         prompt_price, completion_price = self.config.price_per_million_tokens

@@ -27,6 +27,9 @@ class ClientConfig:
     timeout_s: for one request, from connecting to the last byte, in [0.01, 3600].
     retries: further attempts after a failure that may pass, in [0, 20].
     deadline_s: for one `ask`, waiting and retries included, in [0.01, 86400].
+    step_deadline_s: for all calls of a training step (or validation), from its first one on, in [0.01, 86400]; None for
+        none. Calls after that are Unscored(budget), those that it cuts Unscored(timeout). It is the trainer that says
+        when a step begins, so elsewhere there is none.
     max_concurrency: requests under way at once in the whole job, in [1, 4096].
     requests_per_minute, tokens_per_minute: in the whole job, in [1, 1e9]; None for no limit. Any minute has at most one
         second's worth more, as a burst.
@@ -42,6 +45,7 @@ class ClientConfig:
     timeout_s: float = 60.0
     retries: int = 4
     deadline_s: float = 180.0
+    step_deadline_s: float | None = None
     max_concurrency: int = 64
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
@@ -64,6 +68,8 @@ class ClientConfig:
         require_number(OWNER, "timeout_s", self.timeout_s, 0.01, 3600)
         require_number(OWNER, "retries", self.retries, 0, 20, whole=True)
         require_number(OWNER, "deadline_s", self.deadline_s, 0.01, 86400)
+        if self.step_deadline_s is not None:
+            require_number(OWNER, "step_deadline_s", self.step_deadline_s, 0.01, 86400)
         require_number(OWNER, "max_concurrency", self.max_concurrency, 1, 4096, whole=True)
         for key in ("requests_per_minute", "tokens_per_minute"):
             if getattr(self, key) is not None:

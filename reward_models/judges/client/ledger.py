@@ -1,4 +1,6 @@
-"""Where the tokens, the money and the time of a judge went: one JSON line a call, and running totals for the logger.
+"""Where the tokens, the money and the time of a judge went: one JSON line a call, and running totals.
+
+In a Ray job whose trainer asks for it, the totals of all processes are gathered step by step: see `job_steps`.
 
 Each line is one appending write of less than a page, so the processes of a job may share the file (on a local disk).
 No prompt, no answer and no key is written. A file that cannot be written is said once and costs no call; a line not
@@ -12,104 +14,18 @@ import logging
 import os
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
-from reward_models.judges.client.failures import KINDS
+from reward_models.judges.client.job_steps import StepReporter
+from reward_models.judges.client.totals import Entry, Totals
 
 logger = logging.getLogger(__name__)
 
-ANSWER, CANCELLED = "answer", "cancelled"
-_NO_ANSWER = ("timeout", "refused", "rate_limited", "bad_verdict", "budget", "load_failed", "error", CANCELLED)
-_SAMPLES = 4096
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One call of `ask`. Its sums are what this call caused: an answer from the cache, or shared, costs nothing.
-
-    result: "answer", the reason of the Unscored, or "cancelled".
-    source: "server", "cache" (the disk) or "shared" (an equal request was under way).
-    attempts: requests sent; `failures` counts those that failed by kind. Tokens of failed attempts are known, and
-        counted, only where the server told them.
-    usage_known: whether the server told the tokens of the answer.
-    """
-
-    result: str
-    source: str
-    endpoint: str = ""
-    attempts: int = 0
-    failures: Mapping[str, int] = field(default_factory=dict)
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    usage_known: bool = True
-    cost: float = 0.0
-    latency_s: float = 0.0
-    queue_s: float = 0.0
-
-
-class Totals:
-    """Running sums over entries; percentiles over the last 4096 answers of a server. Safe between threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sums: Counter[str] = Counter()
-        self._latencies: deque[float] = deque(maxlen=_SAMPLES)
-        self._queues: deque[float] = deque(maxlen=_SAMPLES)
-
-    def add(self, entry: Entry) -> None:
-        with self._lock:
-            sums = self._sums
-            sums["calls"] += 1
-            sums["answers" if entry.result == ANSWER else f"unscored_{entry.result}"] += 1
-            sums["cache_hits"] += entry.source == "cache"
-            sums["shared"] += entry.source == "shared"
-            sums["attempts"] += entry.attempts
-            sums["prompt_tokens"] += entry.prompt_tokens
-            sums["completion_tokens"] += entry.completion_tokens
-            sums["answers_without_usage"] += not entry.usage_known
-            sums["cost"] += entry.cost
-            for kind, count in entry.failures.items():
-                sums[f"failed_{kind}"] += count
-            if entry.result == ANSWER and entry.source == "server":
-                self._latencies.append(entry.latency_s)
-                self._queues.append(entry.queue_s)
-
-    def summary(self) -> dict[str, float]:
-        """The sums so far, all keys always but the percentiles in seconds, which need an answer of a server.
-
-        calls = answers + sum of unscored_*; failed_* count attempts.
-        """
-        with self._lock:
-            found = {key: float(self._sums[key]) for key in _SUMS}
-            samples = {"latency": sorted(self._latencies), "queue": sorted(self._queues)}
-        for name, values in samples.items():
-            if values:
-                found[f"{name}_p50_s"] = values[(len(values) - 1) // 2]
-                found[f"{name}_p95_s"] = values[(len(values) - 1) * 95 // 100]
-        return found
-
-
-_SUMS = (
-    "calls",
-    "answers",
-    "cache_hits",
-    "shared",
-    "attempts",
-    "prompt_tokens",
-    "completion_tokens",
-    "answers_without_usage",
-    "cost",
-    *(f"unscored_{reason}" for reason in _NO_ANSWER),
-    *(f"failed_{kind}" for kind in KINDS),
-)
-
 
 class Ledger:
-    """Totals of this process, and the lines of `path` where it is not None."""
+    """Totals of this client, the lines of `path` where it is not None, and what goes into the totals of the job's step."""
 
     def __init__(self, path: str | os.PathLike[str] | None, model: str) -> None:
         self.totals = Totals()
@@ -118,9 +34,12 @@ class Ledger:
         self._file: int | None = None
         self._off = False
         self._lock = threading.Lock()
+        self._reporter = StepReporter(self._path)
 
     def add(self, entry: Entry) -> None:
+        """Called in a running loop."""
         self.totals.add(entry)
+        self._reporter.add(entry)
         if self._path is None or self._off:
             return
         stamp = {"time": round(time.time(), 3), "pid": os.getpid(), "model": self._model}
@@ -136,6 +55,7 @@ class Ledger:
             logger.error("The judge's ledger %s cannot be written: %s", self._path, error)
 
     def close(self) -> None:
+        self._reporter.send()
         with self._lock, suppress(OSError):
             if self._file is not None:
                 os.close(self._file)
