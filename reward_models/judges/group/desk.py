@@ -117,7 +117,6 @@ class Desk:
         if self._room is None or self._listening is None or self._listening.done():
             # Anew after each pause: the actor may have died meanwhile.
             self._room = reach_room(self._plan)
-        if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
         await self._room.join(self._holder, member)
         return await answer
@@ -138,7 +137,7 @@ class Desk:
     async def _listen(self) -> None:
         """Poll while anyone here waits, or ranks."""
         try:
-            while self._room is not None and (self._waiting or self._rankings):
+            while self._waiting or self._rankings:
                 patience_s = _PATIENCE_S + _MARGIN_S  # a dead actor raises, but a lost one may say nothing
                 letters = await asyncio.wait_for(self._room.poll(self._holder, _PATIENCE_S), patience_s)
                 for letter in letters:
@@ -173,7 +172,9 @@ class Desk:
 
     def _lose(self, error: Exception) -> None:
         """The room is gone: everyone who waits for it here is answered, the next one looks for a new room."""
-        self._room = None
+        listening, self._listening, self._room = self._listening, None, None
+        if listening is not None and listening is not asyncio.current_task():
+            listening.cancel()  # its poll may never end
         self._answer_all(_lost(error))
 
     def _answer_all(self, verdict: Unscored) -> None:
