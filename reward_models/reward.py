@@ -94,7 +94,8 @@ async def compute_score(
         reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
         reasoning_valid: 1.0 where `reasoning` is a score.
         reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
-        reasoning_spread: the standard deviation of the judge's votes, 0.0 where there are not several.
+        reasoning_spread: the standard deviation of the judge's votes, or of a ranking the share of the rollout's
+            comparisons that changed with the order; 0.0 where there are not several.
         outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
         outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
 
@@ -148,8 +149,18 @@ def outcome_range(**reward_kwargs: Any) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def needs_group(**reward_kwargs: Any) -> bool:
+    """Whether the judge ranks siblings, and so must be told a rollout's group (`judges.group.Place` in `extra_info`).
+
+    Raises ValueError where the judge or its options do not fit. Also `compute_score.needs_group`.
+    """
+    options = _options("judge_kwargs", reward_kwargs.get("judge_kwargs"))
+    return make_judge(reward_kwargs.get("judge", "embedding"), **options).needs_group
+
+
 compute_score.preflight = preflight
 compute_score.outcome_range = outcome_range
+compute_score.needs_group = needs_group
 
 
 def __getattr__(name: str) -> Any:
@@ -160,6 +171,7 @@ def __getattr__(name: str) -> Any:
     function = functools.partial(compute_score, verifier=verifier)
     function.preflight = functools.partial(preflight, verifier=verifier)
     function.outcome_range = functools.partial(outcome_range, verifier=verifier)
+    function.needs_group = needs_group
     return function
 
 

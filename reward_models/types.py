@@ -57,8 +57,9 @@ class Rollout:
 class Scored:
     """A judge's score in [0, 1], higher is better reasoning, and the spread of the votes behind it.
 
-    `spread` is the standard deviation of several votes, in [0, 1], and None where there were not several. NaN,
-    infinities and values outside raise ValueError.
+    `spread` is the standard deviation of several votes, or the share of a ranked rollout's comparisons whose verdict
+    changed with the order shown, in [0, 1], and None where there were not several. NaN, infinities and values outside
+    raise ValueError.
     """
 
     value: float

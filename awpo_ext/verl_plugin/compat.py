@@ -15,6 +15,7 @@ SUPPORTED = SpecifierSet(">=0.9.1,<0.10", prereleases=True)
 TRAINER_METHODS = {
     "__init__": ("self", "config"),
     "_setup": ("self",),
+    "fit": ("self", "agent_loop_manager"),
     "_compute_advantage": ("self", "batch", "metrics"),
     "_update_actor": ("self", "batch", "metrics"),
     "_compute_metrics": ("self", "batch", "metrics", "timing_raw", "global_steps", "epoch"),

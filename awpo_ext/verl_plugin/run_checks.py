@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin import estimator, loss
 from awpo_ext.verl_plugin.compat import AwpoSetupError
+from awpo_ext.verl_plugin.group_check import check_group_judge
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +137,12 @@ def check_reward_function(config: DictConfig) -> None:
     verl loads it lazily inside its reward workers, where an error turns into failed prompt groups in mid-training.
     """
     function, kwargs = reward_function(config)
+    needs_group = getattr(function, "needs_group", None)
+    if needs_group is not None:
+        with named_reward_errors(config):
+            ranks = needs_group(**kwargs)
+        if ranks:
+            check_group_judge(config)
     preflight = getattr(function, "preflight", None)
     if preflight is not None:
         with named_reward_errors(config):

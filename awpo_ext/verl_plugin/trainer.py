@@ -22,6 +22,7 @@ from awpo_ext.metrics import awpo_metrics
 from awpo_ext.verl_plugin import estimator
 from awpo_ext.verl_plugin.compat import AwpoSetupError, check_trainer
 from awpo_ext.verl_plugin.estimator import StepChannel, step_channel, to_rows
+from awpo_ext.verl_plugin.group_reward import write_group_sizes
 from awpo_ext.verl_plugin.loss import RADIUS_FIELD, worker_loss
 from awpo_ext.verl_plugin.run_checks import check_run, uses_awpo
 from reward_models.judges.client.job_steps import StepCollector
@@ -43,6 +44,11 @@ class AwpoTrainerMixin:
         super()._setup()
         if self._awpo is not None:
             self.actor_rollout_wg.set_loss_fn(worker_loss(omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)))
+
+    def fit(self, agent_loop_manager):
+        if self._awpo is not None:
+            write_group_sizes(agent_loop_manager, self.config.actor_rollout_ref.rollout)
+        super().fit(agent_loop_manager)
 
     def _compute_advantage(self, batch, metrics):
         if self._awpo is None:

@@ -17,7 +17,12 @@ class Judge(ABC):
 
     A constructor validates its own options (ValueError naming key, value and what is allowed) and neither loads nor
     connects: a judge is built on the driver too, only to be checked.
+
+    A judge may also have `async def compare(first: Rollout, second: Rollout) -> Verdict`: Scored(1.0) where the first
+    reasons better, 0.5 for a tie, 0.0 where the second does, asked in this order only.
     """
+
+    needs_group = False  # whether a rollout must say which group it belongs to, see group/place.py
 
     @abstractmethod
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:

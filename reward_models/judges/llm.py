@@ -7,28 +7,23 @@ Transport, limits, cache and costs are the client's; the prompt is rubric.py's, 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from importlib.util import find_spec
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from reward_models.judges.base import Judge, JudgeNotReadyError
 from reward_models.judges.canaries import controls
-from reward_models.judges.client import ChatAnswer, ChatClient, ChatRequest, ClientConfig
+from reward_models.judges.chat_judge import ChatJudge, action_of, split_options, was_cut
+from reward_models.judges.client import ChatAnswer, ChatRequest
+from reward_models.judges.ranking import PairAsker
 from reward_models.judges.rubric import Prompt, load_rubric
 from reward_models.judges.verdict import Grade, read_verdict, response_format
 from reward_models.judges.votes import AGGREGATES, combine, vote_seed
-from reward_models.options import refuse_unknown, require_number
+from reward_models.options import require_number
 from reward_models.parsing import parse_response
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
-logger = logging.getLogger(__name__)
-
-FROM_VERL = "verl"  # base_url: the server that verl runs for its reward model
 _OWNER = "judge 'llm'"
 _VOTING_TEMPERATURE = 0.7
-_TRIAL_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ class Judgement:
     votes: tuple[Vote, ...] = ()
 
 
-class LlmJudge(Judge):
+class LlmJudge(ChatJudge):
     """Score = the model's grade, mapped from the rubric's scale to [0, 1], aggregated over the votes.
 
     - No thought, or a blank one: 0.0 without a request.
@@ -109,48 +104,18 @@ class LlmJudge(Judge):
     """
 
     def __init__(self, **options: Any) -> None:
-        own, client = _split_options(options)
+        own, client = split_options(options, LlmConfig, _OWNER)
         self.config = LlmConfig(**own)
         try:
             self.rubric = load_rubric(self.config.rubric, reference=self.config.reference, scale=self.config.scale)
         except ValueError as error:
             raise ValueError(f"{_OWNER}: {error}") from None
-        # Where the address is verl's it is not known yet; the other options are checked all the same.
-        waiting = client.get("base_url") == FROM_VERL
-        self.client_config = ClientConfig(**{**client, "base_url": "http://localhost/v1"} if waiting else client)
-        self._client = None if waiting else ChatClient(self.client_config)
+        super().__init__(client)
+        self.structured, self.asks_before_the_run = self.config.structured, self.config.preflight
         self._format = response_format(self.rubric.scale) if self.config.structured else None
-        self._closed = False
-        self._logged: set[UnscoredReason] = set()
-
-    def check(self) -> None:
-        if find_spec("aiohttp") is None:
-            raise JudgeNotReadyError("the llm judge needs the package aiohttp: pip install aiohttp")
-
-    async def preflight(self) -> None:
-        """Ask whether the endpoint can judge; JudgeNotReadyError with the fix. Nothing where `preflight` is false.
-
-        One rollout is judged on trial. Of its failures only a refusal raises; the others may pass and are logged. With
-        base_url=verl there is nothing to ask yet: verl starts that server after this.
-        """
-        if not self.config.preflight or self._client is None:
-            return
-        await self._client.preflight()
-        try:
-            judgement = await asyncio.wait_for(self.judge(controls()[0].rollout), _TRIAL_S)
-        except asyncio.TimeoutError:
-            logger.warning(
-                "The LLM judge's trial judgement took more than %.0f s: a slow judge slows training", _TRIAL_S
-            )
-            return
-        verdict = judgement.verdict
-        if isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.REFUSED:
-            hint = (
-                "set structured=false if the server knows no response_format"
-                if self.config.structured
-                else "see its log"
-            )
-            raise JudgeNotReadyError(f"the judge's server refused a trial judgement ({verdict.detail}); {hint}")
+        self._pairs = PairAsker(
+            self.ask, self.config.reference, self.config.max_tokens, structured=self.config.structured
+        )
 
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         judgements = await asyncio.gather(*(self.judge(rollout) for rollout in rollouts))
@@ -166,46 +131,39 @@ class LlmJudge(Judge):
         self._log_first(verdict)
         return Judgement(verdict, self.rubric.version, prompt.text, tuple(votes))
 
-    def summary(self) -> dict[str, float]:
-        """Calls, tokens and cost of this process so far, as the client counts them; {} before it has an address."""
-        return {} if self._client is None else self._client.summary()
+    async def compare(self, first: Rollout, second: Rollout) -> Verdict:
+        """Whose reasoning is better, asked once with `first` shown first: 1.0 the first one's, 0.5 a tie, 0.0 the second's.
 
-    async def aclose(self) -> None:
-        """Close the running loop's connections; requests under way become Unscored."""
-        self._closed = True
-        if self._client is not None:
-            await self._client.aclose()
+        A model may favour a position, so callers ask in both orders. The built-in prompt for pairs is used, whatever
+        `rubric` is, at temperature 0. Both should answer the same request; the first one's is shown. Without a request:
+        a thought beats none, and equal texts tie.
+        """
+        verdict = await self._pairs.compare(first, second)
+        self._log_first(verdict)
+        return verdict
+
+    async def _trial(self) -> Verdict:
+        return (await self.judge(controls()[0].rollout)).verdict
 
     def _prompt(self, rollout: Rollout) -> Prompt | Verdict:
         """The prompt, or a verdict where none is needed."""
         thought = parse_response(rollout.response).thought
         if not thought:
             return Scored(0.0)
-        action = _action(rollout.response)
+        action = action_of(rollout.response)
         if not action and not rollout.question.strip():
             return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor an action to compare with")
-        reference = _action(rollout.ground_truth) if self.config.reference else ""
+        reference = action_of(rollout.ground_truth) if self.config.reference else ""
         if self.config.reference and not reference:
             return Unscored(UnscoredReason.NO_EVIDENCE, "no ground truth to show as the reference")
         return self.rubric.render(rollout.question, rollout.tools, thought, action, reference)
 
     async def _vote(self, rollout: Rollout, prompt: Prompt, number: int) -> Vote:
-        if self._closed:
-            return Vote(Unscored(UnscoredReason.ERROR, "the judge is closed"))
-        if self._client is None:
-            detail = f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True"
-            return Vote(Unscored(UnscoredReason.LOAD_FAILED, detail))
-        try:
-            answer = await self._client.ask(self._request(rollout, prompt, number))
-        except (JudgeNotReadyError, ImportError) as error:
-            return Vote(Unscored(UnscoredReason.LOAD_FAILED, str(error)))
-        except Exception as error:
-            # The type alone: messages of HTTP errors may hold headers, and so the key.
-            return Vote(Unscored(UnscoredReason.ERROR, type(error).__name__))
+        answer = await self.ask(self._request(rollout, prompt, number))
         if isinstance(answer, Unscored):
             return Vote(answer)
-        if answer.finish_reason == "length":
-            return Vote(Unscored(UnscoredReason.BAD_VERDICT, "the answer was cut at max_tokens"), answer)
+        if (cut := was_cut(answer)) is not None:
+            return Vote(cut, answer)
         return Vote(read_verdict(answer.text, self.rubric.scale, prompt.echo_keys), answer)
 
     def _request(self, rollout: Rollout, prompt: Prompt, number: int) -> ChatRequest:
@@ -219,30 +177,3 @@ class LlmJudge(Judge):
             response_format=self._format,
             vote=number,
         )
-
-    def _log_first(self, verdict: Verdict) -> None:
-        if isinstance(verdict, Unscored) and verdict.reason not in self._logged:
-            self._logged.add(verdict.reason)
-            logger.warning(
-                "The LLM judge's first Unscored(%s): %s; later ones are only counted",
-                verdict.reason.value,
-                verdict.detail,
-            )
-
-
-def _action(response: str) -> str:
-    """What stands after the thought, or all of it where there is no thought."""
-    before, end, after = response.partition("</think>")
-    return (after if end else before).strip()
-
-
-def _split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The judge's own options and the client's. An unknown one is refused without its value, which could be a key."""
-    own = {field.name for field in fields(LlmConfig)}
-    client = {field.name for field in fields(ClientConfig)}
-    shown = {key: value if key in own | client else "(not shown)" for key, value in options.items()}
-    refuse_unknown(shown, sorted(own | client), _OWNER)
-    return (
-        {key: value for key, value in options.items() if key in own},
-        {key: value for key, value in options.items() if key in client},
-    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,20 +75,10 @@ def read_verdict(answer: str, scale: Scale, echo_keys: tuple[str, ...]) -> Grade
     integer, reasons without a word, a key that is there twice, other keys, braces after it that are no echo. An earlier
     one then does not stand in for it.
     """
-    if len(answer) > _MAX_CHARS:
-        return _bad("the answer is too long")
-    source, echoed = _last_verdict(_without_thinking(answer), echo_keys)
-    if source is None:
-        return _bad(
-            "the answer only repeats a verdict that the prompt holds" if echoed else "the answer holds no verdict"
-        )
-    pairs = json.loads(source, object_pairs_hook=list)
-    if sorted(key for key, _ in pairs) != sorted(_KEYS):
-        return _bad("the verdict has a key twice, or other keys")
-    verdict = json.loads(source)
+    verdict = last_verdict(answer, _KEYS, echo_keys)
+    if isinstance(verdict, Unscored):
+        return verdict
     reasons, score = verdict["reasons"], verdict["score"]
-    if not isinstance(reasons, str) or not _WORD.search(reasons):
-        return _bad("the verdict gives no reasons")
     if isinstance(score, bool) or not isinstance(score, int):
         return _bad("the verdict's score is no integer")
     if score not in scale:
@@ -97,12 +86,33 @@ def read_verdict(answer: str, scale: Scale, echo_keys: tuple[str, ...]) -> Grade
     return Grade(score, scale.to_unit(score), reasons)
 
 
+def last_verdict(answer: str, keys: tuple[str, ...], echo_keys: tuple[str, ...]) -> dict[str, Any] | Unscored:
+    """The last outermost JSON object with exactly `keys`, "reasons" first, which is not an echo of the prompt.
+
+    Unscored(bad_verdict) as in `read_verdict`; the values of the other keys are not checked.
+    """
+    if len(answer) > _MAX_CHARS:
+        return _bad("the answer is too long")
+    source, echoed = _last_verdict(_without_thinking(answer), keys, echo_keys)
+    if source is None:
+        return _bad(
+            "the answer only repeats a verdict that the prompt holds" if echoed else "the answer holds no verdict"
+        )
+    pairs = json.loads(source, object_pairs_hook=list)
+    if sorted(key for key, _ in pairs) != sorted(keys):
+        return _bad("the verdict has a key twice, or other keys")
+    verdict = json.loads(source)
+    if not isinstance(verdict["reasons"], str) or not _WORD.search(verdict["reasons"]):
+        return _bad("the verdict gives no reasons")
+    return verdict
+
+
 def _without_thinking(answer: str) -> str:
     """What follows a reasoning model's thinking, where the server left that in the answer."""
     return answer.partition("</think>")[2] if answer.lstrip().startswith("<think>") else answer
 
 
-def _last_verdict(text: str, echo_keys: tuple[str, ...]) -> tuple[str | None, bool]:
+def _last_verdict(text: str, keys: tuple[str, ...], echo_keys: tuple[str, ...]) -> tuple[str | None, bool]:
     """The last own verdict's JSON text, and whether echoes were passed over.
 
     After it only echoes and text without braces may stand. A model that quotes the response without escaping it may
@@ -125,19 +135,18 @@ def _last_verdict(text: str, echo_keys: tuple[str, ...]) -> tuple[str | None, bo
         if unread > 0:
             continue
         source = text[brace.start() : position]
-        if not all(key in value for key in _KEYS):
+        if not all(key in value for key in keys):
             found = None
-        elif is_echo(_readings(source, value), echo_keys):
+        elif is_echo(_readings(source, [(key, value[key]) for key in keys]), echo_keys):
             echoed = True
         else:
             found = source
     return found, echoed
 
 
-def _readings(source: str, value: Mapping[str, Any]) -> tuple[str, ...]:
-    """How the same verdict may stand in the prompt: as written, with its strings decoded, the score first."""
-    reasons, score = value["reasons"], value["score"]
-    return source, f"reasons {reasons} score {score}", f"score {score} reasons {reasons}"
+def _readings(source: str, pairs: list[tuple[str, Any]]) -> tuple[str, ...]:
+    """How the same verdict may stand in the prompt: as written, with its strings decoded, the reasons last."""
+    return source, *(" ".join(f"{key} {value}" for key, value in order) for order in (pairs, pairs[::-1]))
 
 
 def _bad(detail: str) -> Unscored:

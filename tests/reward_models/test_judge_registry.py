@@ -39,7 +39,7 @@ def test_a_judge_of_ones_own():
 
 @pytest.mark.parametrize("name", ["embeding", "", None, 3])
 def test_an_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(ValueError, match=r"'embedding', 'llm', 'none'.*package\.module:Class"):
+    with pytest.raises(ValueError, match=r"'embedding', 'llm', 'llm_group', 'none'.*package\.module:Class"):
         make_judge(name)
     with pytest.raises(ValueError, match="'toolrl'"):
         make_verifier(name)

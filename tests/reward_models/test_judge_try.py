@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from awpo_ext.judge_try import read_rollout, try_command
 from reward_models import Unscored, UnscoredReason
-from reward_models.judges import llm
+from reward_models.judges import chat_judge
 
 app = typer.Typer()
 app.command()(try_command)
@@ -25,7 +25,7 @@ def file(tmp_path):
 
 def run(file, *, answer=None, monkeypatch=None, options=OPTIONS, judge="llm"):
     if monkeypatch is not None:
-        monkeypatch.setattr(llm, "ChatClient", lambda config: FakeClient(answer))
+        monkeypatch.setattr(chat_judge, "ChatClient", lambda config: FakeClient(answer))
     text = options if isinstance(options, str) else json.dumps(options)
     return CliRunner().invoke(app, ["--judge", judge, "--judge-kwargs", text, "--file", str(file)])
 

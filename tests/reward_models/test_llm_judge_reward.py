@@ -7,7 +7,7 @@ from judge_fakes import WEATHER, FakeClient, rollout, verdict_text
 from rm_strategies import tagged
 
 from reward_models import Unscored, UnscoredReason
-from reward_models.judges import JudgeNotReadyError, llm
+from reward_models.judges import JudgeNotReadyError, chat_judge, llm
 from reward_models.reward import compute_score, preflight
 
 ENDPOINT = {"base_url": "http://127.0.0.1:8000/v1", "model": "grader"}
@@ -60,7 +60,7 @@ def test_the_address_of_verls_own_server(monkeypatch):
             asked.append(self.config.base_url)
             return await super().ask(request)
 
-    monkeypatch.setattr(llm, "ChatClient", Client)
+    monkeypatch.setattr(chat_judge, "ChatClient", Client)
     options = {"judge": "llm", "judge_kwargs": {"base_url": "verl", "model": "served"}}
     preflight(**options)
 
@@ -79,7 +79,7 @@ def test_the_address_of_verls_own_server(monkeypatch):
 
 def test_the_spread_is_a_column(monkeypatch):
     monkeypatch.setattr(
-        llm, "ChatClient", lambda config: FakeClient(lambda request: verdict_text(4 + 2 * request.vote))
+        chat_judge, "ChatClient", lambda config: FakeClient(lambda request: verdict_text(4 + 2 * request.vote))
     )
 
     def spread(answer=None, **options):
@@ -95,7 +95,7 @@ def test_the_spread_is_a_column(monkeypatch):
 
 def test_a_trial_judgement_finds_a_server_that_refuses_the_schema(monkeypatch, caplog):
     def answers(answer, **options):
-        monkeypatch.setattr(llm, "ChatClient", lambda config: FakeClient(answer))
+        monkeypatch.setattr(chat_judge, "ChatClient", lambda config: FakeClient(answer))
         preflight(judge="llm", judge_kwargs={**ENDPOINT, **options})
 
     refusal = Unscored(UnscoredReason.REFUSED, "HTTP 400")
