@@ -11,6 +11,7 @@ KNOWN_JUDGES = {
     "none": "reward_models.judges.none:NoneJudge",
     "embedding": "reward_models.judges.embedding:EmbeddingJudge",
     "llm": "reward_models.judges.llm:LlmJudge",
+    "classify": "reward_models.judges.classify:ClassifyJudge",
 }
 
 __all__ = ["KNOWN_JUDGES", "Judge", "JudgeNotReadyError", "make_judge"]

@@ -41,9 +41,8 @@ class Classifier:
         """Float64, (N,), in [0, 1]; 0.0 without a thought, NaN where the model gave no number."""
         logits = self.logits(rollouts)
         given = ~np.isneginf(logits)
-        values = self.to_unit(logits[given])
         scores = np.zeros(len(logits))
-        scores[given] = values
+        scores[given] = to_unit(logits[given], self._calibration)
         return scores
 
     def logits(self, rollouts: Sequence[Rollout]) -> np.ndarray:
@@ -65,10 +64,6 @@ class Classifier:
                 continue
             order = order[len(batch) :]
         return found
-
-    def to_unit(self, logits: np.ndarray) -> np.ndarray:
-        """Logits to [0, 1], by the calibration where there is one; NaN stays NaN."""
-        return expit(logits) if self._calibration is None else self._calibration.apply(logits)
 
     def _forward(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
         import torch
@@ -110,6 +105,11 @@ def load(folder: Path, device: str = "cpu", dtype: str = "float32") -> Classifie
         raise ValueError(f"{folder}: the model has {model.config.num_labels} outputs; a scorer has 1")
     model.config.pad_token_id = renderer.tokenizer.pad_token_id
     return Classifier(model.eval().to(device), renderer, metadata.calibration)
+
+
+def to_unit(logits: np.ndarray, calibration: Calibration | None) -> np.ndarray:
+    """Logits to [0, 1], by the calibration or, without one, the logistic function; NaN stays NaN."""
+    return expit(logits) if calibration is None else calibration.apply(logits)
 
 
 def make_renderer(folder: Path | str, max_tokens: int, template: str) -> Renderer:

@@ -113,9 +113,12 @@ def train_classifier(
     val_set, _ = make_examples(val_rows, config.objective, renderer, "validation rows")
     work = out.with_name(out.name + ".checkpoints")
     record = {**asdict(config), "data": file_hash(data), "val": file_hash(val) if val else None}
-    resuming = _prepare(work, record, resume)
+    resuming = _check_work(work, record, resume)
 
     model = _make_model(config, renderer.tokenizer)
+    if not work.exists():
+        work.mkdir(parents=True)
+        (work / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     trainer = _make_trainer(config, model, train_set, val_set, renderer.tokenizer.pad_token_id, work, quiet)
     trainer.train(resume_from_checkpoint=resuming)
     model = trainer.accelerator.unwrap_model(trainer.model)
@@ -164,15 +167,12 @@ def _rows(config: TrainConfig, data: Path, val: Path | None) -> tuple[list[Label
     return rows, val_rows
 
 
-def _prepare(work: Path, record: dict[str, Any], resume: bool) -> bool:
-    """Make the folder of checkpoints, or check that the one there belongs to these options; True to go on from it."""
-    record = json.loads(json.dumps(record))
+def _check_work(work: Path, record: dict[str, Any], resume: bool) -> bool:
+    """Whether there is a checkpoint to go on from; ValueError where the folder belongs to other options."""
     path = work / _RECORD
     if not work.exists():
         if resume:
             raise ValueError(f"{work}: is not there, so there is nothing to resume: leave --resume out")
-        work.mkdir(parents=True)
-        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         return False
     if not resume:
         raise ValueError(f"{work}: an earlier training was stopped: go on with --resume, or remove that folder")

@@ -63,7 +63,7 @@ def save_tiny(folder, kind, seed=0):
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     torch.manual_seed(seed)
     config = (BertConfig if kind == "bert" else LlamaConfig)(
-        vocab_size=len(fast), max_position_embeddings=512, pad_token_id=0, **shape
+        vocab_size=len(fast), max_position_embeddings=512, pad_token_id=0, initializer_range=0.2, **shape
     )
     AutoModel.from_config(config).save_pretrained(folder)
     fast.save_pretrained(folder)
