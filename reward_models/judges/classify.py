@@ -30,7 +30,7 @@ from reward_models.options import refuse_unknown
 from reward_models.scorer.calibration import Calibration
 from reward_models.scorer.classifier import make_renderer, to_unit
 from reward_models.scorer.classifier_folder import check_folder
-from reward_models.scorer.classifier_text import Renderer
+from reward_models.scorer.classifier_text import Renderer, has_evidence
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ class ClassifyJudge(Judge):
     which is what `vllm serve` and verl call it. base_url: of the server, with or without `/v1`, or `verl`. preflight:
     ask the server before the run. All others are `ClientConfig`'s.
 
-    - No thought, or a blank one: 0.0 without a request.
+    - No thought, or a blank one: 0.0 without a request. No question and nothing after the thought:
+      Unscored(no_evidence), without a request.
     - The folder or aiohttp is missing: Unscored(load_failed). No answer: the client's Unscored. An answer that is not
       one finite number: Unscored(bad_verdict).
     """
@@ -113,6 +114,8 @@ class ClassifyJudge(Judge):
         ids = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, rollout)
         if ids is None:
             return Scored(0.0)
+        if not has_evidence(rollout):
+            return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor an action to compare with")
         if self._client is None:
             detail = f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True"
             return Unscored(UnscoredReason.LOAD_FAILED, detail)

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from reward_models.scorer.calibration import Calibration
 from reward_models.scorer.classifier_folder import check_folder
-from reward_models.scorer.classifier_text import Renderer, check_tokenizer, pad
+from reward_models.scorer.classifier_text import Renderer, check_tokenizer, has_evidence, pad
 from reward_models.types import Rollout
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,10 @@ class Classifier:
         self._max_batch = MAX_BATCH
 
     def score(self, rollouts: Sequence[Rollout]) -> np.ndarray:
-        """Float64, (N,), in [0, 1]; 0.0 without a thought, NaN where the model gave no number."""
+        """Float64, (N,), in [0, 1]; 0.0 without a thought.
+
+        NaN where there is neither request nor action to judge a thought by, and where the model gave no number.
+        """
         logits = self.logits(rollouts)
         given = ~np.isneginf(logits)
         scores = np.zeros(len(logits))
@@ -46,11 +49,12 @@ class Classifier:
         return scores
 
     def logits(self, rollouts: Sequence[Rollout]) -> np.ndarray:
-        """What the model says before calibration: float64, (N,); -inf without a thought."""
+        """What the model says before calibration: float64, (N,); -inf and NaN as `score` has 0.0 and NaN."""
         rows = [self._renderer.encode(rollout) for rollout in rollouts]
-        found = np.full(len(rows), -np.inf)
+        found = np.array([-np.inf if row is None else np.nan for row in rows])
+        judged = [index for index, row in enumerate(rows) if row is not None and has_evidence(rollouts[index])]
         # By length, so that little is padded.
-        order = sorted((index for index, row in enumerate(rows) if row), key=lambda index: len(rows[index]))
+        order = sorted(judged, key=lambda index: len(rows[index]))
         while order:
             batch = order[: self._max_batch]
             try:

@@ -123,6 +123,11 @@ class Renderer:
         )["offset_mapping"]
 
 
+def has_evidence(rollout: Rollout) -> bool:
+    """Whether there is anything, a request or an action, that a thought can be compared with."""
+    return bool(rollout.question.strip() or rollout.response.rpartition("</think>")[2].strip())
+
+
 def check_tokenizer(tokenizer: Any, where: str) -> None:
     """ValueError where the tokenizer is not a fast one, or has no token to pad with."""
     if not getattr(tokenizer, "is_fast", False):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit
-from tiny_models import labelled_rows, rollout
+from tiny_models import TOOLS, labelled_rows, rollout
 
 from reward_models.labelled import write_labelled
 from reward_models.scorer.calibration import Platt
@@ -17,6 +17,7 @@ from reward_models.scorer.classifier import load
 from reward_models.scorer.classifier_folder import ClassifierMetadata, check_folder, read_metadata, trained_on
 from reward_models.scorer.classifier_measures import calibrate, figures
 from reward_models.scorer.train_classifier import TrainConfig, train_classifier
+from reward_models.types import Rollout
 
 OPTIONS = {"max_tokens": 160, "epochs": 2, "learning_rate": 2e-3, "device": "cpu"}
 
@@ -76,6 +77,14 @@ def test_without_a_thought_the_score_is_0(trained):
     silent = rollout(" ")
     scores = load(trained).score([silent, rollout("Fits."), silent])
     assert scores[0] == scores[2] == 0 < scores[1]
+
+
+def test_a_thought_about_nothing_has_no_score(trained):
+    nothing = Rollout("", TOOLS, "<think>Because.</think> ", "", "test")
+    silent = Rollout("", TOOLS, "", "", "test")
+    scores = load(trained).score([nothing, rollout("Fits.", question="")])
+    assert math.isnan(scores[0]) and scores[1] > 0
+    assert load(trained).score([silent])[0] == 0
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on(trained, caplog):
