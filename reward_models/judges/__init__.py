@@ -12,6 +12,7 @@ KNOWN_JUDGES = {
     "embedding": "reward_models.judges.embedding:EmbeddingJudge",
     "llm": "reward_models.judges.llm:LlmJudge",
     "llm_group": "reward_models.judges.group:LlmGroupJudge",
+    "classify": "reward_models.judges.classify:ClassifyJudge",
 }
 
 __all__ = ["KNOWN_JUDGES", "Judge", "JudgeNotReadyError", "make_judge"]

@@ -26,7 +26,7 @@ from reward_models.judges.client.ledger import Ledger
 from reward_models.judges.client.limits import Limits
 from reward_models.judges.client.preflight import check_endpoints
 from reward_models.judges.client.totals import ANSWER, CANCELLED, Entry
-from reward_models.judges.client.transport import Reply, Transport
+from reward_models.judges.client.transport import CHAT, Reply, Route, Transport
 from reward_models.judges.client.types import ChatAnswer, ChatRequest
 from reward_models.options import plain
 from reward_models.per_loop import PerLoop
@@ -70,8 +70,9 @@ class ChatClient:
     but the first. A caller that is cancelled leaves the call to the others; the last one to go ends it.
     """
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: ClientConfig, route: Route = CHAT) -> None:
         self.config = config
+        self._route = route
         self._endpoints = Endpoints(config.base_url)
         self._limits = Limits.of(config)
         self._ledger = Ledger(config.ledger, config.model)
@@ -87,8 +88,12 @@ class ChatClient:
 
         Raises nothing but cancellation, and TypeError for a request that does not go into JSON.
         """
+        tokens = sum(len(message["content"]) for message in request.messages) // _CHARS_PER_TOKEN
+        return await self.send(self._body(request), tokens + request.max_tokens, request.vote)
+
+    async def send(self, body: bytes, tokens: int, vote: int = 0) -> ChatAnswer | Unscored:
+        """`ask` for a body of another route; `tokens`: what the call may cost, for the limit."""
         started = time.monotonic()
-        body = self._body(request)
         if self._closed:
             return _closed()
         try:
@@ -97,11 +102,10 @@ class ChatClient:
             self._ledger.add(Entry(UnscoredReason.LOAD_FAILED.value, "server"))
             return Unscored(UnscoredReason.LOAD_FAILED, str(error))
         # The body holds the model, the messages, the sampling and the format, and no key.
-        key = hashlib.sha256(f"{_KEY_VERSION} vote {request.vote} ".encode() + body).digest()
+        key = hashlib.sha256(f"{_KEY_VERSION} vote {vote} ".encode() + body).digest()
         flight = here.flights.get(key)
         if flight is None:
-            tokens = sum(len(message["content"]) for message in request.messages) // _CHARS_PER_TOKEN
-            call = self._call(here, key, body, tokens + request.max_tokens, started)
+            call = self._call(here, key, body, tokens, started)
             flight = _take_off(here, key, call)
             return await _land(here, key, flight)
         result = await _land(here, key, flight)
@@ -147,7 +151,7 @@ class ChatClient:
         self._ledger.close()
 
     def _make_loop(self) -> _OfLoop:
-        transport = Transport(self.config)
+        transport = Transport(self.config, self._route)
         limiter = make_limiter(self._limits, self.config.timeout_s + _LEASE_MARGIN_S)
         clock = None if self.config.step_deadline_s is None else StepClock(self.config.step_deadline_s)
         return _OfLoop(Attempts(self.config, transport, limiter, self._endpoints), clock)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from reward_models.judges.base import JudgeNotReadyError
 from reward_models.judges.client import failures
-from reward_models.judges.client.answer import MAX_BODY_BYTES, Completion, Usage, read_completion
+from reward_models.judges.client.answer import MAX_BODY_BYTES, Completion, NoCompletion, Usage, read_completion
 from reward_models.judges.client.config import ClientConfig
 from reward_models.judges.client.failures import Failure
 
@@ -28,6 +29,17 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Route:
+    """What is asked of a server: the URL by the base URL, and how the body of its answer is read."""
+
+    url: Callable[[str], str]
+    read: Callable[[bytes], tuple[Completion | NoCompletion, Usage]]
+
+
+CHAT = Route(lambda base_url: base_url + "/chat/completions", read_completion)
+
+
+@dataclass(frozen=True)
 class Page:
     """The answer to a GET, for the preflight."""
 
@@ -38,7 +50,8 @@ class Page:
 class Transport:
     """The running loop's session. JudgeNotReadyError where aiohttp is missing or the key cannot be a header."""
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: ClientConfig, route: Route = CHAT) -> None:
+        self._route = route
         aiohttp = import_aiohttp()
         key = config.api_key()
         self._timeout_class = aiohttp.ClientTimeout
@@ -54,12 +67,12 @@ class Transport:
         )
 
     async def post(self, base_url: str, body: bytes, timeout_s: float) -> Reply | Failure:
-        """One attempt at a chat completion."""
+        """One attempt at the route."""
         started = time.monotonic()
-        found = await self._request("POST", base_url + "/chat/completions", body, timeout_s)
+        found = await self._request("POST", self._route.url(base_url), body, timeout_s)
         if isinstance(found, Failure):
             return found
-        completion, usage = read_completion(found.body)
+        completion, usage = self._route.read(found.body)
         if isinstance(completion, Completion):
             return Reply(completion, usage, time.monotonic() - started)
         return failures.of_body(completion, usage)
