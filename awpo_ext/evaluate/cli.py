@@ -44,6 +44,7 @@ ExtraBody = Annotated[
     str, typer.Option(help='JSON for each request: {"chat_template_kwargs": {"enable_thinking": false}}')
 ]
 Timeout = Annotated[float, typer.Option(help="Seconds for one request.")]
+Retries = Annotated[int, typer.Option(help="Further attempts of a request that fails in a way that may pass.")]
 
 
 @app.callback()
@@ -74,6 +75,7 @@ def tool(
     seed: Seed = 0,
     extra_body: ExtraBody = "{}",
     timeout: Timeout = 600.0,
+    retries: Retries = 4,
 ) -> None:
     """A verifier on the rows of a parquet file: full marks or not, pass@k, and the reasons."""
     from awpo_ext.evaluate.tool import Tool
@@ -87,7 +89,11 @@ def tool(
         with _model(
             base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
         ) as found:
-            _show(evaluate(benchmark, _chat(found, sampling, api_key_env, timeout), found, plan, console), out, console)
+            _show(
+                evaluate(benchmark, _chat(found, sampling, api_key_env, timeout, retries), found, plan, console),
+                out,
+                console,
+            )
 
 
 @app.command()
@@ -116,6 +122,7 @@ def bfcl(
     seed: Seed = 0,
     extra_body: ExtraBody = "{}",
     timeout: Timeout = 600.0,
+    retries: Retries = 4,
 ) -> None:
     """The Berkeley Function Calling Leaderboard, scored by the official bfcl-eval package."""
     from awpo_ext.evaluate.bfcl import TEMPERATURE, Bfcl
@@ -132,7 +139,7 @@ def bfcl(
             with _model(
                 base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
             ) as found:
-                chat = _chat(found, sampling, api_key_env, timeout)
+                chat = _chat(found, sampling, api_key_env, timeout, retries)
                 if mode == "tools":
                     check_tools(chat)
                 result = evaluate(benchmark, chat, found, plan, console)
@@ -211,9 +218,9 @@ def _model(
         }
 
 
-def _chat(model: dict[str, Any], sampling: Sampling, key_env: str, timeout_s: float) -> Chat:
+def _chat(model: dict[str, Any], sampling: Sampling, key_env: str, timeout_s: float, retries: int) -> Chat:
     name = NAME if "checkpoint" in model else model["name"]
-    return Chat(model["base_url"], name, sampling, key_env, timeout_s)
+    return Chat(model["base_url"], name, sampling, key_env, timeout_s, retries)
 
 
 def _sampling(max_tokens: int, temperature: float, top_p: float, seed: int, extra: str) -> Sampling:

@@ -14,7 +14,10 @@ from typer.testing import CliRunner
 from awpo_ext.cli import app
 
 pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("bfcl_eval", "tree_sitter", "overrides", "tenacity", "openai")),
+    any(
+        importlib.util.find_spec(name) is None
+        for name in ("bfcl_eval", "tree_sitter", "overrides", "tenacity", "openai")
+    ),
     reason="the packages of awpo eval bfcl are not installed",
 )
 
@@ -61,8 +64,10 @@ def result_of(out):
     return json.loads((out / "result.json").read_text())
 
 
-def test_right_answers_are_right_in_each_kind_of_category_and_for_the_packages_own_runner(benchmark, tmp_path):
-    with FakeEndpoint(oracle(benchmark.tasks())) as endpoint:
+def test_right_answers_are_right_for_us_and_for_the_packages_own_runner(benchmark, tmp_path):
+    right_call = oracle(benchmark.tasks())
+    # what comes before </think> is no part of an answer
+    with FakeEndpoint(lambda body: "<think>[nonsense(</think>\n" + right_call(body)) as endpoint:
         done = run(
             endpoint.base_url,
             tmp_path,
@@ -70,12 +75,11 @@ def test_right_answers_are_right_in_each_kind_of_category_and_for_the_packages_o
         )
     assert done.exit_code == 0, done.output
     rows = {row["category"]: row for row in result_of(tmp_path)["categories"]}
-    assert {name: row["accuracy"] for name, row in rows.items()} == {
-        **dict.fromkeys(("simple_python", "multiple", "irrelevance", "multi_turn_base", "all rows"), 1.0)
-    }
+    # multi_turn_base_0 calls sort('final_report.pdf'): the package's decoder drops arguments without a name
+    right = {"simple_python": 6, "multiple": 6, "irrelevance": 6, "multi_turn_base": 5}
+    assert {name: rows[name]["accuracy"] for name in right} == {name: n / 6 for name, n in right.items()}
     assert {row["status"] for row in rows.values()} == {"PARTIAL"}
-    official = official_scores(tmp_path / "bfcl", ["simple_python", "multiple", "irrelevance", "multi_turn_base"])
-    assert official == dict.fromkeys(("simple_python", "multiple", "irrelevance", "multi_turn_base"), [1.0, 6])
+    assert official_scores(tmp_path / "bfcl", list(right)) == {name: [n / 6, 6] for name, n in right.items()}
 
 
 def official_scores(root, categories):
@@ -101,7 +105,10 @@ def official_scores(root, categories):
     scores = {}
     for path in (root / "score").rglob("*_score.json"):
         header = json.loads(path.read_text().splitlines()[0])
-        scores[path.name.removeprefix("BFCL_v4_").removesuffix("_score.json")] = [header["accuracy"], header["total_count"]]
+        scores[path.name.removeprefix("BFCL_v4_").removesuffix("_score.json")] = [
+            header["accuracy"],
+            header["total_count"],
+        ]
     return scores
 
 
@@ -118,18 +125,13 @@ def test_wrong_and_hostile_answers_are_wrong_and_touch_nothing(benchmark, tmp_pa
         ]
     )
     with FakeEndpoint(lambda body: next(texts)) as endpoint:
-        done = run(endpoint.base_url, tmp_path / "out", "--categories", "simple_python", "--limit", "5", "--concurrency", "1")
+        done = run(
+            endpoint.base_url, tmp_path / "out", "--categories", "simple_python", "--limit", "5", "--concurrency", "1"
+        )
     assert done.exit_code == 0, done.output
     (row,) = result_of(tmp_path / "out")["categories"]
     assert row["accuracy"] == 0.0 and row["scored"] == 5
     assert not canary.exists()
-
-
-def test_the_thought_before_the_answer_is_no_part_of_it(benchmark, tmp_path):
-    right = oracle(benchmark.tasks())
-    with FakeEndpoint(lambda body: "<think>[nonsense(</think>\n" + right(body)) as endpoint:
-        done = run(endpoint.base_url, tmp_path, "--categories", "simple_python", "--limit", "3")
-    assert result_of(tmp_path)["categories"][0]["accuracy"] == 1.0, done.output
 
 
 def test_tools_mode_sends_tools_and_reads_calls(benchmark, tmp_path):
