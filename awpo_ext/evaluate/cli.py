@@ -18,6 +18,7 @@ from awpo_ext.evaluate import checkpoint as checkpoints
 from awpo_ext.evaluate import report
 from awpo_ext.evaluate.chat import Chat, Sampling
 from awpo_ext.evaluate.errors import EvalError
+from awpo_ext.evaluate.mmlu_pro import SUBJECTS
 from awpo_ext.evaluate.results import read_result
 from awpo_ext.evaluate.server import NAME, served
 from awpo_ext.evaluate.session import Plan, evaluate
@@ -149,6 +150,82 @@ def bfcl(
 
 
 @app.command()
+def apibank(
+    data: Annotated[Path, typer.Option(help="A folder with level-{1,2,3}-api_processed.json of ToolRL's repository.")],
+    out: Out,
+    levels: Annotated[str, typer.Option(help="Comma-separated.")] = "1,2,3",
+    limit: Limit = None,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    api_key_env: KeyEnv = "OPENAI_API_KEY",
+    checkpoint: Checkpoint = None,
+    merge_to: MergeTo = None,
+    vllm_args: VllmArgs = "",
+    start_timeout: StartTimeout = 900.0,
+    concurrency: Concurrency = 16,
+    max_tokens: MaxTokens = 1024,
+    temperature: Temperature = None,
+    top_p: TopP = 1.0,
+    seed: Seed = 0,
+    extra_body: ExtraBody = "{}",
+    timeout: Timeout = 600.0,
+    retries: Retries = 4,
+) -> None:
+    """API-Bank, levels 1 to 3: the call's name and parameters equal the gold ones."""
+    from awpo_ext.evaluate.apibank import ApiBank
+
+    console = Console(soft_wrap=True)
+    with _errors_as_messages():
+        plan = Plan(out, limit, concurrency=concurrency)
+        benchmark = ApiBank(data, _levels(levels))
+        sampling = _sampling(max_tokens, 0.0 if temperature is None else temperature, top_p, seed, extra_body)
+        with _model(
+            base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
+        ) as found:
+            chat = _chat(found, sampling, api_key_env, timeout, retries)
+            _show(evaluate(benchmark, chat, found, plan, console), out, console)
+
+
+@app.command("mmlu_pro")
+def mmlu_pro(
+    out: Out,
+    data: Annotated[
+        Path | None, typer.Option(help="A folder with test and validation as .jsonl or .parquet; default: the hub.")
+    ] = None,
+    subjects: Annotated[str, typer.Option(help="Comma-separated subjects.")] = ",".join(SUBJECTS),
+    limit: Limit = None,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    api_key_env: KeyEnv = "OPENAI_API_KEY",
+    checkpoint: Checkpoint = None,
+    merge_to: MergeTo = None,
+    vllm_args: VllmArgs = "",
+    start_timeout: StartTimeout = 900.0,
+    concurrency: Concurrency = 16,
+    max_tokens: MaxTokens = 2048,
+    temperature: Temperature = None,
+    top_p: TopP = 1.0,
+    seed: Seed = 0,
+    extra_body: ExtraBody = "{}",
+    timeout: Timeout = 600.0,
+    retries: Retries = 4,
+) -> None:
+    """MMLU-Pro with the prompts, extraction and metric of lm-eval."""
+    from awpo_ext.evaluate.mmlu_pro import MmluPro
+
+    console = Console(soft_wrap=True)
+    with _errors_as_messages():
+        plan = Plan(out, limit, concurrency=concurrency)
+        benchmark = MmluPro([name.strip() for name in subjects.split(",") if name.strip()], data)
+        sampling = _sampling(max_tokens, 0.0 if temperature is None else temperature, top_p, seed, extra_body)
+        with _model(
+            base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
+        ) as found:
+            chat = _chat(found, sampling, api_key_env, timeout, retries)
+            _show(evaluate(benchmark, chat, found, plan, console), out, console)
+
+
+@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(help="result.json of one model, for instance before training.")],
     second: Annotated[Path, typer.Argument(help="result.json of the other.")],
@@ -228,6 +305,13 @@ def _sampling(max_tokens: int, temperature: float, top_p: float, seed: int, extr
         return Sampling(max_tokens, temperature, top_p, seed, _json("--extra-body", extra))
     except ValueError as error:
         raise EvalError(str(error)) from None
+
+
+def _levels(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise EvalError(f"--levels {text!r}: must be numbers, such as 1,2,3") from None
 
 
 def _json(option: str, text: str) -> dict[str, Any]:
