@@ -93,3 +93,22 @@ def test_a_server_and_its_children_end_with_the_evaluation(tmp_path, monkeypatch
     assert len(started) >= 2
     _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive
+
+
+@pytest.mark.slow
+def test_verls_merger_makes_a_folder_that_can_be_served(tmp_path):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    pytest.importorskip("verl")
+    config = transformers.AutoConfig.for_model(
+        "qwen3", hidden_size=64, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=96,
+        num_hidden_layers=2, vocab_size=99, architectures=["Qwen3ForCausalLM"],
+    )  # fmt: skip
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    actor = tmp_path / "global_step_1" / "actor"
+    config.save_pretrained(actor / "huggingface")
+    torch.save(model.state_dict(), actor / "model_world_size_1_rank_0.pt")
+    (actor / "fsdp_config.json").write_text('{"FSDP_version": 2, "world_size": 1}')
+    merged = checkpoint.resolve(actor.parent, tmp_path / "merged")
+    found = transformers.AutoModelForCausalLM.from_pretrained(merged).state_dict()
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(found[name].float(), weight, rtol=1e-2, atol=1e-3)  # merged in bfloat16
