@@ -1,0 +1,1 @@
+"""The reports' templates, in jinja2."""

@@ -1,0 +1,114 @@
+"""Kinds of checkpoint folders, and a server that ends in any case."""
+
+import sys
+
+import pytest
+
+from awpo_ext.evaluate import checkpoint, server
+from awpo_ext.evaluate.errors import EvalError
+
+
+def hugging_face(folder, weights=b"1"):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
+def test_a_hugging_face_folder_is_served_as_it_is(tmp_path):
+    folder = hugging_face(tmp_path / "m")
+    assert checkpoint.resolve(folder, None) == folder
+
+
+def test_verls_shards_are_named_with_the_command_that_merges_them(tmp_path):
+    actor = tmp_path / "global_step_5" / "actor"
+    actor.mkdir(parents=True)
+    (actor / "model_world_size_2_rank_0.pt").touch()
+    with pytest.raises(
+        EvalError, match=r"verl.model_merger merge --backend fsdp --local_dir .*actor --target_dir MERGED"
+    ):
+        checkpoint.resolve(actor.parent, None)
+
+
+def test_shards_that_are_merged_already_are_not_merged_again(tmp_path):
+    (tmp_path / "actor").mkdir()
+    (tmp_path / "actor" / "model_world_size_1_rank_0.pt").touch()
+    assert checkpoint.resolve(tmp_path, hugging_face(tmp_path / "merged")) == tmp_path / "merged"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [((), "no config.json"), (("config.json",), "no weights"), (("adapter_config.json",), "LoRA adapter")],
+)
+def test_what_cannot_be_served_is_named(tmp_path, files, message):
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(EvalError, match=message):
+        checkpoint.resolve(tmp_path, None)
+
+
+def test_other_weights_have_another_fingerprint(tmp_path):
+    first, same, other = (hugging_face(tmp_path / name, data) for name, data in (("a", b"1"), ("b", b"1"), ("c", b"2")))
+    assert checkpoint.fingerprint(first) == checkpoint.fingerprint(same) != checkpoint.fingerprint(other)
+
+
+def fake_vllm(tmp_path, monkeypatch, code):
+    """A package `vllm` whose command line is `code`."""
+    cli = tmp_path / "fake" / "vllm" / "entrypoints" / "cli"
+    cli.mkdir(parents=True)
+    for folder in (cli, cli.parent, cli.parent.parent):
+        (folder / "__init__.py").touch()
+    (cli / "main.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
+
+
+def test_a_server_that_ends_before_it_is_up_shows_its_log(tmp_path, monkeypatch):
+    fake_vllm(tmp_path, monkeypatch, "import sys\nprint('no such model')\nsys.exit(3)\n")
+    with (
+        pytest.raises(EvalError, match=r"ended with 3(.|\n)*no such model"),
+        server.served(tmp_path, [], tmp_path / "log", 30),
+    ):
+        pass
+
+
+def test_a_server_and_its_children_end_with_the_evaluation(tmp_path, monkeypatch):
+    import psutil
+
+    code = """
+        import subprocess, sys
+        from http.server import BaseHTTPRequestHandler, HTTPServer
+        class Up(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Up).serve_forever()
+    """
+    fake_vllm(tmp_path, monkeypatch, "\n".join(line[8:] for line in code.splitlines()))
+    with pytest.raises(RuntimeError, match="midway"), server.served(tmp_path, [], tmp_path / "log", 30) as url:
+        assert url.endswith("/v1")
+        started = psutil.Process().children(recursive=True)
+        started = [process for process in started if sys.executable.split("/")[-1] in process.name()]
+        raise RuntimeError("midway")
+    assert len(started) >= 2
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_verls_merger_makes_a_folder_that_can_be_served(tmp_path):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    pytest.importorskip("verl")
+    config = transformers.AutoConfig.for_model(
+        "qwen3", hidden_size=64, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=96,
+        num_hidden_layers=2, vocab_size=99, architectures=["Qwen3ForCausalLM"],
+    )  # fmt: skip
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    actor = tmp_path / "global_step_1" / "actor"
+    config.save_pretrained(actor / "huggingface")
+    torch.save(model.state_dict(), actor / "model_world_size_1_rank_0.pt")
+    (actor / "fsdp_config.json").write_text('{"FSDP_version": 2, "world_size": 1}')
+    merged = checkpoint.resolve(actor.parent, tmp_path / "merged")
+    found = transformers.AutoModelForCausalLM.from_pretrained(merged).state_dict()
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(found[name].float(), weight, rtol=1e-2, atol=1e-3)  # merged in bfloat16
