@@ -81,8 +81,10 @@ def check_loss(config: DictConfig, section: AwpoConfig) -> None:
         )
     if loss_mode == loss.NAME and actor.clip_ratio_low != actor.clip_ratio_high:
         raise AwpoSetupError(
-            f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but "
-            "AWPO's radius is one number; leave both alone and set +algorithm.awpo.clip_min and clip_max"
+            f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but the loss "
+            "awpo reads neither: leave both alone, set the radius by +algorithm.awpo.clip_min and clip_max, and for "
+            f"clip-higher +algorithm.awpo.clip_higher={actor.clip_ratio_high / actor.clip_ratio_low:.3g}, the upper radius "
+            "over the lower one"
         )
     if clip_is_inert(config):
         logger.warning(
@@ -120,8 +122,8 @@ def check_combinations(config: DictConfig, section: AwpoConfig) -> None:
     if groups.get("enable") and groups.get("metric") in OUTCOME_METRICS and section.gate != "none":
         logger.warning(
             "awpo-ext: algorithm.filter_groups.metric=%s drops the groups whose outcomes are all equal, which is where "
-            "AWPO leans on the judge; to keep them, let your reward function return a column that adds outcome and "
-            "reasoning, and name that one",
+            "AWPO leans on the judge; to keep them, set it to outcome_plus_reasoning, a column of reward_models.reward, or "
+            "to one of your own function that adds the two",
             groups.metric,
         )
 
