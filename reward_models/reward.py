@@ -44,6 +44,7 @@ REWARD_COLUMNS = (
     "reasoning_spread",
     "outcome_reason",
     "outcome_valid",
+    "outcome_plus_reasoning",
 )
 
 # What verl's naive reward manager adds where a reward model is served.
@@ -97,6 +98,8 @@ async def compute_score(
         reasoning_spread: the standard deviation of the judge's votes, 0.0 where there are not several.
         outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
         outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
+        outcome_plus_reasoning: their sum, the outcome alone where there is no `reasoning`: what a filter of groups that
+            are all alike should look at (`algorithm.filter_groups.metric`).
 
     An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
     embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
@@ -262,6 +265,7 @@ def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, 
         (verdict.spread or 0.0) if scored else 0.0,
         reason_code(outcome.reason),
         outcome.valid,
+        outcome.outcome + (verdict.value if scored else 0.0),
     )
     return {column: float(value) for column, value in zip(REWARD_COLUMNS, values, strict=True)}
 
