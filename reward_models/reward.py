@@ -24,6 +24,7 @@ from reward_models.options import plain, refuse_unknown, require_number
 from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
 from reward_models.sandbox import SandboxUnavailable
+from reward_models.trajectory import own_texts
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
 from reward_models.verifiers.base import unjudged
@@ -91,7 +92,7 @@ async def compute_score(
     Returns the keys REWARD_COLUMNS, always all of them and all floats:
         score: format + correctness, the outcome (toolrl: in [-3, 4]).
         parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank.
-            Facts about the response alone, whatever the verifier made of it.
+            Facts about the response alone, whatever the verifier made of it; of several turns, all texts of the model.
         reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
         reasoning_valid: 1.0 where `reasoning` is a score.
         reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
@@ -251,14 +252,14 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
 
 
 def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, float]:
-    parsed = parse_response(rollout.response)
+    parsed = [parse_response(text) for text in own_texts(rollout)]
     scored = isinstance(verdict, Scored)
     values = (
         outcome.outcome,
         outcome.format,
         outcome.correctness,
-        parsed.status in (Status.VALID, Status.ABSTAINED),
-        bool(parsed.thought),
+        all(text.status in (Status.VALID, Status.ABSTAINED) for text in parsed),
+        all(text.thought for text in parsed),
         verdict.value if scored else float("nan"),
         scored,
         SCORED_CODE if scored else verdict.reason.code,

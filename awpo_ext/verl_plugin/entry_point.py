@@ -19,6 +19,7 @@ def _install() -> None:
         cpu.install()
     wrapt.register_post_import_hook(_register_algorithms, "verl.trainer.ppo.core_algos")
     wrapt.register_post_import_hook(_extend_trainers, "verl.trainer.ppo.v1")
+    wrapt.register_post_import_hook(_register_agent_loop, "verl.experimental.agent_loop.tool_agent_loop")
     wrapt.register_post_import_hook(_refuse_legacy_trainer, "verl.trainer.ppo.ray_trainer")
 
 
@@ -33,6 +34,12 @@ def _extend_trainers(v1) -> None:
     from awpo_ext.verl_plugin import trainer
 
     trainer.extend_registry(v1.trainer_base)
+
+
+def _register_agent_loop(tool_agent_loop) -> None:
+    from awpo_ext.verl_plugin import turns
+
+    turns.register(tool_agent_loop)
 
 
 def _refuse_legacy_trainer(ray_trainer) -> None:

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 OUTCOME_METRICS = ("reward", "score")  # what algorithm.filter_groups.metric may name without the judge in it
 OUR_REWARD = "pkg://reward_models.reward"
+TURNS_AGENT_LOOP = "awpo_tool_agent"  # `turns.NAME`, whose import would load the agent loops
 
 
 def uses_awpo(config: DictConfig) -> bool:
@@ -65,6 +66,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
     check_loss(config, section)
     check_combinations(config, section)
+    check_turns(config)
     check_reward_function(config)
     check_ground_truths(config)
     return section
@@ -130,6 +132,18 @@ def check_combinations(config: DictConfig, section: AwpoConfig) -> None:
 
 def _rollout_correction(config: DictConfig) -> Mapping:
     return config.algorithm.get("rollout_correction") or {}
+
+
+def check_turns(config: DictConfig) -> None:
+    """The verifier `state` needs to know who wrote what, which verl's own agent loops do not tell it."""
+    rollout = config.actor_rollout_ref.rollout
+    tools = rollout.multi_turn.tool_config_path or rollout.multi_turn.function_tool_path
+    kwargs = (config.reward.get("custom_reward_function") or {}).get("reward_kwargs") or {}
+    if tools and kwargs.get("verifier") == "state" and rollout.agent.default_agent_loop != TURNS_AGENT_LOOP:
+        raise AwpoSetupError(
+            f"actor_rollout_ref.rollout.agent.default_agent_loop={rollout.agent.default_agent_loop} gives the verifier "
+            f"'state' one text in which tools and model cannot be told apart; set it to {TURNS_AGENT_LOOP}"
+        )
 
 
 def check_reward_function(config: DictConfig) -> None:

@@ -36,6 +36,11 @@ RUNS = {
         ["+reward.custom_reward_function.reward_kwargs.judge_kwargs.base_url=verl"],
     ),
     "resume": ("run_awpo_qwen3.sh", {"RESUME": "outputs/x/global_step_20"}, ["trainer.resume_mode=resume_path"]),
+    "multiturn on a CPU": (
+        "run_multiturn_cpu.sh",
+        {},
+        ["actor_rollout_ref.rollout.agent.default_agent_loop=awpo_tool_agent"],
+    ),
     "several nodes": ("slurm.sh", {"NNODES": "2", "ARGUMENTS": "recipes/run_awpo_qwen3.sh"}, ["trainer.nnodes=2"]),
 }
 
@@ -65,8 +70,29 @@ def overrides_of(stand_in: str, script: str, environment: dict[str, str]) -> lis
     return [override for override in overrides if not override.startswith("--")]
 
 
+@pytest.fixture
+def multi_turn_data(tmp_path):
+    """What the multi-turn recipe reads of its data before verl does."""
+    (tmp_path / "overrides.txt").write_text(
+        "+reward.custom_reward_function.reward_kwargs.verifier_kwargs.classes.Bank=recipes.multiturn.bank:Bank\n"
+    )
+    return str(tmp_path)
+
+
+def test_the_multi_turn_recipe_takes_tools_and_classes_from_its_data(stand_in, multi_turn_data, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPES.parent))
+    overrides = overrides_of(stand_in, "run_awpo_multiturn.sh", {"DATA": multi_turn_data})
+    assert problems(overrides) == []
+    config = compose(overrides)
+    assert config.actor_rollout_ref.rollout.multi_turn.tool_config_path == f"{multi_turn_data}/tools.yaml"
+    assert config.reward.custom_reward_function.reward_kwargs.verifier_kwargs.classes == {
+        "Bank": "recipes.multiturn.bank:Bank"
+    }
+
+
 @pytest.mark.parametrize("name", RUNS)
-def test_a_recipe_is_one_that_awpo_trains(stand_in, name):
+def test_a_recipe_is_one_that_awpo_trains(stand_in, name, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPES.parent))  # the scripts put it on PYTHONPATH where their tools live there
     script, environment, arrived = RUNS[name]
     overrides = overrides_of(stand_in, script, environment)
     assert set(arrived) <= set(overrides)
@@ -75,7 +101,7 @@ def test_a_recipe_is_one_that_awpo_trains(stand_in, name):
 
 def test_every_recipe_for_gpus_is_tested():
     scripts = {script for script, _, _ in RUNS.values()}
-    assert {path.name for path in RECIPES.glob("run_awpo_*.sh")} - {"run_awpo_cpu.sh"} <= scripts
+    assert {path.name for path in RECIPES.glob("run_*.sh")} - {"run_awpo_cpu.sh", "run_awpo_multiturn.sh"} <= scripts
 
 
 def test_clip_higher_arrives_as_a_number(stand_in):
