@@ -2,7 +2,7 @@
 # AWPO on multi-turn tool use with Qwen3: verl's tool agent loop, stateful tools in the sandbox, the verifier `state` on
 # every call of every turn, and a judge that reads the whole trajectory. BFCL's multi-turn rows and tools by default.
 #
-#   pip install --no-deps bfcl-eval && awpo data bfcl --multi-turn --out data/bfcl-multi-turn
+#   pip install --no-deps bfcl-eval && awpo data bfcl --categories multi_turn --out data/bfcl-multi-turn
 #   JUDGE=llm JUDGE_URL=http://judge:8000/v1 JUDGE_MODEL=Qwen/Qwen3-32B bash recipes/run_awpo_multiturn.sh
 #   DRY_RUN=1 JUDGE=none bash recipes/run_awpo_multiturn.sh
 #

@@ -47,7 +47,12 @@ RL_SCHEMA = _rl_schema(_INFO)
 
 # Rows of several user turns, for the agent loop `awpo_tool_agent`; verl takes no file of this and one of RL_SCHEMA together.
 MULTI_TURN_SCHEMA = _rl_schema(
-    [*_INFO, ("user_turns", pa.list_(pa.string())), ("tool_selection", pa.list_(pa.string()))]
+    [
+        *_INFO,
+        ("user_turns", pa.list_(pa.string())),
+        ("tool_selection", pa.list_(pa.string())),
+        ("later_tools", pa.list_(pa.list_(pa.string()))),
+    ]
 )
 
 SFT_SCHEMA = pa.schema(
@@ -89,12 +94,17 @@ def rl_row(
     }
 
 
-def multi_turn_row(row: Row, user_turns: list[str], tool_selection: list[str]) -> Row:
-    """A row of `rl_row` with the user's later messages, and the names of the tools that it may use.
+def multi_turn_row(
+    row: Row, user_turns: list[str], tool_selection: list[str], later_tools: list[list[str]] | None = None
+) -> Row:
+    """A row of `rl_row` with the user's later messages, the names of the tools that it may use, and of those that come
+    with each later message.
 
     Its ground truth is that of the verifier `state`.
     """
-    info = {**row["extra_info"], "user_turns": user_turns, "tool_selection": tool_selection}
+    later = later_tools or [[] for _ in user_turns]
+    turns = {"user_turns": user_turns, "tool_selection": tool_selection, "later_tools": later}
+    info = {**row["extra_info"], **turns}
     return {**row, "extra_info": info}
 
 

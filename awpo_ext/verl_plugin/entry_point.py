@@ -37,9 +37,7 @@ def _extend_trainers(v1) -> None:
 
 
 def _register_agent_loop(tool_agent_loop) -> None:
-    from awpo_ext.verl_plugin import turns
-
-    turns.register(tool_agent_loop)
+    import awpo_ext.verl_plugin.turns  # noqa: F401  (registers itself; it may be what is importing verl's loop right now)
 
 
 def _refuse_legacy_trainer(ray_trainer) -> None:

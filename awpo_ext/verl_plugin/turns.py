@@ -2,12 +2,13 @@
 
 It adds two things. What the model wrote is kept turn by turn in `extra_info["turns"]`, where the verifier `state` looks
 (verl itself passes one decoded text, in which tools' answers and the model's words are no longer told apart). And where a
-row has `extra_info["user_turns"]`, the user's later messages follow, one each time the model has answered without a call.
+row has `extra_info["user_turns"]`, the user's later messages follow, one each time the model has answered without a call;
+`extra_info["later_tools"]` names the tools that come with each, whose definitions are then in the message.
 """
 
 from typing import Any
 
-from verl.experimental.agent_loop.agent_loop import register as register_loop
+from verl.experimental.agent_loop.agent_loop import register
 from verl.experimental.agent_loop.tool_agent_loop import AgentState, ToolAgentLoop
 
 from awpo_ext.verl_plugin.compat import check_parameters
@@ -15,9 +16,14 @@ from awpo_ext.verl_plugin.compat import check_parameters
 NAME = "awpo_tool_agent"
 SCENE = "awpo_scene"  # in AgentData.tools_kwargs: the row's ground truth, from which a StateTool takes its start
 
-GENERATING_PARAMETERS = ("self", "agent_data", "sampling_params", "ignore_termination")
+check_parameters(
+    ToolAgentLoop._handle_generating_state,
+    ("self", "agent_data", "sampling_params", "ignore_termination"),
+    "verl's ToolAgentLoop._handle_generating_state",
+)
 
 
+@register(NAME)
 class TurnsAgentLoop(ToolAgentLoop):
     """One trajectory: user turns of one or more assistant texts each, with tools' answers in between.
 
@@ -27,7 +33,8 @@ class TurnsAgentLoop(ToolAgentLoop):
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs: Any) -> Any:
         info = kwargs.get("extra_info") or {}
-        self._later = [text for text in info.get("user_turns") or [] if text]
+        self._later = list(info.get("user_turns") or [])
+        self._later_tools = list(info.get("later_tools") or [[] for _ in self._later])
         self._turns: list[list[str]] = [[]]
         truth = (kwargs.get("reward_model") or {}).get("ground_truth", "")
         kwargs["tools_kwargs"] = {**(kwargs.get("tools_kwargs") or {}), SCENE: truth}
@@ -67,14 +74,6 @@ class TurnsAgentLoop(ToolAgentLoop):
         agent_data.response_logprobs = logprobs or []
         agent_data.user_turns += 1
         self._turns.append([])
+        new = {name: self.tools[name] for name in self._later_tools.pop(0)}
+        agent_data._active_tools = {**agent_data._active_tools, **new}
         return AgentState.GENERATING
-
-
-def register(tool_agent_loop: Any) -> None:
-    """Register under verl's name registry; called when verl imports its tool agent loop."""
-    check_parameters(
-        tool_agent_loop.ToolAgentLoop._handle_generating_state,
-        GENERATING_PARAMETERS,
-        "verl's ToolAgentLoop._handle_generating_state",
-    )
-    register_loop(NAME)(TurnsAgentLoop)
