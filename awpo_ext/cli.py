@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from awpo_ext.ablation_cli import app as ablation_app
 from awpo_ext.data.cli import app as data_app
 from awpo_ext.judge_cli import app as judge_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="AWPO for verl.", pretty_exceptions_enable=False)
+app.add_typer(ablation_app, name="ablation")
 app.add_typer(data_app, name="data")
 app.add_typer(judge_app, name="judge")
 

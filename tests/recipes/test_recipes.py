@@ -101,7 +101,16 @@ def test_a_recipe_is_one_that_awpo_trains(stand_in, name, monkeypatch):
 
 def test_every_recipe_for_gpus_is_tested():
     scripts = {script for script, _, _ in RUNS.values()}
-    assert {path.name for path in RECIPES.glob("run_*.sh")} - {"run_awpo_cpu.sh", "run_awpo_multiturn.sh"} <= scripts
+    assert {path.name for path in RECIPES.glob("run_*.sh")} - {
+        "run_awpo_cpu.sh",
+        "run_awpo_multiturn.sh",
+        "run_ablation.sh",
+    } <= scripts
+
+
+def test_the_ablation_recipe_hands_on_its_sweep(stand_in):
+    result = run("run_ablation.sh", stand_in, "recipes/ablation/qwen3.yaml", "--limit=1")
+    assert result.stdout.splitlines() == ["ablation", "run", "recipes/ablation/qwen3.yaml", "--dry-run", "--limit=1"]
 
 
 def test_clip_higher_arrives_as_a_number(stand_in):
