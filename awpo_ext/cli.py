@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from awpo_ext.ablation_cli import app as ablation_app
 from awpo_ext.data.cli import app as data_app
 from awpo_ext.evaluate.cli import app as eval_app
 from awpo_ext.judge_cli import app as judge_app
@@ -17,6 +18,7 @@ from awpo_ext.judge_eval_cli import judge_eval
 from awpo_ext.plan_cli import plan_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="AWPO for verl.", pretty_exceptions_enable=False)
+app.add_typer(ablation_app, name="ablation")
 app.add_typer(data_app, name="data")
 app.add_typer(eval_app, name="eval")
 app.add_typer(judge_app, name="judge")

@@ -46,6 +46,7 @@ def awpo_policy_loss(
     response_mask: torch.Tensor,
     radius: torch.Tensor | float,
     clip_ratio_c: float = 3.0,
+    clip_higher: float = 1.0,
     rollout_is_weights: torch.Tensor | None = None,
     aggregate: Aggregate = token_mean,
 ) -> tuple[torch.Tensor, dict[str, Any]]:
@@ -56,6 +57,8 @@ def awpo_policy_loss(
         response_mask: `(B, T)` bool or 0/1; tokens outside it count nowhere.
         radius: a number or scalar tensor, or `(B,)`, each in (0, 1).
         clip_ratio_c: dual clip (arXiv 1912.09729): a negative advantage's loss is capped at this ratio; above 1.
+        clip_higher: the ratio may rise by this times the radius, where it may fall by the radius; at least 1. DAPO's
+            clip-higher (arXiv 2503.14476) brought to a radius that moves (R): both sides tighten together.
         rollout_is_weights: `(B, T)` importance weights of rollout correction, multiplied in last.
         aggregate: `(loss (B, T), mask) -> scalar`; the mean over tokens by default.
 
@@ -65,12 +68,15 @@ def awpo_policy_loss(
         radius clips, by the advantage's sign: `actor/awpo/clip_ratio/low_mean` (negative) and `high_mean` (positive).
 
     Raises:
-        ValueError: a radius outside (0, 1) or of another shape, or clip_ratio_c not above 1.
+        ValueError: a radius outside (0, 1) or of another shape, clip_ratio_c not above 1, or clip_higher below 1.
 
-    At a fixed radius it equals verl's `vanilla` loss (tested). The gradient is zero exactly where the clip binds.
+    At a fixed radius it equals verl's `vanilla` loss with clip_ratio_low = radius and clip_ratio_high = clip_higher * radius
+    (tested). The gradient is zero exactly where the clip binds.
     """
     if clip_ratio_c <= 1.0:
         raise ValueError(f"clip_ratio_c={clip_ratio_c} is out of range; allowed: above 1.0")
+    if clip_higher < 1.0:
+        raise ValueError(f"clip_higher={clip_higher} is out of range; allowed: 1.0 and above")
     bound = _as_bound(radius, advantages)
 
     # verl clamps here too: a ratio of e^20 already says everything, and beyond it exp overflows
@@ -81,7 +87,7 @@ def awpo_policy_loss(
     # it from above: one clamp says all of it, in less memory than the maximum of two losses.
     negative = advantages < 0
     lowest = torch.where(negative, 1.0 - bound, 0.0)
-    highest = torch.where(negative, clip_ratio_c, 1.0 + bound)
+    highest = torch.where(negative, clip_ratio_c, 1.0 + clip_higher * bound)
     token_loss = -advantages * ratio.clamp(lowest, highest)
     if rollout_is_weights is not None:
         token_loss = token_loss * rollout_is_weights

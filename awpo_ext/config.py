@@ -34,6 +34,7 @@ RANGES = {
     "clip_min": (0.0, 1.0, False, False),
     "clip_max": (0.0, 1.0, False, False),
     "clip_eta": (0.0, math.inf, True, False),
+    "clip_higher": (1.0, math.inf, True, False),
     "reward_min": (-math.inf, math.inf, False, False),
     "reward_max": (-math.inf, math.inf, False, False),
     "judge_stop_share": (0.0, math.inf, False, True),
@@ -97,6 +98,7 @@ class AwpoConfig:
     clip_max: float = 0.2  # radius where the gate is 0
     clip_min: float = 0.1  # radius where the gate is 1
     clip_eta: float = 1.0  # `inverse`: clip_max / (1 + clip_eta * w), never below clip_min
+    clip_higher: float = 1.0  # clip-higher (DAPO): the upper radius is this times the lower one, at every gate (R)
 
     # End the run where the judge failed on this share of its judgements over so many steps; above 1: never.
     judge_stop_share: float = math.inf

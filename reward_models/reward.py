@@ -24,6 +24,7 @@ from reward_models.options import plain, refuse_unknown, require_number
 from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
 from reward_models.sandbox import SandboxUnavailable
+from reward_models.trajectory import own_texts
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
 from reward_models.verifiers.base import unjudged
@@ -44,6 +45,7 @@ REWARD_COLUMNS = (
     "reasoning_spread",
     "outcome_reason",
     "outcome_valid",
+    "outcome_plus_reasoning",
 )
 
 # What verl's naive reward manager adds where a reward model is served.
@@ -90,7 +92,7 @@ async def compute_score(
     Returns the keys REWARD_COLUMNS, always all of them and all floats:
         score: format + correctness, the outcome (toolrl: in [-3, 4]).
         parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank.
-            Facts about the response alone, whatever the verifier made of it.
+            Facts about the response alone, whatever the verifier made of it; of several turns, all texts of the model.
         reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
         reasoning_valid: 1.0 where `reasoning` is a score.
         reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
@@ -98,6 +100,8 @@ async def compute_score(
             comparisons that changed with the order; 0.0 where there are not several.
         outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
         outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
+        outcome_plus_reasoning: their sum, the outcome alone where there is no `reasoning`: what a filter of groups that
+            are all alike should look at (`algorithm.filter_groups.metric`).
 
     An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
     embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
@@ -260,20 +264,21 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
 
 
 def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, float]:
-    parsed = parse_response(rollout.response)
+    parsed = [parse_response(text) for text in own_texts(rollout)]
     scored = isinstance(verdict, Scored)
     values = (
         outcome.outcome,
         outcome.format,
         outcome.correctness,
-        parsed.status in (Status.VALID, Status.ABSTAINED),
-        bool(parsed.thought),
+        all(text.status in (Status.VALID, Status.ABSTAINED) for text in parsed),
+        all(text.thought for text in parsed),
         verdict.value if scored else float("nan"),
         scored,
         SCORED_CODE if scored else verdict.reason.code,
         (verdict.spread or 0.0) if scored else 0.0,
         reason_code(outcome.reason),
         outcome.valid,
+        outcome.outcome + (verdict.value if scored else 0.0),
     )
     return {column: float(value) for column, value in zip(REWARD_COLUMNS, values, strict=True)}
 

@@ -1,7 +1,7 @@
 """BFCL's single-turn Python categories -> verl rows with tagged ground truths and program-written SFT answers.
 
-The Java and JavaScript categories (arguments in another language's syntax), the multi-turn ones (no single answer) and
-the irrelevance ones (no call) are not converted.
+The multi-turn categories, which need another schema, are in `bfcl_multi_turn.py`. The Java and JavaScript ones (arguments in
+another language's syntax) and live_relevance (16 rows without an answer to compare with) are not converted.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from awpo_ext.data.errors import DataError
 from awpo_ext.data.prompts import SystemPrompt, load_prompt
 from awpo_ext.data.rows import Row, prompt_chars, rl_row, sft_row
 from awpo_ext.data.split import hash_order, split_rows
-from awpo_ext.data.tagged import NO_THOUGHT, parse_tagged, render_answer
+from awpo_ext.data.tagged import NO_THOUGHT, parse_tagged, render_answer, render_reply
 from awpo_ext.data.thoughts import write_thought
 from awpo_ext.data.tools import TOOL_FORMATS, normalise_tool, render_tools
 
@@ -30,7 +30,23 @@ CATEGORIES = (
     "live_parallel_multiple",
 )
 
-_PROMPTS = {"compact": "compact_v1", "json": "json_v1"}
+# Rows in which no tool fits: right is to call none.
+IRRELEVANCE = ("irrelevance", "live_irrelevance")
+GROUPS = {
+    "python": CATEGORIES[:4],
+    "live": CATEGORIES[4:],
+    "irrelevance": IRRELEVANCE,
+}
+
+_REFUSAL = "None of the tools can do this."
+
+# By tool format, and by whether rows of IRRELEVANCE are among them: then the prompt must say what to do without a tool.
+_PROMPTS = {
+    ("compact", False): "compact_v1",
+    ("json", False): "json_v1",
+    ("compact", True): "compact_v2",
+    ("json", True): "json_v2",
+}
 
 
 @dataclass(frozen=True)
@@ -49,9 +65,10 @@ class BfclOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.categories if name not in CATEGORIES]
+        known = (*CATEGORIES, *IRRELEVANCE)
+        unknown = [name for name in self.categories if name not in known]
         if unknown or not self.categories:
-            raise DataError(f"--categories: {unknown[0] if unknown else 'none'!r}; choose from {', '.join(CATEGORIES)}")
+            raise DataError(f"--categories: {unknown[0] if unknown else 'none'!r}; choose from {', '.join(known)}")
         if len(set(self.categories)) != len(self.categories):
             raise DataError("--categories: a category is named twice")
         for name in ("val_rows", "sft_rows"):
@@ -66,28 +83,32 @@ class BfclOptions:
 def bfcl_row(
     entry: dict[str, Any], answers: list[dict[str, Any]], category: str, prompt: SystemPrompt, tool_format: str
 ) -> Row:
-    """One entry of BFCL as a row; its `data_source` is `bfcl/<category>`, so verl reports validation by category.
+    """One entry of BFCL as a row, without `answers` one whose tools do not fit.
 
-    A system message of the entry follows ours in the same message. Raises NoAcceptableCall where the answers do not fit
-    the tools, and DataError where the entry is not one turn that ends with the user.
+    Its `data_source` is `bfcl/<category>`, so verl reports validation by category. System messages of the entry
+    follow ours in the same message; what was said before the last question stays a message each. Raises
+    NoAcceptableCall where the answers do not fit the tools, and DataError where the entry is not one turn that ends
+    with the user.
     """
     turns = entry["question"]
     messages = turns[0]
-    if len(turns) != 1 or messages[-1]["role"] != "user" or any(m["role"] != "system" for m in messages[:-1]):
-        raise DataError(f"{category}, id {entry['id']!r}: expected one turn, system messages and then the user's")
+    if len(turns) != 1 or messages[-1]["role"] != "user":
+        raise DataError(f"{category}, id {entry['id']!r}: expected one turn that ends with the user's message")
     tools = [normalise_tool(tool) for tool in entry["function"]]
     calls = [first_call(answer, tools) for answer in answers]
-    system = "\n\n".join([prompt.fill(render_tools(tools, tool_format)), *(m["content"] for m in messages[:-1])])
+    given = [message["content"] for message in messages if message["role"] == "system"]
+    system = "\n\n".join([prompt.fill(render_tools(tools, tool_format)), *given])
+    said = [{"role": m["role"], "content": m["content"]} for m in messages if m["role"] != "system"]
     question = messages[-1]["content"]
     return rl_row(
         data_source=f"bfcl/{category}",
-        prompt=[{"role": "system", "content": system}, {"role": "user", "content": question}],
-        ground_truth=render_answer(NO_THOUGHT, calls),
+        prompt=[{"role": "system", "content": system}, *said],
+        ground_truth=render_answer(NO_THOUGHT, calls) if calls else render_reply(NO_THOUGHT, _REFUSAL),
         row_id=entry["id"],
         category=category,
         question=question,
         tools=tools,
-        possible_answer=answers,
+        possible_answer=answers or None,
     )
 
 
@@ -103,12 +124,12 @@ def convert_bfcl(source: BfclSource, options: BfclOptions) -> Dataset:
     Rows whose answer fits no call of their tools, whose question is empty, or whose prompt is too long are left out and
     listed by reason. The same source and options give the same rows. Raises DataError where nothing is left.
     """
-    prompt = load_prompt(_PROMPTS[options.tool_format])
+    prompt = load_prompt(_PROMPTS[options.tool_format, not set(IRRELEVANCE).isdisjoint(options.categories)])
     rows: list[Row] = []
     tools_of: dict[str, list[dict[str, Any]]] = {}
     skipped: dict[str, list[str]] = defaultdict(list)
     for category in options.categories:
-        for entry, answers in read_category(source, category):
+        for entry, answers in read_category(source, category, category not in IRRELEVANCE):
             try:
                 row = bfcl_row(entry, answers, category, prompt, options.tool_format)
             except NoAcceptableCall as error:
@@ -126,7 +147,8 @@ def convert_bfcl(source: BfclSource, options: BfclOptions) -> Dataset:
     if not rows:
         raise DataError("no row is left to convert; see --categories and --max-prompt-chars")
     train, val = split_rows(rows, options.val_rows, options.seed)
-    chosen = hash_order(train, options.seed, "sft")[: options.sft_rows]
+    with_calls = [row for row in train if row["extra_info"]["category"] not in IRRELEVANCE]
+    chosen = hash_order(with_calls, options.seed, "sft")[: options.sft_rows]
     sft = [_sft_answer(row, tools_of[row["extra_info"]["id"]], options.seed) for row in chosen]
     about = {
         "source": {"name": "bfcl-eval", "kind": source.kind, "version": source.version},

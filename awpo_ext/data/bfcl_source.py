@@ -96,9 +96,16 @@ def read_json_lines(source: BfclSource, name: str) -> list[dict[str, Any]]:
     return records
 
 
-def read_category(source: BfclSource, category: str) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """(entry, ground-truth calls) of one category. Raises DataError where an entry has no answer."""
+def read_category(
+    source: BfclSource, category: str, answered: bool = True
+) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """(entry, ground-truth calls) of one category, no calls where it is not `answered`: its rows are to be refused.
+
+    Raises DataError where an entry of an answered category has no answer.
+    """
     name = f"BFCL_v4_{category}.json"
+    if not answered:
+        return [(entry, []) for entry in read_json_lines(source, name)]
     answers = {record["id"]: record for record in read_json_lines(source, f"possible_answer/{name}")}
     pairs = []
     for entry in read_json_lines(source, name):

@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pyarrow as pa
+
 from awpo_ext.data.errors import DataError
 from awpo_ext.data.rows import RL_SCHEMA, SFT_SCHEMA, Row, content_sha256, placed, prompt_chars, write_parquet
 from awpo_ext.data.split import row_id
@@ -31,6 +33,7 @@ class Dataset:
     sft: Sequence[Row]
     about: dict[str, Any]
     skipped: dict[str, list[str]] = field(default_factory=dict)
+    schema: pa.Schema = RL_SCHEMA
 
 
 def _chars(row: Row) -> int:
@@ -59,8 +62,8 @@ def write_dataset(out: Path, dataset: Dataset) -> dict[str, Any]:
     before anything is touched, where a row is not valid.
     """
     files = {
-        "train.parquet": (placed(dataset.train, "train"), RL_SCHEMA),
-        "val.parquet": (placed(dataset.val, "val"), RL_SCHEMA),
+        "train.parquet": (placed(dataset.train, "train"), dataset.schema),
+        "val.parquet": (placed(dataset.val, "val"), dataset.schema),
         "sft.parquet": (list(dataset.sft), SFT_SCHEMA),
     }
     for name, (rows, _) in files.items():

@@ -20,26 +20,38 @@ Row = dict[str, Any]
 
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
-RL_SCHEMA = pa.schema(
+_INFO = [
+    ("split", pa.string()),
+    ("index", pa.int64()),
+    ("id", pa.string()),
+    ("category", pa.string()),
+    ("question", pa.string()),
+    ("tools", pa.string()),
+    ("possible_answer", pa.string()),
+]
+
+
+def _rl_schema(info: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    return pa.schema(
+        [
+            ("data_source", pa.string()),
+            ("prompt", _MESSAGES),
+            ("ability", pa.string()),
+            ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
+            ("extra_info", pa.struct(info)),
+        ]
+    )
+
+
+RL_SCHEMA = _rl_schema(_INFO)
+
+# Rows of several user turns, for the agent loop `awpo_tool_agent`; verl takes no file of this and one of RL_SCHEMA together.
+MULTI_TURN_SCHEMA = _rl_schema(
     [
-        ("data_source", pa.string()),
-        ("prompt", _MESSAGES),
-        ("ability", pa.string()),
-        ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
-        (
-            "extra_info",
-            pa.struct(
-                [
-                    ("split", pa.string()),
-                    ("index", pa.int64()),
-                    ("id", pa.string()),
-                    ("category", pa.string()),
-                    ("question", pa.string()),
-                    ("tools", pa.string()),
-                    ("possible_answer", pa.string()),
-                ]
-            ),
-        ),
+        *_INFO,
+        ("user_turns", pa.list_(pa.string())),
+        ("tool_selection", pa.list_(pa.string())),
+        ("later_tools", pa.list_(pa.list_(pa.string()))),
     ]
 )
 
@@ -80,6 +92,20 @@ def rl_row(
             "possible_answer": "" if possible_answer is None else json.dumps(possible_answer, ensure_ascii=False),
         },
     }
+
+
+def multi_turn_row(
+    row: Row, user_turns: list[str], tool_selection: list[str], later_tools: list[list[str]] | None = None
+) -> Row:
+    """A row of `rl_row` with the user's later messages, the names of the tools that it may use, and of those that come
+    with each later message.
+
+    Its ground truth is that of the verifier `state`.
+    """
+    later = later_tools or [[] for _ in user_turns]
+    turns = {"user_turns": user_turns, "tool_selection": tool_selection, "later_tools": later}
+    info = {**row["extra_info"], **turns}
+    return {**row, "extra_info": info}
 
 
 def sft_row(row: Row, answer: str) -> Row:

@@ -1,4 +1,4 @@
-"""One row of a dataset as a person reads it. Renders with rich; reads no files."""
+"""Rows of a dataset as a person reads them. Renders with rich; reads no data files."""
 
 import json
 from typing import Any
@@ -8,6 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from awpo_ext.data.errors import DataError
 from awpo_ext.data.rows import Row
 
 _ROLE_STYLE = {"system": "dim", "user": "cyan", "assistant": "green"}
@@ -39,6 +40,37 @@ def _tools(text: str) -> RenderableType:
     return table
 
 
+def select_rows(rows: list[Row], category: str | None, search: str | None) -> list[tuple[int, Row]]:
+    """(place in the file, row) of the rows of a category that hold a text, in any case; None asks for nothing."""
+    found = []
+    for number, row in enumerate(rows):
+        info = row.get("extra_info") or row
+        text = json.dumps([row.get("prompt") or row.get("messages"), row.get("reward_model")], ensure_ascii=False)
+        fits = category is None or info.get("category") == category
+        if fits and (search is None or search.casefold() in text.casefold()):
+            found.append((number, row))
+    return found
+
+
+class PromptRenderer:
+    """A row's prompt as the model reads it: through a tokenizer's chat template. DataError where it cannot be loaded."""
+
+    def __init__(self, name: str) -> None:
+        try:
+            from transformers import AutoTokenizer
+
+            self._tokenizer = AutoTokenizer.from_pretrained(name)
+        except Exception as error:  # not installed, offline, not found, broken: many unrelated types
+            raise DataError(f"--tokenizer {name}: cannot be loaded ({type(error).__name__}: {error})") from error
+
+    def panel(self, row: Row) -> RenderableType:
+        """The rendered text with special tokens, titled by its length in tokens."""
+        messages, is_prompt = (row["prompt"], True) if row.get("prompt") else (row["messages"], False)
+        text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=is_prompt, tokenize=False)
+        tokens = len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return _panel(f"as the model reads it, {tokens} tokens", text, "dim")
+
+
 def render_row(row: Row) -> RenderableType:
     """The row's messages, ground truth, tools and remaining fields; fields it does not have are left out.
 
@@ -54,6 +86,8 @@ def render_row(row: Row) -> RenderableType:
     for message in row.get("messages") or row.get("prompt") or []:
         role = str(message.get("role"))
         parts.append(_panel(role, str(message.get("content")), _ROLE_STYLE.get(role, "")))
+    for number, text in enumerate(info.get("user_turns") or [], start=2):
+        parts.append(_panel(f"user, turn {number}", str(text), _ROLE_STYLE["user"]))
     if row.get("reward_model"):
         parts.append(_panel("ground truth", str(row["reward_model"].get("ground_truth")), "green"))
     if info.get("tools"):

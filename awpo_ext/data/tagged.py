@@ -62,6 +62,13 @@ def render_answer(thought: str, calls: list[ToolCall] | tuple[ToolCall, ...]) ->
     return f"<think>{thought}</think>\n<tool_call>\n{lines}\n</tool_call>"
 
 
+def render_reply(thought: str, reply: str) -> str:
+    """`<think>thought</think>` and a `<response>` block: an answer without a call. ValueError for reserved tags in it."""
+    if RESERVED_TAG.search(thought + reply):
+        raise ValueError(f"the answer holds a reserved tag: {thought + reply!r}")
+    return f"<think>{thought}</think>\n<response> {reply} </response>"
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 

@@ -9,6 +9,7 @@ from typing import Any
 from awpo_ext.data.errors import DataError
 from awpo_ext.data.rows import Row, read_columns
 from awpo_ext.data.tagged import TaggedTextError, parse_tagged
+from reward_models.verifiers.state_truth import read_truth
 
 _RL_COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
 _ROLES = ("system", "user", "assistant", "tool")
@@ -54,6 +55,14 @@ def _check_tagged(row: int, field: str, text: Any) -> list[Problem]:
     return []
 
 
+def _check_state(row: int, field: str, text: Any) -> list[Problem]:
+    try:
+        read_truth(text if isinstance(text, str) else "")
+    except ValueError as error:
+        return [Problem(row, field, str(error), "give what the verifier `state` reads, see docs/verifiers.md")]
+    return []
+
+
 def _check_extra_info(row: int, info: Any) -> list[Problem]:
     if not isinstance(info, dict):
         return [Problem(row, "extra_info", "missing", "give a struct; the data commands fill it")]
@@ -78,7 +87,8 @@ def check_rl_row(number: int, row: Row) -> list[Problem]:
     problems += _check_messages(number, "prompt", row.get("prompt"))
     reward_model = row.get("reward_model")
     truth = reward_model.get("ground_truth") if isinstance(reward_model, dict) else None
-    problems += _check_tagged(number, "reward_model.ground_truth", truth)
+    several_turns = isinstance(row.get("extra_info"), dict) and row["extra_info"].get("user_turns") is not None
+    problems += (_check_state if several_turns else _check_tagged)(number, "reward_model.ground_truth", truth)
     return problems + _check_extra_info(number, row.get("extra_info"))
 
 
@@ -90,6 +100,8 @@ def check_sft_row(number: int, row: Row) -> list[Problem]:
         return problems
     if messages[-1]["role"] != "assistant":
         return [Problem(number, "messages[-1].role", "not 'assistant'", "end with the answer to be learned")]
+    if any(message["role"] == "tool" for message in messages):
+        return []  # a trajectory: its texts are of the model's own form, not the tagged one
     return _check_tagged(number, "messages[-1].content", messages[-1]["content"])
 
 

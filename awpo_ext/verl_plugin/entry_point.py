@@ -19,6 +19,7 @@ def _install() -> None:
         cpu.install()
     wrapt.register_post_import_hook(_register_algorithms, "verl.trainer.ppo.core_algos")
     wrapt.register_post_import_hook(_extend_trainers, "verl.trainer.ppo.v1")
+    wrapt.register_post_import_hook(_register_agent_loop, "verl.experimental.agent_loop.tool_agent_loop")
     wrapt.register_post_import_hook(_refuse_legacy_trainer, "verl.trainer.ppo.ray_trainer")
 
 
@@ -33,6 +34,10 @@ def _extend_trainers(v1) -> None:
     from awpo_ext.verl_plugin import trainer
 
     trainer.extend_registry(v1.trainer_base)
+
+
+def _register_agent_loop(tool_agent_loop) -> None:
+    import awpo_ext.verl_plugin.turns  # noqa: F401  (registers itself; it may be what is importing verl's loop right now)
 
 
 def _refuse_legacy_trainer(ray_trainer) -> None:

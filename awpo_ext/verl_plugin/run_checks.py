@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 OUTCOME_METRICS = ("reward", "score")  # what algorithm.filter_groups.metric may name without the judge in it
 OUR_REWARD = "pkg://reward_models.reward"
+TURNS_AGENT_LOOP = "awpo_tool_agent"  # `turns.NAME`, whose import would load the agent loops
 
 
 def uses_awpo(config: DictConfig) -> bool:
@@ -66,6 +67,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
     check_loss(config, section)
     check_combinations(config, section)
+    check_turns(config)
     check_reward_function(config)
     check_ground_truths(config)
     return section
@@ -82,8 +84,10 @@ def check_loss(config: DictConfig, section: AwpoConfig) -> None:
         )
     if loss_mode == loss.NAME and actor.clip_ratio_low != actor.clip_ratio_high:
         raise AwpoSetupError(
-            f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but "
-            "AWPO's radius is one number; leave both alone and set +algorithm.awpo.clip_min and clip_max"
+            f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but the loss "
+            "awpo reads neither: leave both alone, set the radius by +algorithm.awpo.clip_min and clip_max, and for "
+            f"clip-higher +algorithm.awpo.clip_higher={actor.clip_ratio_high / actor.clip_ratio_low:.3g}, the upper radius "
+            "over the lower one"
         )
     if clip_is_inert(config):
         logger.warning(
@@ -121,14 +125,26 @@ def check_combinations(config: DictConfig, section: AwpoConfig) -> None:
     if groups.get("enable") and groups.get("metric") in OUTCOME_METRICS and section.gate != "none":
         logger.warning(
             "awpo-ext: algorithm.filter_groups.metric=%s drops the groups whose outcomes are all equal, which is where "
-            "AWPO leans on the judge; to keep them, let your reward function return a column that adds outcome and "
-            "reasoning, and name that one",
+            "AWPO leans on the judge; to keep them, set it to outcome_plus_reasoning, a column of reward_models.reward, or "
+            "to one of your own function that adds the two",
             groups.metric,
         )
 
 
 def _rollout_correction(config: DictConfig) -> Mapping:
     return config.algorithm.get("rollout_correction") or {}
+
+
+def check_turns(config: DictConfig) -> None:
+    """The verifier `state` needs to know who wrote what, which verl's own agent loops do not tell it."""
+    rollout = config.actor_rollout_ref.rollout
+    tools = rollout.multi_turn.tool_config_path or rollout.multi_turn.function_tool_path
+    kwargs = (config.reward.get("custom_reward_function") or {}).get("reward_kwargs") or {}
+    if tools and kwargs.get("verifier") == "state" and rollout.agent.default_agent_loop != TURNS_AGENT_LOOP:
+        raise AwpoSetupError(
+            f"actor_rollout_ref.rollout.agent.default_agent_loop={rollout.agent.default_agent_loop} gives the verifier "
+            f"'state' one text in which tools and model cannot be told apart; set it to {TURNS_AGENT_LOOP}"
+        )
 
 
 def check_reward_function(config: DictConfig) -> None:

@@ -43,7 +43,8 @@ class AwpoTrainerMixin:
     def _setup(self):
         super()._setup()
         if self._awpo is not None:
-            self.actor_rollout_wg.set_loss_fn(worker_loss(omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)))
+            actor = omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)
+            self.actor_rollout_wg.set_loss_fn(worker_loss(actor, self._awpo.clip_higher))
 
     def fit(self, agent_loop_manager):
         if self._awpo is not None:

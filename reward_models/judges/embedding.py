@@ -22,6 +22,7 @@ from reward_models.judges.encoder import ModelLoadError, SentenceEncoder
 from reward_models.options import read_config, require_number
 from reward_models.parsing import ToolCall, parse_response
 from reward_models.per_loop import PerLoop
+from reward_models.trajectory import own_texts
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class EmbeddingJudge(Judge):
     - No thought, or a blank one: 0.0. The absence of reasoning is a judgement, not a failure.
     - No readable call, or no question: the other term alone. Neither: Unscored(no_evidence).
     - The model does not load: Unscored(load_failed) for all; embedding fails: Unscored(error).
+
+    A trajectory of several turns counts as one text: all its thoughts, all its calls.
 
     Usable from several event loops. One worker thread does the embedding for all of them.
     """
@@ -116,13 +119,15 @@ class EmbeddingJudge(Judge):
 
     def _texts(self, rollout: Rollout) -> Verdict | tuple[str, ...]:
         """The thought and what to compare it with, or a verdict where nothing needs embedding."""
-        parsed = parse_response(rollout.response)
-        if not parsed.thought:
+        parsed = [parse_response(text) for text in own_texts(rollout)]
+        thought = "\n".join(text.thought for text in parsed if text.thought)
+        if not thought:
             return Scored(0.0)
-        others = [text for text in (rollout.question, render_calls(parsed.calls)) if text.strip()]
+        calls = [call for text in parsed for call in text.calls]
+        others = [text for text in (rollout.question, render_calls(calls)) if text.strip()]
         if not others:
             return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor a readable call to compare with")
-        return tuple(_encodable(text, self.config.max_chars) for text in (parsed.thought, *others))
+        return tuple(_encodable(text, self.config.max_chars) for text in (thought, *others))
 
 
 def render_calls(calls: Sequence[ToolCall]) -> str:

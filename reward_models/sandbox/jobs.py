@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ RETURNED, RAISED = "returned", "raised"
 UNKNOWN_TOOL = "UnknownTool"
 
 MAX_MESSAGE = 500
+MAX_ANSWER = 20_000
 
 
 def check_tools(payload: Mapping[str, Any]) -> None:
@@ -59,6 +61,29 @@ def run_turns(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
         turns.append({"results": results, "state": changed})
         known = state
     return turns
+
+
+def run_session(payload: Mapping[str, Any]) -> str:
+    """What the last of `payload["calls"]` answers, as the text that a model reads, the others having run before it.
+
+    They run on a fresh instance of `payload["target"]` (see `run_turns`), so a session needs no process of its own. A
+    text is itself, anything else JSON, and what is raised "Error: <class>: <message>"; cut at MAX_ANSWER characters.
+    """
+    instance = _instance(payload["target"], payload["initial_config"], payload["long_context"])
+    tools = methods_of(instance)
+    *earlier, last = payload["calls"]
+    for call in earlier:
+        _call(tools, call)
+    function = tools.get(last["name"])
+    if function is None:
+        return f"Error: {UNKNOWN_TOOL}: {last['name'][:MAX_MESSAGE]}"
+    try:
+        value = function(**last["arguments"])
+        return (value if isinstance(value, str) else json.dumps(value, default=str))[:MAX_ANSWER]
+    except MemoryError:
+        raise
+    except BaseException as error:
+        return f"Error: {type(error).__name__}: {_message(error)}"
 
 
 def _instance(target: str, config: Mapping[str, Any], long_context: bool) -> Any:

@@ -24,6 +24,7 @@ from typing import Any
 from reward_models.options import read_config, require_number
 from reward_models.parsing import Status, parse_response
 from reward_models.sandbox.snapshot import same
+from reward_models.trajectory import turns_of
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome
 from reward_models.verifiers.reading import problem_codes, require_dialect
@@ -137,12 +138,9 @@ class StateVerifier(SandboxedVerifier):
 
     def _steps(self, rollout: Rollout) -> list[list[str]]:
         """The texts of each turn of the response."""
-        turns = rollout.extra_info.get("turns")
+        turns = turns_of(rollout)
         if turns is None:
             return [[text] for text in rollout.response.split(self.config.turn_separator)]
-        turns = [[turn] if isinstance(turn, str) else list(turn) for turn in turns]
-        if not all(isinstance(step, str) for turn in turns for step in turn):
-            raise ValueError("extra_info['turns'] must be a list with, for each turn, a text or a list of texts")
         return turns
 
     def _read_turn(self, texts: Sequence[str]) -> Turn:

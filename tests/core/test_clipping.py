@@ -46,14 +46,14 @@ def random_step(seed, dtype=torch.float64):
 
 @pytest.mark.parametrize("mode", AGGREGATIONS)
 @pytest.mark.parametrize("weights", [False, True])
-@pytest.mark.parametrize("radius", [0.1, 0.2])
-def test_fixed_radius_is_verls_vanilla_loss(mode, weights, radius):
+@pytest.mark.parametrize(("radius", "higher"), [(0.1, 1.0), (0.2, 1.0), (0.2, 1.4), (0.1, 15.0)])
+def test_fixed_radius_is_verls_vanilla_loss(mode, weights, radius, higher):
     core_algos = pytest.importorskip("verl.trainer.ppo.core_algos", reason="needs verl")
     from verl.workers.config import ActorConfig
 
     config = ActorConfig(
         strategy="fsdp", rollout_n=1, ppo_micro_batch_size_per_gpu=1, clip_ratio=radius,
-        clip_ratio_low=radius, clip_ratio_high=radius, clip_ratio_c=2.0,
+        clip_ratio_low=radius, clip_ratio_high=higher * radius, clip_ratio_c=2.0,
     )  # fmt: skip
     for seed in range(5):
         old, new, advantages, mask = random_step(seed)
@@ -63,8 +63,8 @@ def test_fixed_radius_is_verls_vanilla_loss(mode, weights, radius):
             old, theirs_log, advantages, mask, mode, config, rollout_is_weights=is_weights
         )
         ours, ours_metrics = awpo_policy_loss(
-            old, ours_log, advantages, mask, torch.full((6,), radius), clip_ratio_c=2.0, rollout_is_weights=is_weights,
-            aggregate=lambda loss, m: core_algos.agg_loss(loss, m, mode),
+            old, ours_log, advantages, mask, torch.full((6,), radius), clip_ratio_c=2.0, clip_higher=higher,
+            rollout_is_weights=is_weights, aggregate=lambda loss, m: core_algos.agg_loss(loss, m, mode),
         )  # fmt: skip
         theirs.backward()
         ours.backward()
@@ -82,6 +82,37 @@ def test_gradient_is_zero_exactly_where_the_clip_binds():
         loss, _ = awpo_policy_loss(torch.zeros_like(ratio), log_prob, advantages, torch.ones_like(ratio), 0.1)
         loss.backward()
         assert ((log_prob.grad == 0) == binds).all()
+
+
+@given(st.integers(0, 1000), st.floats(0.01, 0.5), st.floats(1, 5))
+def test_clip_higher_frees_only_tokens_that_rise_with_a_positive_advantage(seed, radius, higher):
+    old, new, advantages, mask = random_step(seed)
+    gradients = []
+    for clip_higher in (1.0, higher):
+        log_prob = new.clone().requires_grad_()
+        awpo_policy_loss(old, log_prob, advantages, mask, radius, clip_higher=clip_higher)[0].backward()
+        gradients.append(log_prob.grad)
+    ratio = (new - old).exp()
+    freed = mask & (advantages > 0) & (ratio > 1 + radius) & (ratio <= 1 + higher * radius)
+    assert torch.equal(gradients[0] != gradients[1], freed)
+    assert (gradients[1][freed] < 0).all()
+
+
+def test_both_sides_tighten_together_with_the_gate():
+    config = AwpoConfig(clip_scope="group", clip_min=0.1, clip_max=0.2, clip_higher=1.4)
+    radius = clip_radius(torch.tensor([0.0, 1.0]), config)
+    for sample, (lowest, highest) in enumerate([(0.8, 1.28), (0.9, 1.14)]):
+        for ratio, advantage, binds in (
+            (lowest - 0.01, -1.0, True), (lowest + 0.01, -1.0, False),
+            (highest + 0.01, 1.0, True), (highest - 0.01, 1.0, False),
+        ):  # fmt: skip
+            log_prob = torch.tensor([[ratio]], dtype=torch.float64).log().requires_grad_()
+            same = torch.zeros_like(log_prob)
+            loss, _ = awpo_policy_loss(
+                same, log_prob, same + advantage, same + 1, radius[sample], clip_higher=config.clip_higher
+            )
+            loss.backward()
+            assert (float(log_prob.grad) == 0) == binds
 
 
 def test_each_sample_is_clipped_at_its_own_radius():
@@ -118,6 +149,7 @@ def test_no_token_gives_no_loss():
         (SimpleNamespace(radius=0.0), r"radius has values from 0.0 to 0.0; allowed: \(0, 1\)"),
         (SimpleNamespace(radius=torch.tensor([0.1, 0.2])), r"radius has shape \(2,\); expected a scalar or \(6,\)"),
         (SimpleNamespace(radius=0.2, clip_ratio_c=1.0), "clip_ratio_c=1.0 is out of range"),
+        (SimpleNamespace(radius=0.2, clip_higher=0.9), "clip_higher=0.9 is out of range; allowed: 1.0 and above"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -61,11 +61,11 @@ def test_validate_names_file_row_and_field(awpo_data, converted, tmp_path):
 
 
 def test_show(awpo_data, converted):
-    rl = awpo_data("show", converted[0] / "train.parquet", "--row", 1)
+    rl = awpo_data("inspect", converted[0] / "train.parquet", "--row", 1)
     assert rl.exit_code == 0
     for shown in ("simple_python_", "ground truth", "possible answers", "a, b?", "Add one to"):
         assert shown in rl.output
-    sft = awpo_data("show", converted[0] / "sft.parquet")
+    sft = awpo_data("inspect", converted[0] / "sft.parquet")
     assert "assistant" in sft.output
     assert "<think>" in sft.output
 
@@ -75,7 +75,7 @@ def test_show_reads_broken_rows_too(awpo_data, converted, tmp_path):
     row["extra_info"]["tools"] = "[not json"
     row["prompt"][0]["content"] = "[red]not markup[/red]"
     write_parquet(tmp_path / "bad.parquet", [row], RL_SCHEMA)
-    output = awpo_data("show", tmp_path / "bad.parquet").output
+    output = awpo_data("inspect", tmp_path / "bad.parquet").output
     assert "[not json" in output
     assert "[red]not markup[/red]" in output
 
@@ -87,7 +87,7 @@ def test_show_reads_broken_rows_too(awpo_data, converted, tmp_path):
         (["bfcl", "--out", "x", "--source", "missing.whl"], "missing.whl: no such file or folder"),
         (["toolrl", "missing.parquet", "--out", "x"], "missing.parquet: no such file"),
         (["toolrl", "missing.parquet", "--out", "x", "--val-rows", "-1"], "--val-rows: must not be negative"),
-        (["show", "missing.parquet"], "missing.parquet: no such file"),
+        (["inspect", "missing.parquet"], "missing.parquet: no such file"),
     ],
 )
 def test_errors_are_messages_not_tracebacks(awpo_data, arguments, says):
@@ -98,6 +98,6 @@ def test_errors_are_messages_not_tracebacks(awpo_data, arguments, says):
 
 
 def test_show_of_a_row_that_is_not_there(awpo_data, converted):
-    result = awpo_data("show", converted[0] / "val.parquet", "--row", 5)
+    result = awpo_data("inspect", converted[0] / "val.parquet", "--row", 5)
     assert result.exit_code == 1
     assert "there is no row 5; it has 5" in result.output

@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from stock_verl import CPU, cpu_environment
+from stock_verl import CPU, ROOT, cpu_environment
+
+sys.path.insert(0, str(ROOT))  # for recipes.multiturn, which no package installs
 
 
 @pytest.fixture(scope="session")

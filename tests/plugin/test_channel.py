@@ -160,3 +160,24 @@ def test_the_reasons_of_failures_arrive_where_the_reward_function_gives_them(bat
     for info in batch.infos.values():
         info["reward_extra_info"]["reasoning_failure"] = 2.0
     assert trainer.build_channel(batch, CONFIG, False).failure.tolist() == [[2.0]] * 5
+
+
+def test_clip_higher_reaches_the_loss_in_the_workers(monkeypatch):
+    """By the function that the trainer sends to the workers, through verl's own interfaces."""
+    from verl.workers.config import ActorConfig
+    from verl.workers.utils import losses
+
+    old = torch.zeros(1, 1)
+    rising = torch.tensor([[1.25]]).log()  # beyond a radius of 0.2, within 1.4 times as much
+
+    def ppo_loss(config, model_output, data, dp_group=None):
+        return loss.compute_policy_loss_awpo(old, rising, old + 1, old + 1, config=config)
+
+    monkeypatch.setattr(losses, "ppo_loss", ppo_loss)
+    config = ActorConfig(strategy="fsdp", rollout_n=1, ppo_micro_batch_size_per_gpu=1)
+    data = {loss.RADIUS_FIELD: torch.tensor([0.2])}
+    for clip_higher, expected in ((1.0, -1.2), (1.4, -1.25)):
+        value, _ = loss.worker_loss(config, clip_higher)(model_output=None, data=data)
+        assert float(value) == pytest.approx(expected)
+    with pytest.raises(AwpoSetupError, match="got no clip radius"):
+        loss.worker_loss(config, 1.4)(model_output=None, data={})

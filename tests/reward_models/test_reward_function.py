@@ -74,6 +74,7 @@ def test_the_columns_of_a_perfect_answer():
         "outcome_reason": 1.0,
         "outcome_valid": 1.0,
         "reasoning_spread": 0.0,
+        "outcome_plus_reasoning": 4.5,
     }
 
 
@@ -85,6 +86,7 @@ def test_any_response_gives_the_same_float_columns(response):
     assert -3.0 <= columns["score"] <= 4.0
     assert math.isnan(columns["reasoning"]) and columns["reasoning_valid"] == 0.0
     assert columns["reasoning_failure"] == UnscoredReason.JUDGE_DISABLED.code
+    assert columns["outcome_plus_reasoning"] == columns["score"]
 
 
 @given(thought=plain_text, calls=call_lists)

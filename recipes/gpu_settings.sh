@@ -1,33 +1,19 @@
-#!/usr/bin/env bash
-# AWPO on Qwen3-4B-Instruct-2507 with tool-use data: one node of 8 GPUs, or NNODES of them over Ray.
-# The settings follow docs/method.md ("training setup", a reconstruction).
-#
-#   pip install -e '.[gpu]' && bash recipes/run_awpo_qwen4b.sh
-#   DRY_RUN=1 bash recipes/run_awpo_qwen4b.sh       resolve and check the whole configuration; needs no GPU
-#   JUDGE=llm JUDGE_URL=http://judge:8000/v1 JUDGE_MODEL=Qwen/Qwen3-32B bash recipes/run_awpo_qwen4b.sh
-#
-# Data: ToolRL's 4k split, brought into verl's schema once:
-#   awpo data toolrl <ToolRL's train.parquet> --out data/toolrl
-# Several nodes: `ray start --head` on the first, `ray start --address=...` on the others, then this script on the first
-# with NNODES set. A run that was interrupted resumes from its last checkpoint when started again.
-# Whatever follows the command is passed to verl as it is.
-set -euo pipefail
-
-MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
-DATA="${DATA:-data/toolrl}"             # folder with train.parquet and val.parquet
-OUT="${OUT:-outputs/qwen4b}"            # checkpoints, metrics, rollouts
+# Sourced by the recipes for GPUs, after MODEL and OUT are set: `settings`, the verl overrides that they share, and
+# `start`, which trains with them. The values follow docs/method.md ("training setup", a reconstruction).
+DATA="${DATA:-data/toolrl}"             # folder with train.parquet and val.parquet, made by `awpo data`
 JUDGE="${JUDGE:-embedding}"             # embedding, llm, none, or package.module:Class
 JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # strict, toolrl (the published form), or another of docs/verifiers.md
-NNODES="${NNODES:-1}"
+NNODES="${NNODES:-1}"                   # more than one: docs/recipes.md, "several nodes"
 GPUS_PER_NODE="${GPUS_PER_NODE:-8}"
-DRY_RUN="${DRY_RUN:-0}"
+RESUME="${RESUME:-auto}"                # auto: from the last checkpoint in OUT; disable; or a folder global_step_<n>
+DRY_RUN="${DRY_RUN:-0}"                 # 1: resolve and check the whole configuration; needs no GPU
 
 EMBEDDING_MODEL=sentence-transformers/all-MiniLM-L6-v2    # the same small model as on CPU, from the Hugging Face hub
 source "$(dirname "${BASH_SOURCE[0]}")/reward_options.sh"
 
-overrides=(
+settings=(
     algorithm.adv_estimator=awpo
     actor_rollout_ref.actor.policy_loss.loss_mode=awpo
     +algorithm.awpo.clip_max=0.2
@@ -67,15 +53,23 @@ overrides=(
     trainer.total_epochs=15
     trainer.save_freq=20
     trainer.test_freq=10
-    trainer.resume_mode=auto
     trainer.default_local_dir="$OUT/checkpoints"
     trainer.rollout_data_dir="$OUT/rollouts"
     trainer.project_name=awpo
-    trainer.experiment_name=qwen4b
-    trainer.logger='["console","tensorboard"]'
+    trainer.experiment_name="$(basename "$OUT")"
+    trainer.logger='["console","file","tensorboard"]'
 )
+case "$RESUME" in
+    auto | disable) settings+=(trainer.resume_mode="$RESUME") ;;
+    *) settings+=(trainer.resume_mode=resume_path trainer.resume_from_path="$RESUME") ;;
+esac
 
-if [[ $DRY_RUN == 1 ]]; then
-    exec awpo doctor --no-ray --no-reward "${overrides[@]}" "$@"
-fi
-exec python -m verl.trainer.main_ppo "${overrides[@]}" "$@"
+# Train with the overrides given, which come after the shared ones and win; with DRY_RUN=1 check them instead.
+start() {
+    if [[ $DRY_RUN == 1 ]]; then
+        exec awpo doctor --no-ray --no-reward "${settings[@]}" "$@"
+    fi
+    mkdir -p "$OUT"
+    export VERL_FILE_LOGGER_PATH="${VERL_FILE_LOGGER_PATH:-$OUT/metrics-$(date +%Y%m%d-%H%M%S).jsonl}" # `awpo summary`
+    exec python -m verl.trainer.main_ppo "${settings[@]}" "$@"
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# AWPO with a judging model that verl itself serves: its reward-model server, on GPUs of its own in the same Ray cluster.
+# Nothing else has to be started; the judge finds the server's address by judge_kwargs.base_url=verl.
+#
+#   bash recipes/run_awpo_verl_judge.sh
+#   DRY_RUN=1 JUDGE_MODEL=Qwen/Qwen3-8B JUDGE_GPUS=1 JUDGE_TP=1 bash recipes/run_awpo_verl_judge.sh
+#
+# Whatever follows the command is passed to verl as it is.
+set -euo pipefail
+
+MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
+OUT="${OUT:-outputs/verl-judge}"
+GPUS_PER_NODE="${GPUS_PER_NODE:-6}"     # that train and generate
+JUDGE=llm
+JUDGE_URL=verl
+JUDGE_MODEL="${JUDGE_MODEL:-Qwen/Qwen3-30B-A3B-Instruct-2507}"
+JUDGE_GPUS="${JUDGE_GPUS:-2}"           # that serve the judge, on each of JUDGE_NODES
+JUDGE_NODES="${JUDGE_NODES:-1}"
+JUDGE_TP="${JUDGE_TP:-2}"               # GPUS that one copy of it takes
+
+source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"
+start \
+    reward.reward_model.enable=True \
+    reward.reward_model.enable_resource_pool=True \
+    reward.reward_model.nnodes="$JUDGE_NODES" \
+    reward.reward_model.n_gpus_per_node="$JUDGE_GPUS" \
+    reward.reward_model.model_path="$JUDGE_MODEL" \
+    reward.reward_model.rollout.name=vllm \
+    reward.reward_model.rollout.tensor_model_parallel_size="$JUDGE_TP" \
+    reward.reward_model.rollout.gpu_memory_utilization=0.85 \
+    reward.reward_model.rollout.prompt_length=8192 \
+    reward.reward_model.rollout.response_length=2048 \
+    "$@"

@@ -1,0 +1,21 @@
+"""A judge that writes down what it was given: one JSON line a rollout in $RECORDED_ROLLOUTS. The score is a hash's."""
+
+import json
+import os
+import zlib
+
+from reward_models.judges.base import Judge
+from reward_models.types import Scored
+
+
+class RecordingJudge(Judge):
+    async def score(self, rollouts):
+        with open(os.environ["RECORDED_ROLLOUTS"], "a") as file:
+            for rollout in rollouts:
+                seen = {
+                    "response": rollout.response,
+                    "turns": rollout.extra_info["turns"],
+                    "truth": rollout.ground_truth,
+                }
+                file.write(json.dumps(seen) + "\n")
+        return [Scored(zlib.crc32(rollout.response.encode()) % 101 / 100) for rollout in rollouts]

@@ -1,0 +1,139 @@
+"""Every recipe's configuration resolves and is one that AWPO trains: what `DRY_RUN=1` checks, without its start-up time.
+
+A stand-in for `awpo` on PATH takes the overrides that the script would hand to `awpo doctor`; the doctor's checks of them
+then run in this process. One recipe goes the whole way through the real command.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
+
+from awpo_ext.verl_plugin.config_check import compose, problems
+from awpo_ext.verl_plugin.run_checks import awpo_section
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+# recipe -> (its environment, overrides that must have arrived)
+RUNS = {
+    "qwen3-1.7b": ("run_awpo_qwen3.sh", {"SIZE": "1.7b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-1.7B"]),
+    "qwen3-4b": ("run_awpo_qwen3.sh", {}, ["actor_rollout_ref.model.path=Qwen/Qwen3-4B-Instruct-2507"]),
+    "qwen3-8b": ("run_awpo_qwen3.sh", {"SIZE": "8b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-8B"]),
+    "lora": ("run_awpo_lora.sh", {}, ["actor_rollout_ref.model.lora_rank=32", "trainer.n_gpus_per_node=1"]),
+    "dapo": ("run_awpo_dapo.sh", {}, ["algorithm.filter_groups.metric=outcome_plus_reasoning"]),
+    "colocate_async": (
+        "run_awpo_colocate_async.sh",
+        {"AHEAD": "2"},
+        ["trainer.v1.colocate_async.num_warmup_batches=2"],
+    ),
+    "separate_async": ("run_awpo_separate_async.sh", {"UPDATES": "2"}, ["data.train_batch_size=128"]),
+    "verl_judge": (
+        "run_awpo_verl_judge.sh",
+        {},
+        ["+reward.custom_reward_function.reward_kwargs.judge_kwargs.base_url=verl"],
+    ),
+    "resume": ("run_awpo_qwen3.sh", {"RESUME": "outputs/x/global_step_20"}, ["trainer.resume_mode=resume_path"]),
+    "multiturn on a CPU": (
+        "run_multiturn_cpu.sh",
+        {},
+        ["actor_rollout_ref.rollout.agent.default_agent_loop=awpo_tool_agent"],
+    ),
+    "several nodes": ("slurm.sh", {"NNODES": "2", "ARGUMENTS": "recipes/run_awpo_qwen3.sh"}, ["trainer.nnodes=2"]),
+}
+
+
+def run(script: str, path: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", str(RECIPES / script), *arguments], cwd=RECIPES.parent, capture_output=True, text=True, timeout=250,
+        env=os.environ | {"DRY_RUN": "1", "JUDGE": "none", "PATH": f"{path}:{os.environ['PATH']}"} | environment,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory):
+    """A folder with an `awpo` that prints the arguments it is called with, one a line."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "awpo").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (folder / "awpo").chmod(0o755)
+    return str(folder)
+
+
+def overrides_of(stand_in: str, script: str, environment: dict[str, str]) -> list[str]:
+    arguments = environment.get("ARGUMENTS", "").split()
+    result = run(script, stand_in, *arguments, "trainer.total_epochs=3", **environment)
+    assert result.returncode == 0, result.stderr
+    command, *overrides = result.stdout.splitlines()
+    assert command == "doctor" and overrides[-1] == "trainer.total_epochs=3"  # what follows the command comes last
+    return [override for override in overrides if not override.startswith("--")]
+
+
+@pytest.fixture
+def multi_turn_data(tmp_path):
+    """What the multi-turn recipe reads of its data before verl does."""
+    (tmp_path / "overrides.txt").write_text(
+        "+reward.custom_reward_function.reward_kwargs.verifier_kwargs.classes.Bank=recipes.multiturn.bank:Bank\n"
+    )
+    return str(tmp_path)
+
+
+def test_the_multi_turn_recipe_takes_tools_and_classes_from_its_data(stand_in, multi_turn_data, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPES.parent))
+    overrides = overrides_of(stand_in, "run_awpo_multiturn.sh", {"DATA": multi_turn_data})
+    assert problems(overrides) == []
+    config = compose(overrides)
+    assert config.actor_rollout_ref.rollout.multi_turn.tool_config_path == f"{multi_turn_data}/tools.yaml"
+    assert config.reward.custom_reward_function.reward_kwargs.verifier_kwargs.classes == {
+        "Bank": "recipes.multiturn.bank:Bank"
+    }
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_recipe_is_one_that_awpo_trains(stand_in, name, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPES.parent))  # the scripts put it on PYTHONPATH where their tools live there
+    script, environment, arrived = RUNS[name]
+    overrides = overrides_of(stand_in, script, environment)
+    assert set(arrived) <= set(overrides)
+    assert problems(overrides) == []
+
+
+def test_every_recipe_for_gpus_is_tested():
+    scripts = {script for script, _, _ in RUNS.values()}
+    assert {path.name for path in RECIPES.glob("run_*.sh")} - {
+        "run_awpo_cpu.sh",
+        "run_awpo_multiturn.sh",
+        "run_ablation.sh",
+    } <= scripts
+
+
+def test_the_ablation_recipe_hands_on_its_sweep(stand_in):
+    result = run("run_ablation.sh", stand_in, "recipes/ablation/qwen3.yaml", "--limit=1")
+    assert result.stdout.splitlines() == ["ablation", "run", "recipes/ablation/qwen3.yaml", "--dry-run", "--limit=1"]
+
+
+def test_clip_higher_arrives_as_a_number(stand_in):
+    config = compose(overrides_of(stand_in, "run_awpo_dapo.sh", {"CLIP_HIGHER": "1.25"}))
+    assert awpo_section(config).clip_higher == 1.25
+
+
+def test_an_unknown_size_is_named(stand_in):
+    result = run("run_awpo_qwen3.sh", stand_in, SIZE="5b")
+    assert result.returncode == 2 and "SIZE=5b: choose 1.7b, 4b or 8b" in result.stderr
+
+
+def test_the_real_command_passes_and_names_a_misspelt_key():
+    """Two at a time: each takes its start-up time."""
+    path = str(Path(sys.executable).parent)
+    command = ["bash", str(RECIPES / "run_awpo_qwen3.sh")]
+    environment = os.environ | {"DRY_RUN": "1", "JUDGE": "none", "PATH": f"{path}:{os.environ['PATH']}"}
+    started = [
+        subprocess.Popen(
+            [*command, *extra], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        for extra in ([], ["+algorithm.awpo.gatee=ratio"])
+    ]
+    good, bad = [(process.communicate(timeout=250)[0], process.returncode) for process in started]
+    assert good[1] == 0 and "All well." in good[0], good[0]
+    assert bad[1] == 1 and "algorithm.awpo.gatee='ratio'" in bad[0]
