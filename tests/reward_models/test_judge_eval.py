@@ -15,13 +15,19 @@ from typer.testing import CliRunner
 from awpo_ext.judge_eval import take
 from awpo_ext.judge_eval_cli import judge_eval
 from reward_models.evaluation.report import shown_options
-from reward_models.evaluation.statistics import Interval
+from reward_models.evaluation.statistics import Interval, bootstrap
 from reward_models.judges import llm
 from reward_models.labelled import LabelledRollout, write_labelled
 
 app = typer.Typer()
 app.command()(judge_eval)
 FAKES = judge_eval_fakes.__name__
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Enough to see that intervals are there; how good they are is tested where they are made."""
+    monkeypatch.setitem(bootstrap.__kwdefaults__, "n", 200)
 
 
 @pytest.fixture
