@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -207,5 +208,5 @@ def test_a_hanging_judge_costs_a_step_its_deadline_and_may_end_the_run(tiny_mode
         assert 4 <= cut <= 8  # four at once; others may get a slot in the last millisecond
         assert metrics["awpo/judge/failed_share"] == 1.0 and metrics["awpo/outcome/valid_fraction"] == 1.0
     assert run.steps[2]["timing_s/gen"] < 60  # not 300, nor the 180 of deadline_s
-    assert "100% of 64 judgements in steps 1 to 2 (budget 8" in run.console
+    assert re.search(r"100% of 64 judgements in steps 1 to 2 \(budget \d\d%, timeout \d\d%\)", run.console)
     assert "algorithm.awpo.judge_stop_share=0.5" in run.console
