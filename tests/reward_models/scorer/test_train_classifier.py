@@ -32,7 +32,7 @@ def scores_of(folder):
 
 @pytest.mark.parametrize(
     ("kind", "objective", "lora_rank"),
-    [("bert", "pairs", 0), ("bert", "scores", 4), ("llama", "labels", 0), ("llama", "pairs", 8)],
+    [("bert", "pairs", 0), ("bert", "scores", 4), ("llama", "pairs", 8)],
 )
 def test_learns_to_tell_good_from_bad(kind, objective, lora_rank, data, tmp_path, request):
     base = request.getfixturevalue(f"tiny_{kind}")
