@@ -1,10 +1,11 @@
 """The estimate of `awpo plan` beside the measured peak memory of real training steps on this machine's CPU.
 
-    python benchmarks/plan_memory.py MODEL_FOLDER
+    python benchmarks/plan_memory.py MODEL_FOLDER [CASE ...]
 
-Each case runs in a process of its own: weights in float32, AdamW, one thread, two steps of plain PyTorch on random
-tokens; measured is the peak of the resident set less what it was before the weights were loaded. On a CPU nothing is
-sharded, no engine runs beside, and the optimizer makes no temporaries of the whole model.
+Only MODEL_FOLDER's config.json is read. Each case runs in a process of its own: random weights in float32, AdamW, one
+thread, two steps of plain PyTorch on random tokens; measured is the peak of the resident set less what it was before
+the model was made. On a CPU nothing is sharded, no engine runs beside, and the optimizer makes no temporaries of the
+whole model.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from awpo_ext.plan.models import read
 # name: batch, length, checkpointing
 CASES = {
     "1 x 256": (1, 256, False),
+    "2 x 512": (2, 512, False),
+    "2 x 512, checkpointing": (2, 512, True),
     "4 x 512": (4, 512, False),
     "4 x 512, checkpointing": (4, 512, True),
     "8 x 512, checkpointing": (8, 512, True),
@@ -51,7 +54,7 @@ def measure(folder: Path, case: str) -> int:
     """In this process: bytes that two training steps took at their peak."""
     import psutil
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.set_num_threads(1)
     batch, length, checkpointing = CASES[case]
@@ -67,7 +70,8 @@ def measure(folder: Path, case: str) -> int:
     gc.collect()
     before = me.memory_info().rss
     threading.Thread(target=watch, daemon=True).start()
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    config = AutoConfig.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
     if checkpointing:
         model.gradient_checkpointing_enable()
     model.train()
@@ -84,16 +88,17 @@ def measure(folder: Path, case: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--case", choices=CASES, help="only this case, in this process, as JSON")
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; default: all")
+    parser.add_argument("--inside", action="store_true", help="measure one case in this process")
     arguments = parser.parse_args()
-    if arguments.case:
-        print(json.dumps(measure(arguments.folder, arguments.case)))
+    if arguments.inside:
+        print(json.dumps(measure(arguments.folder, arguments.cases[0])))
         return
     print(f"machine load {os.getloadavg()[0]:.1f}")
     print("| case | weights, gradients, optimizer | activations | logits | estimate | measured | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for case in CASES:
-        command = [sys.executable, __file__, str(arguments.folder), "--case", case]
+    for case in arguments.cases or CASES:
+        command = [sys.executable, __file__, str(arguments.folder), case, "--inside"]
         # glibc returns large blocks at once, so that the peak is of what lives
         environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
         out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout

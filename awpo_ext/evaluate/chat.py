@@ -15,7 +15,7 @@ from reward_models.options import require_number
 CONTEXT, REFUSED, BAD_REPLY = "context_too_small", "refused", "bad_reply"
 _MAX_CHARS = 1_000_000  # of one answer: more is no answer to a question about tools
 _CONTEXT_WORDS = re.compile(
-    r"context.length|context.window|maximum context|max_model_len|too many tokens|prompt is too long"
+    r"context.length|context.window|maximum context|maximum model length|max_model_len|prompt is too long"
 )
 
 

@@ -325,10 +325,13 @@ def _json(option: str, text: str) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any], out: Path, console: Console) -> None:
+    """Print it; exit code 1 where requests failed and another run is needed."""
     console.print(report.table(result))
     for note in result["notes"]:
         console.print(f"[yellow]note:[/yellow] {escape(note)}")
     console.print(f"{escape(str(out))}: result.json, result.md, result.html")
+    if result["unanswered"]:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,7 @@
-"""The few statistics of an evaluation: intervals of a share and of a mean, pass@k, two models on the same items."""
+"""The few statistics of an evaluation: intervals of a share and of a mean, pass@k, two models on the same items.
+
+scipy.stats takes a second to import, so it is imported where it is needed: every `awpo` command imports this module.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from collections.abc import Sequence
 from math import comb
 
 import numpy as np
-from scipy import stats
 
 _DRAWS = 2000
 
@@ -15,7 +17,9 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share; (0, 1) of none."""
     if n == 0:
         return 0.0, 1.0
-    interval = stats.binomtest(right, n).proportion_ci(0.95, method="wilson")
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -39,5 +43,7 @@ def pass_at_k(n: int, right: int, k: int) -> float:
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """The exact two-sided p-value of McNemar's test, from the items that only one of the two has right; 1 where none."""
+    from scipy.stats import binomtest
+
     discordant = only_first + only_second
-    return 1.0 if discordant == 0 else float(stats.binomtest(only_first, discordant, 0.5).pvalue)
+    return 1.0 if discordant == 0 else float(binomtest(only_first, discordant, 0.5).pvalue)

@@ -82,6 +82,7 @@ def evaluate(benchmark: Benchmark, chat: Chat, model: dict[str, Any], plan: Plan
             "items": item_shares(items, plan.samples),
         }
         result["partial"] = any(row["status"] == PARTIAL for row in result["categories"])
+        result["unanswered"] = len(left)
         result["notes"] = _notes(result, store, plan, left)
         report.write(plan.out, result)
         if lost is not None:

@@ -140,6 +140,24 @@ def test_a_prompt_that_is_too_long_is_counted_and_said(data, tmp_path):
     assert row["accuracy"] == 17 / 20 and row["reasons"]["no answer: context_too_small"] == 3
 
 
+def test_requests_that_fail_for_now_are_left_and_asked_again(data, tmp_path):
+    with FakeEndpoint(lambda body: (503, "busy") if number_of(body) in (3, 5) else right(body)) as endpoint:
+        done = run(endpoint.base_url, data, tmp_path / "o", "--retries", "0", "--concurrency", "1")
+    assert done.exit_code == 1 and "2 requests failed in a way that may pass" in said(done)
+    assert result_of(tmp_path / "o")["categories"][-1]["scored"] == 18 and "odd (8 of 10)" in said(done)
+    with FakeEndpoint(right) as endpoint:
+        run(endpoint.base_url, data, tmp_path / "o")
+        assert sorted(map(number_of, endpoint.bodies)) == [3, 5]
+    assert not result_of(tmp_path / "o")["partial"]
+
+
+def test_an_endpoint_that_only_fails_is_given_up(data, tmp_path):
+    with FakeEndpoint(lambda body: (500, "broken")) as endpoint:
+        done = run(endpoint.base_url, data, tmp_path / "o", "--retries", "0", "--concurrency", "1")
+        assert len(endpoint.bodies) == 8
+    assert done.exit_code == 1 and "8 requests in a row failed" in said(done) and "HTTP 500" in said(done)
+
+
 def test_limit_is_partial_everywhere_and_a_full_run_reuses_it(data, tmp_path):
     with FakeEndpoint(right) as endpoint:
         done = run(endpoint.base_url, data, tmp_path / "o", "--limit", "2")
