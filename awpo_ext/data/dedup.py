@@ -95,6 +95,7 @@ def without(dataset: Dataset, evaluation: dict[str, Sequence[Row]], near: float 
             if row_id not in dropped:
                 dropped[row_id] = (_EXACT if exact else _CLOSE).format(name)
                 shown.append(f"{match.similarity:.2f}  {_question(row)!r}\n      {name}: {theirs[match.other]!r}")
+    shown.sort()  # the least alike first: those are the ones to look at
     kept = [row for row in train if row["extra_info"]["id"] not in dropped]
     if train and not kept:
         raise DataError(
