@@ -12,10 +12,12 @@ from rich.table import Table
 
 from awpo_ext.data.cli import app as data_app
 from awpo_ext.judge_cli import app as judge_app
+from awpo_ext.scorer_cli import app as scorer_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="AWPO for verl.", pretty_exceptions_enable=False)
 app.add_typer(data_app, name="data")
 app.add_typer(judge_app, name="judge")
+app.add_typer(scorer_app, name="scorer")
 
 
 @app.callback()

@@ -1,0 +1,1 @@
+"""Scorers: small models, trained here, that judge the reasoning of a rollout."""
