@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,7 @@ def data(
         str, typer.Option(help="bfcl without a file: comma-separated categories.")
     ] = "simple_python,multiple,parallel_multiple,live_multiple",
     eval_rows: Annotated[int, typer.Option(help="Source rows kept for evaluation, at most.")] = 120,
+    train_rows: Annotated[int | None, typer.Option(help="Source rows to train on, at most; default: all.")] = None,
     hold_out: Annotated[str, typer.Option(help="Comma-separated kinds that only eval has.")] = ",".join(HELD_OUT),
     parquet: Annotated[bool, typer.Option("--parquet", help="Write parquet instead of JSON lines.")] = False,
     encoder: EncoderOption = None,
@@ -68,6 +70,7 @@ def data(
             split = from_labelled(Path(source), eval_rows, seed) if labelled else from_toolrl(source, eval_rows, seed)
         else:
             raise DataError(f"--from {origin!r} is not one of: toolrl, bfcl, labelled")
+        split = replace(split, train=split.train[:train_rows])
         held = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
         suffix = ".parquet" if parquet else ".jsonl"
         manifest = write_scorer_data(out, split, held, seed, suffix, find_model(encoder))

@@ -11,6 +11,7 @@ KNOWN_JUDGES = {
     "none": "reward_models.judges.none:NoneJudge",
     "embedding": "reward_models.judges.embedding:EmbeddingJudge",
     "llm": "reward_models.judges.llm:LlmJudge",
+    "scorer": "reward_models.judges.scorer:ScorerJudge",
 }
 
 __all__ = ["KNOWN_JUDGES", "Judge", "JudgeNotReadyError", "make_judge"]

@@ -100,7 +100,7 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> str:
     """Write the head's file; returns its SHA-256."""
     from safetensors.numpy import save_file
 
-    save_file({name: np.ascontiguousarray(array, dtype=np.float64) for name, array in arrays.items()}, folder / HEAD)
+    save_file({name: np.asarray(array, dtype=np.float64, order="C") for name, array in arrays.items()}, folder / HEAD)
     return file_hash(folder / HEAD)
 
 

@@ -51,7 +51,8 @@ class OrderModel:
             return cls()
         matrix = np.zeros((len(rows), _BUCKETS + 1))
         for number, text in enumerate(rows):
-            np.add.at(matrix[number], _hashed(text), 1 / _norm(text))
+            buckets = _hashed(text)
+            np.add.at(matrix[number], buckets, 1 / _norm(buckets))
         matrix[:, -1] = 1.0
         target = np.asarray(places) - 0.5
         # The dual form: there are fewer sentences than buckets, or hardly more.
@@ -60,8 +61,9 @@ class OrderModel:
 
     def places(self, texts: Sequence[str]) -> np.ndarray:
         """Shape (S,): the suggested place of each sentence, 0 the start and 1 the end of a thought."""
-        bias = self.weights[-1] + 0.5
-        return np.array([np.clip(self.weights[_hashed(text)].sum() / _norm(text) + bias, 0, 1) for text in texts])
+        hashed = [_hashed(text) for text in texts]
+        raw = np.array([self.weights[buckets].sum() / _norm(buckets) for buckets in hashed])
+        return np.clip(raw + self.weights[-1] + 0.5, 0, 1)
 
     def features(self, thought: str) -> np.ndarray:
         """The values of ORDER_FEATURES, finite."""
@@ -87,5 +89,5 @@ def _hashed(text: str) -> list[int]:
     return [zlib.crc32(item.encode("utf-8", "replace")) % _BUCKETS for item in items]
 
 
-def _norm(text: str) -> float:
-    return max(1.0, len(_hashed(text))) ** 0.5
+def _norm(buckets: Sequence[int]) -> float:
+    return max(1, len(buckets)) ** 0.5

@@ -19,6 +19,7 @@ def _set(text: str) -> frozenset[str]:
 
 
 _WORD = re.compile(r"\w+")
+_BRACKET = re.compile(r"[{}\[\]]")
 _CONTENT = re.compile(r"[^\W_]{3,}")
 _MAX_SENTENCES = 200
 _JUDGED = _set(
@@ -113,11 +114,13 @@ def _longest_run(grounded: Sequence[bool]) -> int:
 
 
 def _bracketed(text: str) -> int:
-    depth = inside = 0
-    for character in text:
-        depth += (character in "{[") - (character in "}]" and depth > 0)
-        inside += depth > 0
-    return inside
+    """Characters inside of braces or brackets, themselves not counted; an unmatched closing one closes nothing."""
+    depth = inside = last = 0
+    for bracket in _BRACKET.finditer(text):
+        inside += bracket.start() - last if depth else 0
+        depth = depth + 1 if bracket.group() in "{[" else max(0, depth - 1)
+        last = bracket.end()
+    return inside + (len(text) - last if depth else 0)
 
 
 def _adjacency(bags: Sequence[set[str]]) -> float:
