@@ -13,6 +13,7 @@ KNOWN_JUDGES = {
     "llm": "reward_models.judges.llm:LlmJudge",
     "llm_group": "reward_models.judges.group:LlmGroupJudge",
     "classify": "reward_models.judges.classify:ClassifyJudge",
+    "scorer": "reward_models.judges.scorer:ScorerJudge",
 }
 
 __all__ = ["KNOWN_JUDGES", "Judge", "JudgeNotReadyError", "make_judge"]

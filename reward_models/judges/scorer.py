@@ -1,0 +1,186 @@
+"""The scorer judge: a small trained model in process, of the family that its folder names."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from reward_models.judges.base import Judge, JudgeNotReadyError
+from reward_models.judges.batching import MicroBatcher
+from reward_models.options import read_config, require_number
+from reward_models.parsing import parse_response
+from reward_models.per_loop import PerLoop
+from reward_models.scorer.folder import read_family
+from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
+
+logger = logging.getLogger(__name__)
+
+_OWNER = "judge 'scorer'"
+# family -> (module with `load(folder, device)`, module with `check_folder(folder)`, the package that it needs)
+_FAMILIES = {
+    "features": ("reward_models.scorer.model", "reward_models.scorer.folder", "sentence_transformers"),
+    "classifier": ("reward_models.scorer.classifier", "reward_models.scorer.classifier_folder", "transformers"),
+}
+
+
+class LoadedScorer(Protocol):
+    """What a family's `load(folder, device)` gives: blocking, used from one thread."""
+
+    def score(self, rollouts: Sequence[Rollout]) -> np.ndarray:
+        """Float64, (N,), in [0, 1], already calibrated; 0.0 without a thought, NaN where it cannot judge."""
+
+
+@dataclass(frozen=True)
+class ScorerConfig:
+    """Options of the scorer judge.
+
+    model: a folder of `awpo scorer train` or `awpo scorer train-classifier`.
+    device: as torch names it: cpu, cuda, cuda:1.
+    threads: CPU threads, in [1, 256].
+    window_ms: how long concurrent calls are gathered, in [0, 1000].
+    max_batch: this many waiting rollouts are scored at once without waiting longer, and at most, in [1, 4096].
+    max_queue: beyond so many rollouts waiting or being scored, more are Unscored(budget), in [1, 1000000].
+    """
+
+    model: str
+    device: str = "cpu"
+    threads: int = 1
+    window_ms: float = 10.0
+    max_batch: int = 64
+    max_queue: int = 65_536
+
+    def __post_init__(self) -> None:
+        for key in ("model", "device"):
+            if not (isinstance(getattr(self, key), str) and getattr(self, key).strip()):
+                raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be a text that is not empty")
+        require_number(_OWNER, "threads", self.threads, 1, 256, whole=True)
+        require_number(_OWNER, "window_ms", self.window_ms, 0, 1000)
+        require_number(_OWNER, "max_batch", self.max_batch, 1, 4096, whole=True)
+        require_number(_OWNER, "max_queue", self.max_queue, 1, 1_000_000, whole=True)
+
+
+class ScorerJudge(Judge):
+    """The folder's own score, in [0, 1].
+
+    - No thought, or a blank one: 0.0, and no model is needed for it.
+    - Neither request nor call: Unscored(no_evidence). The queue is full: Unscored(budget).
+    - The model does not load: Unscored(load_failed) for all; scoring fails: Unscored(error).
+    - Texts beyond the family's limits are cut, thought and call being kept (see docs/scorer.md).
+
+    Usable from several event loops. One worker thread scores for all of them.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        if "model" not in options:
+            raise ValueError(f"{_OWNER}: judge_kwargs.model is missing; `awpo scorer train` makes a scorer's folder")
+        self.config = read_config(ScorerConfig, options, _OWNER)
+        self._folder = Path(os.path.expanduser(self.config.model))
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer-judge")
+        self._batchers: PerLoop[MicroBatcher[Rollout, float]] = PerLoop()
+        self._scorer: LoadedScorer | None = None
+        self._load_failure: str | None = None
+        self._waiting = 0
+        self._closed = False
+        self._failure_logged = False
+
+    def check(self) -> None:
+        try:
+            modules = _FAMILIES.get(read_family(self._folder))
+            if modules is None:
+                raise ValueError(f"{self._folder}: its family is not one of {', '.join(_FAMILIES)}: update awpo-ext")
+            if find_spec(modules[2]) is None:
+                raise ValueError(f"this scorer needs the package {modules[2]}: pip install 'awpo-ext[embedding]'")
+            import_module(modules[1]).check_folder(self._folder)
+        except (ValueError, ImportError) as error:
+            raise JudgeNotReadyError(f"{_OWNER}: {error}") from error
+
+    async def preflight(self) -> None:
+        self.check()
+
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        verdicts: list[Verdict | None] = [None if _has_thought(rollout) else Scored(0.0) for rollout in rollouts]
+        wanted = [number for number, verdict in enumerate(verdicts) if verdict is None]
+        found = await self._score([rollouts[number] for number in wanted])
+        for number, verdict in zip(wanted, found, strict=True):
+            verdicts[number] = verdict
+        return verdicts
+
+    async def aclose(self) -> None:
+        """Finish the running loop's batches, then stop the worker thread."""
+        self._closed = True
+        for batcher in self._batchers.of_running_loop():
+            await batcher.drain()
+        self._executor.shutdown(wait=False)
+
+    async def _score(self, rollouts: list[Rollout]) -> list[Verdict]:
+        if not rollouts:
+            return []
+        if self._waiting + len(rollouts) > self.config.max_queue:
+            said = f"{self._waiting} rollouts wait already, max_queue is {self.config.max_queue}"
+            return [Unscored(UnscoredReason.BUDGET, said)] * len(rollouts)
+        self._waiting += len(rollouts)
+        try:
+            if self._closed:
+                raise RuntimeError("the judge is closed")
+            batcher = self._batchers.get(None, self._make_batcher)
+            return [_verdict(value) for value in await batcher.submit(rollouts)]
+        except _LoadError as error:
+            failure = Unscored(UnscoredReason.LOAD_FAILED, str(error))
+        except Exception as error:
+            if not self._failure_logged:
+                self._failure_logged = True
+                logger.exception("The scorer judge failed; later failures are only counted, as Unscored(error)")
+            failure = Unscored(UnscoredReason.ERROR, f"{type(error).__name__}: {error}")
+        finally:
+            self._waiting -= len(rollouts)
+        return [failure] * len(rollouts)
+
+    def _make_batcher(self) -> MicroBatcher[Rollout, float]:
+        return MicroBatcher(self._run, self._executor, self.config.window_ms / 1000, self.config.max_batch)
+
+    def _run(self, rollouts: list[Rollout]) -> list[float]:
+        """In the worker thread: scores of any number of rollouts, `max_batch` at a time."""
+        scorer = self._scorer or self._load()
+        values: list[float] = []
+        for start in range(0, len(rollouts), self.config.max_batch):
+            values += [float(value) for value in scorer.score(rollouts[start : start + self.config.max_batch])]
+        return values
+
+    def _load(self) -> LoadedScorer:
+        if self._load_failure is not None:
+            raise _LoadError(self._load_failure)  # not tried again: a run would stall at every batch
+        try:
+            import torch
+
+            torch.set_num_threads(self.config.threads)
+            self.check()
+            family = import_module(_FAMILIES[read_family(self._folder)][0])
+            self._scorer = family.load(self._folder, self.config.device)
+        except Exception as error:
+            self._load_failure = f"{type(error).__name__}: {error}"
+            logger.exception("The scorer judge could not load its model: NO ROLLOUT OF THIS PROCESS WILL BE SCORED")
+            raise _LoadError(self._load_failure) from error
+        return self._scorer
+
+
+class _LoadError(RuntimeError):
+    """The scorer did not load, now or at an earlier attempt."""
+
+
+def _has_thought(rollout: Rollout) -> bool:
+    return bool((parse_response(rollout.response).thought or "").strip())
+
+
+def _verdict(value: float) -> Verdict:
+    if np.isnan(value):
+        return Unscored(UnscoredReason.NO_EVIDENCE, "the scorer gave no number: neither a request nor a readable call")
+    return Scored(float(np.clip(value, 0.0, 1.0)))
