@@ -17,6 +17,7 @@ from awpo_ext.judge_cli import app as judge_app
 from awpo_ext.judge_eval_cli import judge_eval
 from awpo_ext.plan_cli import plan_command
 from awpo_ext.scorer_cli import app as scorer_app
+from awpo_ext.scorer_models_cli import register as add_classifier_commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="AWPO for verl.", pretty_exceptions_enable=False)
 app.add_typer(ablation_app, name="ablation")
@@ -25,6 +26,7 @@ app.add_typer(eval_app, name="eval")
 app.add_typer(judge_app, name="judge")
 app.command("judge-eval")(judge_eval)
 app.command("plan")(plan_command)
+add_classifier_commands(scorer_app)
 app.add_typer(scorer_app, name="scorer")
 
 
