@@ -9,8 +9,6 @@ import torch
 from reward_models.types import UnscoredReason
 
 logger = logging.getLogger(__name__)
-# Of its own: by the first step something in the trainer's process has raised the root logger's.
-logger.setLevel(logging.WARNING)
 
 UNTOLD = "untold"  # not valid, and the reward function has no column that says why
 REASONS = (*(reason.value for reason in UnscoredReason), UNTOLD)

@@ -4,12 +4,20 @@ verl logs a plugin's failure at DEBUG and goes on, and the user later reads "Unk
 here is printed in full before it is raised.
 """
 
+import logging
 import sys
 import traceback
 
 
 def _install() -> None:
     import wrapt
+
+    for name in (
+        "awpo_ext",
+        "reward_models",
+    ):  # a level of their own: importing vLLM's server raises the root's to ERROR
+        if logging.getLogger(name).level == logging.NOTSET:
+            logging.getLogger(name).setLevel(logging.WARNING)
 
     from awpo_ext.verl_plugin.vllm_cpu import requested
 

@@ -126,3 +126,15 @@ def test_a_changed_trainer_is_named(monkeypatch):
     monkeypatch.setattr(PPOTrainer, "_compute_advantage", lambda self, batch: batch)
     with pytest.raises(AwpoSetupError, match=r"PPOTrainer\._compute_advantage takes \('self', 'batch'\)"):
         check_trainer(PPOTrainer)
+
+
+def test_warnings_are_heard_after_vllm_has_raised_the_roots_level():
+    program = """
+import logging
+import verl
+logging.getLogger().setLevel(logging.ERROR)  # as importing verl's vLLM server does
+logging.getLogger("awpo_ext.judge_watch").warning("the judge is back")
+logging.getLogger("reward_models.judges").warning("slow")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert "the judge is back" in done.stderr and "slow" in done.stderr
