@@ -9,17 +9,21 @@ import threading
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
+
+pytest.importorskip("aiohttp")
+
 import ranking_server
 from faulty_server import MODEL, FaultyServer, mixed
+from group_calls import columns, response
 from judge_fakes import rollout
-from rm_strategies import tagged
 
-from reward_models import Scored, UnscoredReason
+from awpo_ext.judge_try import try_command
+from reward_models import Scored, UnscoredReason, reward
 from reward_models.judges import JudgeNotReadyError, canaries, make_judge
 from reward_models.judges.group import GROUP_KEY, Place, desk, read_place
 from reward_models.reward import compute_score, needs_group, preflight
-
-CALL = {"name": "add", "parameters": {"a": 1}}
 
 
 def kwargs_at(server, **options):
@@ -27,18 +31,13 @@ def kwargs_at(server, **options):
     return {"judge": "llm_group", "judge_kwargs": options}
 
 
-def response(thought):
-    return tagged(thought, calls=[CALL])
-
-
-async def columns(uid, session, size, thought, **kwargs):
-    extra = Place(uid, str(session), size).write({"question": "What is 1 + 1?", "index": 1})
-    return await compute_score("test", response(thought), response("t"), extra, **kwargs)
-
-
 def run(*works, seconds=60):
     async def main():
-        return await asyncio.wait_for(asyncio.gather(*works), seconds)
+        try:
+            return await asyncio.wait_for(asyncio.gather(*works), seconds)
+        finally:
+            for scorer in reward._scorers.of_running_loop():
+                await scorer.judge.aclose()
 
     return asyncio.run(main())
 
@@ -217,10 +216,40 @@ def test_a_model_that_repeats_its_prompt_ranks_nobody():
     assert {verdict.reason for verdict in found} == {UnscoredReason.BAD_VERDICT}
 
 
+def try_group(path, options):
+    app = typer.Typer()
+    app.command()(try_command)
+    arguments = ["--judge", "llm_group", "--judge-kwargs", json.dumps(options), "--file", str(path)]
+    return CliRunner().invoke(app, arguments)
+
+
+def test_a_list_of_rollouts_is_ranked_by_the_group_judge(tmp_path):
+    path = tmp_path / "group.json"
+    with FaultyServer(ranking_server.honest) as server:
+        options = {"base_url": server.base_url, "model": MODEL, "price_per_million_tokens": [3.0, 10.0]}
+        path.write_text(json.dumps([{"response": rollout(f"worth {worth}").response} for worth in (1, 3, 2)]))
+        result = try_group(path, options)
+        assert result.exit_code == 0, result.output
+        for part in (
+            "rubric   listwise_v1@",
+            "0        0.000, 0% of its comparisons changed with the order",
+            "1        1.000, 0%",
+            "cost     0.000800; 2 calls, 200 prompt and 20 completion tokens",
+        ):
+            assert part in result.output
+        path.write_text(json.dumps({"response": "hi"}))
+        result = try_group(path, options)
+        assert result.exit_code != 0 and "a JSON list of at least two rollouts" in result.output
+    with FaultyServer(faults={"400": 1.0}) as server:
+        path.write_text(json.dumps([{"response": rollout(f"worth {worth}").response} for worth in (1, 3)]))
+        result = try_group(path, {"base_url": server.base_url, "model": MODEL})
+        assert "1        unscored (refused)" in result.output and "structured=false" in result.output
+
+
 # Two processes share six groups of four, before and after the actor was killed, and then one is killed.
 JOB = """
 import asyncio, json, sys, time, ray
-from test_group_judge import columns
+from group_calls import columns
 
 @ray.remote(num_cpus=0)
 class Worker:
