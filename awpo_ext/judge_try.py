@@ -1,4 +1,4 @@
-"""`awpo judge try`: let a judge score one rollout, and show all that it went by."""
+"""`awpo judge try`: let a judge score one rollout, or the group judge rank several, and show what it went by."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from typing import Annotated, Any
 import typer
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
+from reward_models.judges.chat_judge import ChatJudge
 from reward_models.judges.client import ClientConfig
 from reward_models.judges.fencing import clean
+from reward_models.judges.group import LlmGroupJudge
 from reward_models.judges.llm import Judgement, LlmJudge, Vote
 from reward_models.types import Rollout, Unscored, Verdict
 
 
 def try_command(
-    file: Annotated[Path, typer.Option(help="One rollout as JSON: response, question, tools, ground_truth, ..")],
-    judge: Annotated[str, typer.Option(help="none, embedding, llm, or package.module:Class.")] = "llm",
+    file: Annotated[Path, typer.Option(help="One rollout as JSON: response, question, tools, ..; or a list of them.")],
+    judge: Annotated[str, typer.Option(help="none, embedding, llm, llm_group, or package.module:Class.")] = "llm",
     judge_kwargs: Annotated[str, typer.Option(help="The judge's options, as a JSON object.")] = "{}",
 ) -> None:
-    """Score one rollout, and show the verdict, its reasons, the prompt and the cost."""
+    """Score one rollout, and show the verdict, its reasons, the prompt and the cost; llm_group ranks a list of them."""
     try:
         options = json.loads(judge_kwargs)
         if not isinstance(options, dict):
@@ -38,23 +40,39 @@ def try_command(
 
 
 def try_judge(name: str, options: Mapping[str, Any], path: Path) -> str:
-    """The report on one rollout, as text.
+    """The report on one rollout, or on the list of a prompt's rollouts where the judge ranks, as text.
 
     Raises ValueError where options or file do not fit, JudgeNotReadyError where the judge lacks something. A judge
     that fails is no error: the report says Unscored and why.
     """
-    rollout = read_rollout(path)
     judge = make_judge(name, **options)
     judge.check()
-    return asyncio.run(_report(judge, rollout))
+    if isinstance(judge, LlmGroupJudge):
+        return asyncio.run(_group_report(judge, read_group(path)))
+    return asyncio.run(_report(judge, read_rollout(path)))
 
 
 def read_rollout(path: Path) -> Rollout:
     """A JSON object with the fields of `Rollout`; `response` is required, `tools` and `ground_truth` may be JSON values."""
+    return _rollout(_read_json(path), path)
+
+
+def read_group(path: Path) -> list[Rollout]:
+    """A JSON list of at least two such objects."""
+    values = _read_json(path)
+    if not isinstance(values, list) or len(values) < 2:
+        raise ValueError(f"{path}: expected a JSON list of at least two rollouts of one prompt, to rank them")
+    return [_rollout(value, path) for value in values]
+
+
+def _read_json(path: Path) -> Any:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as JSON: {error}") from error
+
+
+def _rollout(value: Any, path: Path) -> Rollout:
     known = [field.name for field in fields(Rollout)]
     if not isinstance(value, dict) or "response" not in value:
         raise ValueError(f"{path}: expected one JSON object with 'response' and, as far as known, {', '.join(known)}")
@@ -67,6 +85,28 @@ def read_rollout(path: Path) -> Rollout:
     texts = dict.fromkeys((name for name in known if name != "extra_info"), "")
     texts |= {key: item if isinstance(item, str) else json.dumps(item) for key, item in value.items()}
     return Rollout(**texts, extra_info=extra_info)
+
+
+async def _group_report(judge: LlmGroupJudge, rollouts: list[Rollout]) -> str:
+    try:
+        verdicts = await judge.rank(rollouts)
+        lines = [f"rubric   {judge.rubric_version}"]
+        lines += [_ranked_line(number, verdict) for number, verdict in enumerate(verdicts)]
+        spent = judge.summary()
+        if spent:
+            tokens = f"{spent['prompt_tokens']:.0f} prompt and {spent['completion_tokens']:.0f} completion tokens"
+            lines.append(f"cost     {spent['cost']:.6f}; {spent['calls']:.0f} calls, {tokens}")
+        report = "\n".join(lines)
+        return report + (await _diagnosis(judge) if isinstance(verdicts[0], Unscored) else "")
+    finally:
+        await judge.aclose()
+
+
+def _ranked_line(number: int, verdict: Verdict) -> str:
+    if isinstance(verdict, Unscored):
+        return f"{number:<8} unscored ({verdict.reason.value}): {verdict.detail}"
+    changed = "" if verdict.spread is None else f", {verdict.spread:.0%} of its comparisons changed with the order"
+    return f"{number:<8} {verdict.value:.3f}{changed}"
 
 
 async def _report(judge: Judge, rollout: Rollout) -> str:
@@ -83,7 +123,7 @@ async def _report(judge: Judge, rollout: Rollout) -> str:
         await judge.aclose()
 
 
-async def _diagnosis(judge: LlmJudge) -> str:
+async def _diagnosis(judge: ChatJudge) -> str:
     try:
         await judge.preflight()
     except JudgeNotReadyError as error:

@@ -7,10 +7,16 @@ reward=(
     "+$reward_kwargs.verifier=$VERIFIER"
 )
 case "$JUDGE" in
-    llm)
+    llm | llm_group)
         reward+=(
-            "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=llm needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
-            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=llm needs JUDGE_MODEL, the name of the model there}") ;;
+            "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=$JUDGE needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
+            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=$JUDGE needs JUDGE_MODEL, the name of the model there}")
+        if [[ $JUDGE == llm_group ]]; then # it ranks the rollouts of a prompt, so it has to know which are siblings
+            reward+=(
+                reward.reward_manager.source=importlib
+                reward.reward_manager.name=GroupRewardManager
+                reward.reward_manager.module.path=pkg://awpo_ext.verl_plugin.group_reward)
+        fi ;;
     embedding) # without a model: the one that a package carries, see the judge
         if [[ -n ${EMBEDDING_MODEL:-} ]]; then reward+=("+$reward_kwargs.judge_kwargs.model=$EMBEDDING_MODEL"); fi ;;
 esac

@@ -20,7 +20,7 @@ def check_group_judge(config: DictConfig) -> None:
 
     Warns where so many rollouts may wait in one reward worker that some groups are ranked before they are whole.
     """
-    if not _has_our_manager(config):
+    if not has_group_manager(config):
         manager = config.reward.reward_manager
         raise AwpoSetupError(
             f"the judge ranks the rollouts of a prompt, but reward.reward_manager (source={manager.source}, "
@@ -51,8 +51,8 @@ def check_group_judge(config: DictConfig) -> None:
         )
 
 
-def _has_our_manager(config: DictConfig) -> bool:
-    """Also a subclass of it; verl's own errors about its settings come from verl."""
+def has_group_manager(config: DictConfig) -> bool:
+    """Whether the reward manager is GroupRewardManager, or a subclass; AwpoSetupError where it cannot be loaded."""
     from verl.trainer.ppo.reward import resolve_reward_manager_cls
 
     from awpo_ext.verl_plugin.group_reward import GroupRewardManager

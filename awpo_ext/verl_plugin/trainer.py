@@ -22,6 +22,7 @@ from awpo_ext.metrics import awpo_metrics
 from awpo_ext.verl_plugin import estimator
 from awpo_ext.verl_plugin.compat import AwpoSetupError, check_trainer
 from awpo_ext.verl_plugin.estimator import StepChannel, step_channel, to_rows
+from awpo_ext.verl_plugin.group_check import has_group_manager
 from awpo_ext.verl_plugin.group_reward import write_group_sizes
 from awpo_ext.verl_plugin.loss import RADIUS_FIELD, worker_loss
 from awpo_ext.verl_plugin.run_checks import check_run, uses_awpo
@@ -31,7 +32,10 @@ logger = logging.getLogger(__name__)
 
 
 class AwpoTrainerMixin:
-    """Put before one of verl's PPOTrainer classes. Does nothing unless algorithm.adv_estimator=awpo."""
+    """Put before one of verl's PPOTrainer classes. Does nothing unless algorithm.adv_estimator=awpo.
+
+    But for one thing: where the reward manager is the group judge's, prompts are told how many rollouts they have.
+    """
 
     def __init__(self, config):
         gathers = uses_awpo(config) and ray.is_initialized()
@@ -47,7 +51,7 @@ class AwpoTrainerMixin:
             self.actor_rollout_wg.set_loss_fn(worker_loss(actor, self._awpo.clip_higher))
 
     def fit(self, agent_loop_manager):
-        if self._awpo is not None:
+        if has_group_manager(self.config):
             write_group_sizes(agent_loop_manager, self.config.actor_rollout_ref.rollout)
         super().fit(agent_loop_manager)
 

@@ -2,23 +2,28 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
+
+pytest.importorskip("aiohttp")
+
 import ranking_server
 from faulty_server import MODEL, FaultyServer, mixed
+from group_calls import columns, response
 from judge_fakes import rollout
-from rm_strategies import tagged
 
-from reward_models import Scored, UnscoredReason
+from awpo_ext.judge_try import try_command
+from reward_models import Scored, UnscoredReason, reward
 from reward_models.judges import JudgeNotReadyError, canaries, make_judge
 from reward_models.judges.group import GROUP_KEY, Place, desk, read_place
 from reward_models.reward import compute_score, needs_group, preflight
-
-CALL = {"name": "add", "parameters": {"a": 1}}
 
 
 def kwargs_at(server, **options):
@@ -26,18 +31,13 @@ def kwargs_at(server, **options):
     return {"judge": "llm_group", "judge_kwargs": options}
 
 
-def response(thought):
-    return tagged(thought, calls=[CALL])
-
-
-async def columns(uid, session, size, thought, **kwargs):
-    extra = Place(uid, str(session), size).write({"question": "What is 1 + 1?", "index": 1})
-    return await compute_score("test", response(thought), response("t"), extra, **kwargs)
-
-
 def run(*works, seconds=60):
     async def main():
-        return await asyncio.wait_for(asyncio.gather(*works), seconds)
+        try:
+            return await asyncio.wait_for(asyncio.gather(*works), seconds)
+        finally:
+            for scorer in reward._scorers.of_running_loop():
+                await scorer.judge.aclose()
 
     return asyncio.run(main())
 
@@ -216,42 +216,76 @@ def test_a_model_that_repeats_its_prompt_ranks_nobody():
     assert {verdict.reason for verdict in found} == {UnscoredReason.BAD_VERDICT}
 
 
-# Four processes share six groups of four, in the first pass and after the actor was killed.
+def try_group(path, options):
+    app = typer.Typer()
+    app.command()(try_command)
+    arguments = ["--judge", "llm_group", "--judge-kwargs", json.dumps(options), "--file", str(path)]
+    return CliRunner().invoke(app, arguments)
+
+
+def test_a_list_of_rollouts_is_ranked_by_the_group_judge(tmp_path):
+    path = tmp_path / "group.json"
+    with FaultyServer(ranking_server.honest) as server:
+        options = {"base_url": server.base_url, "model": MODEL, "price_per_million_tokens": [3.0, 10.0]}
+        path.write_text(json.dumps([{"response": rollout(f"worth {worth}").response} for worth in (1, 3, 2)]))
+        result = try_group(path, options)
+        assert result.exit_code == 0, result.output
+        for part in (
+            "rubric   listwise_v1@",
+            "0        0.000, 0% of its comparisons changed with the order",
+            "1        1.000, 0%",
+            "cost     0.000800; 2 calls, 200 prompt and 20 completion tokens",
+        ):
+            assert part in result.output
+        path.write_text(json.dumps({"response": "hi"}))
+        result = try_group(path, options)
+        assert result.exit_code != 0 and "a JSON list of at least two rollouts" in result.output
+    with FaultyServer(faults={"400": 1.0}) as server:
+        path.write_text(json.dumps([{"response": rollout(f"worth {worth}").response} for worth in (1, 3)]))
+        result = try_group(path, {"base_url": server.base_url, "model": MODEL})
+        assert "1        unscored (refused)" in result.output and "structured=false" in result.output
+
+
+# Two processes share six groups of four, before and after the actor was killed, and then one is killed.
 JOB = """
 import asyncio, json, sys, time, ray
-sys.path.insert(0, "tests/reward_models")
-from test_group_judge import columns
+from group_calls import columns
 
 @ray.remote(num_cpus=0)
 class Worker:
-    async def work(self, kwargs, name, session, groups):
-        works = (columns(f"{name}{g}", session, 4, f"worth {(g + session) % 5}", **kwargs) for g in range(groups))
+    def __init__(self, sessions):
+        self.sessions = sessions
+
+    async def work(self, kwargs, name, groups):
+        works = [
+            columns(f"{name}{g}", session, 4, f"worth {(g + session) % 5}", **kwargs)
+            for g in range(groups) for session in self.sessions
+        ]
         return [[one["reasoning"], one["reasoning_failure"]] for one in await asyncio.gather(*works)]
 
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
 kwargs = json.loads(sys.argv[1])
-workers = [Worker.remote() for _ in range(4)]
+workers = [Worker.remote([0, 2]), Worker.remote([1, 3])]
 
-def name():
-    (found,) = [name for name in ray.util.list_named_actors() if name.startswith("awpo-group-room-")]
-    return found
+def actor():
+    (name,) = [name for name in ray.util.list_named_actors() if name.startswith("awpo-group-room-")]
+    return ray.get_actor(name)
 
 def everyone(name, groups=6):
-    return [worker.work.remote(kwargs, name, session, groups) for session, worker in enumerate(workers)]
+    return [worker.work.remote(kwargs, name, groups) for worker in workers]
 
 ray.get(everyone("warm", groups=0), timeout=100)  # imports take longer than the wait
 first = ray.get(everyone("a"), timeout=60)
-waiting = [worker.work.remote(kwargs, "b", session, 1) for session, worker in enumerate(workers[:3])]
-while ray.get(ray.get_actor(name()).counts.remote())["members"] < 3:
+waiting = workers[0].work.remote(kwargs, "b", 1)
+while ray.get(actor().counts.remote())["members"] < 2:
     time.sleep(0.02)
-counts = ray.get(ray.get_actor(name()).counts.remote())
-ray.kill(ray.get_actor(name()))
+ray.kill(actor())
 lost = ray.get(waiting, timeout=60)
 again = ray.get(everyone("c"), timeout=60)
 ray.kill(workers[0])  # it may have made the actor
-time.sleep(1)
-rest = ray.get([worker.work.remote(kwargs, "d", session, 2) for session, worker in enumerate(workers[1:])], timeout=120)
-print(json.dumps({"first": first, "counts": counts, "lost": lost, "again": again, "rest": rest}))
+time.sleep(0.5)
+rest = ray.get(workers[1].work.remote(kwargs, "d", 2), timeout=120)
+print(json.dumps({"first": first, "lost": lost, "again": again, "rest": rest}))
 ray.shutdown()
 """
 
@@ -260,21 +294,22 @@ def test_the_processes_of_a_ray_job_meet_in_one_actor_and_survive_its_death():
     pytest.importorskip("ray")
     with FaultyServer(ranking_server.honest) as server:
         kwargs = json.dumps(kwargs_at(server, wait_s=4))
+        here = Path(__file__).resolve().parent
+        paths = [str(here), str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
         done = subprocess.run(
             [sys.executable, "-c", JOB, kwargs],
             capture_output=True,
             text=True,
             timeout=200,
-            cwd=Path(__file__).resolve().parents[2],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
         assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     for answers in (found["first"], found["again"]):
         for group in range(6):
             worths = [(group + session) % 5 for session in range(4)]
-            got = [answers[session][group] for session in range(4)]
-            assert got == [[pytest.approx(sum(w > other for other in worths) / 3), 0.0] for w in worths]
-    assert (found["counts"]["open"], found["counts"]["members"]) == (1, 3)
-    assert found["lost"] == [[[pytest.approx(float("nan"), nan_ok=True), UnscoredReason.ERROR.code]]] * 3
-    for group in range(2):  # three of four: ranked after the wait
-        assert sorted(answers[group][0] for answers in found["rest"]) == [0.0, 0.5, 1.0]
+            right = [[pytest.approx(sum(w > other for other in worths) / 3), 0.0] for w in worths]
+            assert answers[0][2 * group : 2 * group + 2] == right[0::2]
+            assert answers[1][2 * group : 2 * group + 2] == right[1::2]
+    assert [code for _, code in found["lost"]] == [UnscoredReason.ERROR.code] * 2
+    assert found["rest"] == [[0.0, 0.0], [1.0, 0.0]] * 2  # two of four: ranked after the wait
