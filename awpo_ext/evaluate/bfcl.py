@@ -54,7 +54,7 @@ class Bfcl:
 
     name = "bfcl"
 
-    def __init__(self, categories: Sequence[str], mode: str, workers: int = 2) -> None:
+    def __init__(self, categories: Sequence[str], mode: str, workers: int | None = None) -> None:
         if mode not in MODES:
             raise EvalError(f"--mode {mode}: must be one of {', '.join(MODES)}")
         missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
@@ -67,7 +67,7 @@ class Bfcl:
         self._version = importlib.metadata.version(PACKAGE)
         self._tasks: list[Task] | None = None
         config = SandboxConfig(
-            workers=workers,
+            workers=workers or min(8, os.cpu_count() or 2),
             timeout_seconds=120.0,
             cpu_seconds=60,
             memory_mb=1024,

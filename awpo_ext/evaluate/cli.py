@@ -14,14 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from awpo_ext.evaluate import checkpoint as checkpoints
 from awpo_ext.evaluate import report
-from awpo_ext.evaluate.chat import Chat, Sampling
+from awpo_ext.evaluate.chat import Sampling
 from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.mmlu_pro import SUBJECTS
 from awpo_ext.evaluate.results import read_result
-from awpo_ext.evaluate.server import NAME, served
 from awpo_ext.evaluate.session import Plan, evaluate
+from awpo_ext.evaluate.target import chat_with, under_evaluation
 
 app = typer.Typer(name="eval", help="Evaluate a model, and compare two.", no_args_is_help=True)
 
@@ -87,11 +86,11 @@ def tool(
         benchmark = Tool(data, verifier, _json("--verifier-options", verifier_options))
         default = 0.0 if samples == 1 else 1.0  # equal answers would make pass@k the accuracy
         sampling = _sampling(max_tokens, default if temperature is None else temperature, top_p, seed, extra_body)
-        with _model(
+        with under_evaluation(
             base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
         ) as found:
             _show(
-                evaluate(benchmark, _chat(found, sampling, api_key_env, timeout, retries), found, plan, console),
+                evaluate(benchmark, chat_with(found, sampling, api_key_env, timeout, retries), found, plan, console),
                 out,
                 console,
             )
@@ -137,10 +136,10 @@ def bfcl(
         if tool_parser:
             vllm_args += f" --enable-auto-tool-choice --tool-call-parser {shlex.quote(tool_parser)}"
         with contextlib.closing(Bfcl(chosen, mode)) as benchmark:
-            with _model(
+            with under_evaluation(
                 base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
             ) as found:
-                chat = _chat(found, sampling, api_key_env, timeout, retries)
+                chat = chat_with(found, sampling, api_key_env, timeout, retries)
                 if mode == "tools":
                     check_tools(chat)
                 result = evaluate(benchmark, chat, found, plan, console)
@@ -179,10 +178,10 @@ def apibank(
         plan = Plan(out, limit, concurrency=concurrency)
         benchmark = ApiBank(data, _levels(levels))
         sampling = _sampling(max_tokens, 0.0 if temperature is None else temperature, top_p, seed, extra_body)
-        with _model(
+        with under_evaluation(
             base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
         ) as found:
-            chat = _chat(found, sampling, api_key_env, timeout, retries)
+            chat = chat_with(found, sampling, api_key_env, timeout, retries)
             _show(evaluate(benchmark, chat, found, plan, console), out, console)
 
 
@@ -218,10 +217,10 @@ def mmlu_pro(
         plan = Plan(out, limit, concurrency=concurrency)
         benchmark = MmluPro([name.strip() for name in subjects.split(",") if name.strip()], data)
         sampling = _sampling(max_tokens, 0.0 if temperature is None else temperature, top_p, seed, extra_body)
-        with _model(
+        with under_evaluation(
             base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
         ) as found:
-            chat = _chat(found, sampling, api_key_env, timeout, retries)
+            chat = chat_with(found, sampling, api_key_env, timeout, retries)
             _show(evaluate(benchmark, chat, found, plan, console), out, console)
 
 
@@ -256,48 +255,6 @@ def compare(
         console.print(f"[yellow]note:[/yellow] {escape(note)}")
     if out is not None:
         out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _model(
-    base_url: str | None,
-    name: str | None,
-    key_env: str,
-    checkpoint: Path | None,
-    merge_to: Path | None,
-    vllm_args: str,
-    start_s: float,
-    out: Path,
-    console: Console,
-) -> Iterator[dict[str, Any]]:
-    """The model under evaluation: an endpoint, or a checkpoint served as long as this context lasts."""
-    if (checkpoint is None) == (base_url is None):
-        raise EvalError("name the model by --base-url and --model, or by --checkpoint")
-    if base_url is not None:
-        if not name:
-            raise EvalError("--base-url needs --model, the model's name there")
-        found = Chat(base_url, name, Sampling(), key_env).served()
-        yield {"name": name, "base_url": base_url, "identity": {"name": name, "root": found.get("root")}, **found}
-        return
-    folder = checkpoints.resolve(checkpoint, merge_to)
-    print_hash = checkpoints.fingerprint(folder)
-    out.mkdir(parents=True, exist_ok=True)
-    console.print(f"starting vLLM for {escape(str(folder))}; its output: {escape(str(out / 'vllm.log'))}")
-    with served(folder, shlex.split(vllm_args), out / "vllm.log", start_s) as url:
-        found = Chat(url, NAME, Sampling(), key_env).served()
-        facts = {"name": checkpoint.resolve().name, "checkpoint": str(checkpoint), "fingerprint": print_hash}
-        length = {"max_model_len": found.get("max_model_len"), "vllm_args": vllm_args.strip()}
-        yield {
-            **facts,
-            **length,
-            "base_url": url,
-            "identity": {"fingerprint": print_hash, "vllm_args": vllm_args.strip()},
-        }
-
-
-def _chat(model: dict[str, Any], sampling: Sampling, key_env: str, timeout_s: float, retries: int) -> Chat:
-    name = NAME if "checkpoint" in model else model["name"]
-    return Chat(model["base_url"], name, sampling, key_env, timeout_s, retries)
 
 
 def _sampling(max_tokens: int, temperature: float, top_p: float, seed: int, extra: str) -> Sampling:

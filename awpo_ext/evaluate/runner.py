@@ -56,10 +56,13 @@ def run(
                         lost = lost or error
                         stop.set()
                     answered()
-        except BaseException:  # Ctrl-C, a bug: do not start what is queued
-            stop.set()
+        except KeyboardInterrupt:  # what is under way is waited for and kept; a second one does not wait
             for future in under_way:
                 future.cancel()
+            wait(under_way)
+            for future, key in under_way.items():
+                if not future.cancelled() and future.exception() is None:
+                    store.add(key, future.result())
             raise
     if lost is not None:
         raise lost

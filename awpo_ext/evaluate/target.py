@@ -1,0 +1,59 @@
+"""The model under evaluation: an endpoint that is there, or a checkpoint that vLLM serves meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from awpo_ext.evaluate import checkpoint as checkpoints
+from awpo_ext.evaluate.chat import Chat, Sampling
+from awpo_ext.evaluate.errors import EvalError
+from awpo_ext.evaluate.server import NAME, served
+
+
+@contextlib.contextmanager
+def under_evaluation(
+    base_url: str | None,
+    name: str | None,
+    key_env: str,
+    checkpoint: Path | None,
+    merge_to: Path | None,
+    vllm_args: str,
+    start_s: float,
+    out: Path,
+    console: Console,
+) -> Iterator[dict[str, Any]]:
+    """The model under evaluation: an endpoint, or a checkpoint served as long as this context lasts."""
+    if (checkpoint is None) == (base_url is None):
+        raise EvalError("name the model by --base-url and --model, or by --checkpoint")
+    if base_url is not None:
+        if not name:
+            raise EvalError("--base-url needs --model, the model's name there")
+        found = Chat(base_url, name, Sampling(), key_env).served()
+        yield {"name": name, "base_url": base_url, "identity": {"name": name, "root": found.get("root")}, **found}
+        return
+    folder = checkpoints.resolve(checkpoint, merge_to)
+    mark = checkpoints.fingerprint(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    console.print(f"starting vLLM for {escape(str(folder))}; its output: {escape(str(out / 'vllm.log'))}")
+    with served(folder, shlex.split(vllm_args), out / "vllm.log", start_s) as url:
+        found = Chat(url, NAME, Sampling(), key_env).served()
+        facts = {"name": checkpoint.resolve().name, "checkpoint": str(checkpoint), "fingerprint": mark}
+        length = {"max_model_len": found.get("max_model_len"), "vllm_args": vllm_args.strip()}
+        yield {
+            **facts,
+            **length,
+            "base_url": url,
+            "identity": {"fingerprint": mark, "vllm_args": vllm_args.strip()},
+        }
+
+
+def chat_with(model: dict[str, Any], sampling: Sampling, key_env: str, timeout_s: float, retries: int) -> Chat:
+    name = NAME if "checkpoint" in model else model["name"]
+    return Chat(model["base_url"], name, sampling, key_env, timeout_s, retries)
