@@ -19,6 +19,7 @@ from awpo_ext.data.bfcl_source import find_source
 from awpo_ext.data.dataset import Dataset, write_dataset
 from awpo_ext.data.dedup import NEAR, without
 from awpo_ext.data.errors import DataError
+from awpo_ext.data.hub import local_or_hub
 from awpo_ext.data.openai import OpenaiOptions, convert_openai
 from awpo_ext.data.openai_source import read_tools
 from awpo_ext.data.rows import load_rows
@@ -97,7 +98,8 @@ def _print_manifest(out: Path, manifest: dict[str, Any]) -> None:
 def bfcl(
     out: Out,
     source: Annotated[
-        Path | None, typer.Option(help="BFCL's data folder or the bfcl-eval wheel; default: the installed package.")
+        Path | None,
+        typer.Option(help="BFCL's v4 data folder, the bfcl-eval wheel, or a hub id; default: the installed package."),
     ] = None,
     categories: Annotated[
         str, typer.Option(help="Comma-separated categories, or groups of them: python, live, irrelevance, multi_turn.")
@@ -116,7 +118,7 @@ def bfcl(
     """Convert the Berkeley Function Calling Leaderboard: Python, live, irrelevance, or multi-turn."""
     with _errors_as_messages():
         chosen = _bfcl_categories(categories)
-        found = find_source(source)
+        found = find_source(None if source is None else local_or_hub(source))
         if set(chosen).isdisjoint(MULTI_TURN):
             options = BfclOptions(chosen, val_rows, sft_rows, max_prompt_chars, tool_format, seed)
             _write(out, convert_bfcl(found, options), against, near, evaluate)
@@ -162,7 +164,9 @@ def toolrl(
 
 @app.command()
 def apibank(
-    source: Annotated[Path, typer.Argument(help="The folder with level-{1,2,3}-api_processed.json, or one of them.")],
+    source: Annotated[
+        Path, typer.Argument(help="The folder with level-{1,2,3}-api_processed.json, one of them, or a hub id.")
+    ],
     out: Out,
     levels: Annotated[str, typer.Option(help="Comma-separated.")] = "1,2,3",
 ) -> None:
@@ -171,7 +175,7 @@ def apibank(
         names = [name.strip() for name in levels.split(",") if name.strip()]
         if not all(name.isdecimal() for name in names):
             raise DataError(f"--levels: {levels!r}; choose from 1, 2, 3")
-        _write(out, convert_api_bank(source, tuple(map(int, names))), None, NEAR)
+        _write(out, convert_api_bank(local_or_hub(source), tuple(map(int, names))), None, NEAR)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """API-Bank by level, BFCL's irrelevance rows, and its multi-turn rows with their tools."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from awpo_ext.data.bfcl import IRRELEVANCE, BfclOptions, convert_bfcl
 from awpo_ext.data.bfcl_multi_turn import CATEGORIES, convert_multi_turn, read_tools, targets, tools_file, write_tools
 from awpo_ext.data.dataset import write_dataset
 from awpo_ext.data.errors import DataError
+from awpo_ext.data.hub import local_or_hub
 from awpo_ext.data.rows import load_rows
 from awpo_ext.data.tagged import parse_tagged
 from awpo_ext.data.validate import validate_file, validate_rows
@@ -104,3 +106,23 @@ def test_two_tools_of_one_name_are_refused(bfcl_source):
     tools["MathAPI"] = [tools["TicketAPI"][0]]
     with pytest.raises(DataError, match="is in MathAPI and in TicketAPI; verl knows one a name"):
         tools_file(tools)
+
+
+def test_a_hub_id_is_a_folder_of_files_and_offline_says_so(tmp_path, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+    asked = []
+    monkeypatch.setattr(
+        hub, "snapshot_download", lambda name, repo_type: asked.append((name, repo_type)) or str(tmp_path)
+    )
+    assert local_or_hub(Path("owner/api-bank")) == tmp_path and asked == [("owner/api-bank", "dataset")]
+    assert local_or_hub(tmp_path) == tmp_path and len(asked) == 1  # what is there is not asked for
+    assert local_or_hub(Path("data/missing.json")) == Path("data/missing.json") and len(asked) == 1
+
+    def offline(name, repo_type):
+        raise OSError("no route\nto the hub")
+
+    monkeypatch.setattr(hub, "snapshot_download", offline)
+    with pytest.raises(
+        DataError, match=r"owner/x: there is no such local path.*OSError: no route\); without a network"
+    ):
+        local_or_hub(Path("owner/x"))
