@@ -1,4 +1,4 @@
-# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, EMBEDDING_MODEL and VERIFIER -> `reward`, verl's overrides for them.
+# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, SCORER, EMBEDDING_MODEL and VERIFIER -> `reward`, verl's overrides for them.
 reward_kwargs=reward.custom_reward_function.reward_kwargs
 reward=(
     reward.custom_reward_function.path=pkg://reward_models.reward
@@ -11,6 +11,8 @@ case "$JUDGE" in
         reward+=(
             "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=llm needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
             "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=llm needs JUDGE_MODEL, the name of the model there}") ;;
+    scorer)
+        reward+=("+$reward_kwargs.judge_kwargs.model=${SCORER:?JUDGE=scorer needs SCORER, a folder of 'awpo scorer train'}") ;;
     embedding) # without a model: the one that a package carries, see the judge
         if [[ -n ${EMBEDDING_MODEL:-} ]]; then reward+=("+$reward_kwargs.judge_kwargs.model=$EMBEDDING_MODEL"); fi ;;
 esac
