@@ -1,4 +1,4 @@
-# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, EMBEDDING_MODEL and VERIFIER -> `reward`, verl's overrides for them.
+# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, SCORER, EMBEDDING_MODEL and VERIFIER -> `reward`, verl's overrides for them.
 reward_kwargs=reward.custom_reward_function.reward_kwargs
 reward=(
     reward.custom_reward_function.path=pkg://reward_models.reward
@@ -17,6 +17,8 @@ case "$JUDGE" in
                 reward.reward_manager.name=GroupRewardManager
                 reward.reward_manager.module.path=pkg://awpo_ext.verl_plugin.group_reward)
         fi ;;
+    scorer)
+        reward+=("+$reward_kwargs.judge_kwargs.model=${SCORER:?JUDGE=scorer needs SCORER, a folder of 'awpo scorer train'}") ;;
     embedding) # without a model: the one that a package carries, see the judge
         if [[ -n ${EMBEDDING_MODEL:-} ]]; then reward+=("+$reward_kwargs.judge_kwargs.model=$EMBEDDING_MODEL"); fi ;;
 esac

@@ -10,7 +10,8 @@
 set -euo pipefail
 
 STEPS="${STEPS:-12}"                    # training steps of 4 prompts x 4 rollouts, two updates each
-JUDGE="${JUDGE:-embedding}"             # reasoning judge: embedding, llm, none, or package.module:Class
+JUDGE="${JUDGE:-scorer}"                # reasoning judge: scorer, embedding, llm, none, or package.module:Class
+SCORER="${SCORER:-}"                    # scorer: a folder of `awpo scorer train`; empty: trained here, from the data
 JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # outcome verifier: strict, toolrl (the published form), or another of docs/verifiers.md
@@ -19,10 +20,12 @@ MODEL="${MODEL:-}"                      # a Hugging Face folder to train; empty:
 PYTHON="${PYTHON:-python3}"
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-EMBEDDING_MODEL=""  # the embedding judge finds the packaged one
-source recipes/reward_options.sh
 mkdir -p "$OUT"
 OUT="$(realpath "$OUT")"
+TRAIN_SCORER=0
+if [[ $JUDGE == scorer && -z $SCORER ]]; then SCORER="$OUT/scorer" TRAIN_SCORER=1; fi
+EMBEDDING_MODEL=""  # the embedding judge finds the packaged one
+source recipes/reward_options.sh
 DATA="$OUT/data"
 RUN="$OUT/runs/$(date +%Y%m%d-%H%M%S)"
 started=$SECONDS
@@ -35,6 +38,11 @@ export PATH="$PWD/.venv/bin:$PATH"
 
 say "data: BFCL's simple_python, as compact prompts"
 awpo data bfcl --out "$DATA" --categories simple_python --tool-format compact --val-rows 48 --sft-rows 96
+
+if [[ $TRAIN_SCORER == 1 ]]; then
+    say "scorer: trained on the data's rows and what spoils them (cached), and measured on others"
+    bash recipes/cpu/scorer.sh "$DATA/train.parquet" "$SCORER"
+fi
 
 if [[ -z $MODEL ]]; then
     say "model: SmolLM2-135M-Instruct"

