@@ -20,7 +20,7 @@ RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 # recipe -> (its environment, overrides that must have arrived)
 RUNS = {
     "qwen3-1.7b": ("run_awpo_qwen3.sh", {"SIZE": "1.7b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-1.7B"]),
-    "qwen3-4b": ("run_awpo_qwen3.sh", {}, ["actor_rollout_ref.model.path=Qwen/Qwen3-4B-Instruct-2507"]),
+    "qwen3-4b": ("run_awpo_qwen4b.sh", {}, ["actor_rollout_ref.model.path=Qwen/Qwen3-4B-Instruct-2507"]),
     "qwen3-8b": ("run_awpo_qwen3.sh", {"SIZE": "8b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-8B"]),
     "lora": ("run_awpo_lora.sh", {}, ["actor_rollout_ref.model.lora_rank=32", "trainer.n_gpus_per_node=1"]),
     "dapo": ("run_awpo_dapo.sh", {}, ["algorithm.filter_groups.metric=outcome_plus_reasoning"]),
