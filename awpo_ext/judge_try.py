@@ -15,7 +15,7 @@ from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.judges.chat_judge import ChatJudge
 from reward_models.judges.client import ClientConfig
 from reward_models.judges.fencing import clean
-from reward_models.judges.group import LlmGroupJudge
+from reward_models.judges.group.judge import LlmGroupJudge
 from reward_models.judges.llm import Judgement, LlmJudge, Vote
 from reward_models.types import Rollout, Unscored, Verdict
 

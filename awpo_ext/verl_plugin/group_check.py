@@ -5,7 +5,7 @@ import logging
 from omegaconf import DictConfig
 
 from awpo_ext.verl_plugin.compat import AwpoSetupError
-from reward_models.judges.group.judge import MAX_WAITING
+from reward_models.judges.group.room import MAX_WAITING
 
 logger = logging.getLogger(__name__)
 

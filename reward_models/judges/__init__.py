@@ -11,7 +11,7 @@ KNOWN_JUDGES = {
     "none": "reward_models.judges.none:NoneJudge",
     "embedding": "reward_models.judges.embedding:EmbeddingJudge",
     "llm": "reward_models.judges.llm:LlmJudge",
-    "llm_group": "reward_models.judges.group:LlmGroupJudge",
+    "llm_group": "reward_models.judges.group.judge:LlmGroupJudge",
     "classify": "reward_models.judges.classify:ClassifyJudge",
     "scorer": "reward_models.judges.scorer:ScorerJudge",
 }

@@ -16,7 +16,7 @@ from reward_models.judges.canaries import controls
 from reward_models.judges.chat_judge import ChatJudge, split_options
 from reward_models.judges.group.desk import Desk, RoomPlan
 from reward_models.judges.group.place import read_place
-from reward_models.judges.group.room import Member
+from reward_models.judges.group.room import MAX_WAITING, Member
 from reward_models.judges.ranking import LISTWISE, PAIRWISE, Entry, ListAsker, PairAsker, Ranker, Task, read_rollout
 from reward_models.options import require_number
 from reward_models.per_loop import PerLoop
@@ -24,8 +24,6 @@ from reward_models.types import Rollout, Unscored, UnscoredReason, Verdict
 
 _OWNER = "judge 'llm_group'"
 _RANK_MARGIN_S = 30.0
-# Of the 1000 calls that a reward worker of verl has at once: the others are for siblings, and for what is no waiting.
-MAX_WAITING = 800
 
 
 @dataclass(frozen=True)
