@@ -59,7 +59,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--base", required=True)
     parser.add_argument("--max-tokens", type=int, default=192)
-    parser.add_argument("--spoilt", type=int, default=8)
+    parser.add_argument("--spoilt", type=int, default=6)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
