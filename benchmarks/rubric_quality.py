@@ -1,9 +1,10 @@
 """Does the LLM judge tell real reasoning from reasoning that belongs elsewhere? And which canaries sway it?
 
-    python benchmarks/rubric_quality.py --url http://127.0.0.1:8000/v1 --model NAME [--arms bare,built-in] [--canaries]
+    python benchmarks/rubric_quality.py --url http://127.0.0.1:8000/v1 --model NAME [--arms 'bare;built-in'] [--canaries]
 
 Scores the pairs of mismatched.py through `judge=llm` as training does, once for each arm: a rubric with options. Prints
-AUC with a bootstrap interval over rows, the share of rows whose own reasoning wins, Unscored, tokens and latency.
+AUC with a bootstrap interval over rows, the share of rows whose own reasoning wins, Unscored, tokens and latency; with
+`expected` both for the numbers that the model gave and for the expected ones.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mismatched import HALVES, KINDS, half, mismatched, read_rows
 
 from reward_models.judges.canaries import count_swayed
 from reward_models.judges.llm import Judgement, LlmJudge
+from reward_models.judges.verdict import Grade, Scale
 from reward_models.labelled import HONEST, LabelledRollout
 from reward_models.types import Scored
 
@@ -30,11 +32,9 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data" / "toolrl" / "rlla_sft.json"
 ARMS: dict[str, dict[str, Any]] = {
     "bare": {"rubric": str(HERE / "bare_0_to_10.txt")},
-    "built-in": {},
-    "built-in, expected": {"expected": True},
-    "built-in, reference": {"reference": True},
-    "built-in, reference, expected": {"reference": True, "expected": True},
-    "built-in, 3 votes": {"votes": 3},
+    "built-in": {"expected": True},
+    "reference": {"expected": True, "reference": True},
+    "3 votes": {"expected": True, "votes": 3},
 }
 _RESAMPLES = 2000
 
@@ -69,13 +69,24 @@ def wins(own: np.ndarray, other: np.ndarray) -> float:
     return float((own > other).mean() + (own == other).mean() / 2)
 
 
-def contrast(items: Sequence[LabelledRollout], judgements: Sequence[Judgement], kind: str) -> Contrast | None:
+def expected(judgement: Judgement) -> float | None:
+    """The verdict, None where it is Unscored."""
+    return judgement.verdict.value if isinstance(judgement.verdict, Scored) else None
+
+
+def as_given(judgement: Judgement, scale: Scale) -> float | None:
+    """What the verdict would be without `expected`: the mean of the numbers that the votes gave."""
+    grades = [vote.result for vote in judgement.votes if isinstance(vote.result, Grade)]
+    return fmean(scale.to_unit(grade.score) for grade in grades) if expected(judgement) is not None else None
+
+
+def contrast(items: Sequence[LabelledRollout], scores: Sequence[float | None], kind: str) -> Contrast | None:
     """None where no row has both scores. The interval is of 95 %, by resampling rows."""
-    scores: dict[str, dict[str, float]] = {}
-    for item, judgement in zip(items, judgements, strict=True):
-        if isinstance(judgement.verdict, Scored):
-            scores.setdefault(item.source, {})[item.kind] = judgement.verdict.value
-    pairs = np.array([[row[HONEST], row[kind]] for row in scores.values() if HONEST in row and kind in row])
+    by_row: dict[str, dict[str, float]] = {}
+    for item, score in zip(items, scores, strict=True):
+        if score is not None:
+            by_row.setdefault(item.source, {})[item.kind] = score
+    pairs = np.array([[row[HONEST], row[kind]] for row in by_row.values() if HONEST in row and kind in row])
     if not len(pairs):
         return None
     draws = np.random.default_rng(0).integers(len(pairs), size=(_RESAMPLES, len(pairs)))
@@ -87,20 +98,24 @@ def contrast(items: Sequence[LabelledRollout], judgements: Sequence[Judgement], 
     return Contrast(kind, len(pairs), interval(auc), interval(wins))
 
 
-def table(items: Sequence[LabelledRollout], judgements: Sequence[Judgement], name: str) -> list[str]:
-    """The arm's lines of the Markdown table: one for each kind."""
+def table(items: Sequence[LabelledRollout], judgements: Sequence[Judgement], judge: LlmJudge, name: str) -> list[str]:
+    """The arm's lines of the Markdown table, one for each kind: by the numbers given and, where asked for, expected."""
     answers = [vote.answer for judgement in judgements for vote in judgement.votes if vote.answer is not None]
     unscored = fmean(not isinstance(judgement.verdict, Scored) for judgement in judgements)
-    cost = "no answers"
+    cost = "no answers |"
     if answers:
         prompt = fmean(answer.prompt_tokens for answer in answers)
         completion = fmean(answer.completion_tokens for answer in answers)
         cost = f"{prompt:.0f} + {completion:.0f} | {median(answer.latency_s for answer in answers):.0f} s"
+    scores = {"": [as_given(judgement, judge.rubric.scale) for judgement in judgements]}
+    if judge.config.expected:
+        scores[", expected"] = [expected(judgement) for judgement in judgements]
     lines = []
-    for kind in dict.fromkeys(item.kind for item in items if item.kind != HONEST):
-        found = contrast(items, judgements, kind)
-        shown = "0 | | " if found is None else f"{found.rows} | {found.auc} | {found.wins}"
-        lines.append(f"| {name} | {kind} | {shown} | {unscored:.0%} | {cost} |")
+    for suffix, values in scores.items():
+        for kind in dict.fromkeys(item.kind for item in items if item.kind != HONEST):
+            found = contrast(items, values, kind)
+            shown = "0 | | " if found is None else f"{found.rows} | {found.auc} | {found.wins}"
+            lines.append(f"| {name}{suffix} | {kind} | {shown} | {unscored:.0%} | {cost} |")
     return lines
 
 
@@ -120,7 +135,7 @@ async def run(options: argparse.Namespace, items: Sequence[LabelledRollout]) -> 
             await judge.preflight()
             if items:
                 judgements = await asyncio.gather(*(judge.judge(item.rollout) for item in items))
-                print("\n".join(table(items, judgements, f"{name} ({judge.rubric.version})")), flush=True)
+                print("\n".join(table(items, judgements, judge, f"{name} ({judge.rubric.version})")), flush=True)
             if options.canaries:
                 swayed += [f"\nCanaries, {name}:", *await canary_table(judge)]
         finally:

@@ -14,11 +14,11 @@ from reward_models.judges.client.answer import TokenOdds
 from reward_models.judges.verdict import Grade, Scale
 from reward_models.types import Unscored, UnscoredReason
 
-MAX_TOP = 9  # a score of two digits may be one token or two, as the model's tokenizer likes
+MAX_TOP = 10  # of larger scales one cannot tell what number a first digit begins
 TOP_LOGPROBS = 10  # each adds some 90 bytes to the answer, at every token of it
 MAX_TOKENS = 1024  # what then fits into the largest body that the client reads
-_DIGIT = re.compile(r"[0-9]")
-_END = re.compile(r"\s*\}\s*")
+# After the score: the object's end, and the token that ends a turn, which servers list though the answer has it not.
+_END = re.compile(r"""\s*\}\s*(?:<[^<>{}"]*>)?""")
 
 
 def expected_grade(grade: Grade, tail: Sequence[TokenOdds], scale: Scale) -> Grade | Unscored:
@@ -29,17 +29,26 @@ def expected_grade(grade: Grade, tail: Sequence[TokenOdds], scale: Scale) -> Gra
         tail: the last tokens of the answer, see `ChatAnswer`.
         scale: with a top of at most MAX_TOP.
 
-    The probabilities are taken where the score stands: at the last token with a digit, which must be the grade's score
-    and nothing else, with only the end of the object after it. Numbers off the scale do not count. Unscored(bad_verdict)
-    where there is no such token, or no probability.
+    The probabilities are taken where the score begins: its tokens must be the grade's score and nothing else, with only
+    the end of the object after them. Numbers off the scale do not count. Where "10" is two tokens, its first one may
+    stand for 1 as well: it counts as the one that is nearer to the given score. Unscored(bad_verdict) where the score's
+    tokens are not found, or no number has a probability.
     """
-    place = next((i for i in reversed(range(len(tail))) if _DIGIT.search(tail[i][0])), None)
-    if place is None:
-        return _bad("the server sent no probabilities of the score: is logprobs on? set expected=false if it has none")
-    text, odds = tail[place]
-    if text.strip() != str(grade.score) or not _END.fullmatch("".join(token for token, _ in tail[place + 1 :])):
-        return _bad("the score's token was not found in the answer")
-    weights = [sum(odds[token] for token in odds if token.strip() == str(score)) for score in scale.scores]
+    if not tail:
+        return _bad("the server sent no probabilities: set expected=false if it knows no logprobs")
+    end = next((i + 1 for i in reversed(range(len(tail))) if tail[i][0].strip().isdecimal()), 0)
+    start = end
+    while start > 0 and tail[start - 1][0].strip().isdecimal():
+        start -= 1
+    given = "".join(token for token, _ in tail[start:end]).strip()
+    if given != str(grade.score) or not _END.fullmatch("".join(token for token, _ in tail[end:])):
+        return _bad("the score's tokens were not found in the answer")
+    odds: dict[str, float] = {}
+    for token, probability in tail[start][1].items():
+        odds[token.strip()] = odds.get(token.strip(), 0.0) + probability
+    if scale.high == 10 and "10" not in odds and 10 - grade.score < abs(grade.score - 1):
+        odds["10"] = odds.pop("1", 0.0)
+    weights = [odds.get(str(score), 0.0) for score in scale.scores]
     if not sum(weights) > 0:
         return _bad("no number of the scale has a probability")
     mean = sum(w * scale.to_unit(score) for w, score in zip(weights, scale.scores, strict=True)) / sum(weights)

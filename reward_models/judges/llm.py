@@ -45,7 +45,7 @@ class LlmConfig:
     max_tokens: of one answer, in [16, 32768]; an answer cut there is no verdict.
     structured: ask the server for JSON by a schema; false where the server refuses `response_format`.
     expected: the score is the mean over the scale by the model's own probabilities, see expected_score.py, and not the number
-        it gives; for servers with `logprobs`, structured output, and rubrics with a scale up to 9.
+        it gives; for servers with `logprobs`, structured output, and rubrics with a scale up to 10.
     preflight: ask the endpoint before the run, a trial judgement included.
     """
 

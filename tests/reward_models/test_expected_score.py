@@ -51,7 +51,12 @@ def answer_with(score, odds, end="}"):
 )
 def test_it_is_the_mean_over_the_scale(odds, noise, data):
     given_score = data.draw(st.sampled_from(sorted(odds)))
-    tail = (*BEFORE, (f" {given_score}", {**noise, **{str(k): p for k, p in odds.items()}}), ("}", {}), ("\n", {}))
+    tail = (
+        *BEFORE,
+        (f" {given_score}", {**noise, **{str(k): p for k, p in odds.items()}}),
+        ("}", {}),
+        ("<|im_end|>", {}),
+    )
     grade = expected_grade(Grade(given_score, 0.0, "r"), tail, FIVE)
     mean = sum(p * (k - 1) / 4 for k, p in odds.items()) / sum(odds.values())
     assert grade == Grade(given_score, pytest.approx(mean), "r") and 0.0 <= grade.value <= 1.0
@@ -61,6 +66,20 @@ def test_numbers_off_the_scale_and_other_spellings():
     odds = {"5": 0.3, " 5": 0.1, "9": 0.5, "0": 0.1, "1": 0.1, "five": 0.4}
     grade = expected_grade(Grade(5, 1.0, "r"), (("5", odds), ("}", {})), FIVE)
     assert grade.value == pytest.approx(0.4 / 0.5)
+
+
+@pytest.mark.parametrize(
+    ("given_score", "tail", "value"),
+    [
+        (10, ((" ", {}), ("1", {"1": 0.5, "9": 0.5}), ("0", {}), ("}", {})), 0.95),
+        (9, (("9", {"1": 0.5, "9": 0.5}), ("}", {})), 0.95),  # the other half would have gone on as 10
+        (2, (("2", {"1": 0.5, "2": 0.5}), ("}", {})), 0.15),
+        (10, (("10", {"10": 0.5, "9": 0.4, "1": 0.1}), ("}", {})), (10 * 0.5 + 9 * 0.4 + 0.1) / 10),
+        (1, (("1", {"1": 0.5, "0": 0.5}), ("}", {})), 0.05),
+    ],
+)
+def test_ten_may_be_two_tokens(given_score, tail, value):
+    assert expected_grade(Grade(given_score, 0.0, "r"), tail, Scale(0, 10)).value == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +95,8 @@ def test_numbers_off_the_scale_and_other_spellings():
         (("5", {"5": 0.0}), ("}", {})),
         (("5", {}), ("}", {})),
         (("5", {"5": 1.0}), ("}", {}), ("5", {"5": 1.0}), ("}}", {})),
+        (("5", {"5": 1.0}), ("5", {"5": 1.0}), ("}", {})),
+        (("5", {"5": 1.0}), ("}", {}), ("<a> {", {})),
     ],
 )
 def test_without_the_scores_own_token_there_is_no_score(tail):
@@ -194,8 +215,10 @@ def test_options_that_do_not_go_together_are_refused(rubric, options, message):
         make_judge("llm", base_url="http://127.0.0.1/v1", model="grader", rubric=rubric, **options)
 
 
-def test_a_scale_of_two_digits_is_refused(tmp_path):
-    path = tmp_path / "ten.txt"
-    path.write_text(RUBRIC.replace("from 1 to 5", "from 0 to 10"))
-    with pytest.raises(ValueError, match="expected=true needs a rubric with a scale up to 9, and 'ten' goes up to 10"):
+def test_a_scale_that_is_too_large_is_refused(tmp_path):
+    path = tmp_path / "hundred.txt"
+    path.write_text(RUBRIC.replace("from 1 to 5", "from 0 to 100"))
+    with pytest.raises(
+        ValueError, match="expected=true needs a rubric with a scale up to 10, and 'hundred' goes up to 100"
+    ):
         make_judge("llm", base_url="http://127.0.0.1/v1", model="grader", rubric=str(path), expected=True)

@@ -14,7 +14,8 @@ from judge_fakes import FakeClient, verdict_text
 
 from reward_models import Scored, Unscored, UnscoredReason
 from reward_models.judges import make_judge
-from reward_models.judges.llm import Judgement
+from reward_models.judges.llm import Judgement, Vote
+from reward_models.judges.verdict import Grade, Scale
 from reward_models.labelled import HONEST
 from reward_models.parsing import parse_response
 
@@ -106,30 +107,33 @@ def test_the_auc_is_the_share_of_pairs(modules, own, other):
 
 def test_a_judge_that_knows_and_one_that_does_not(modules, rows):
     items = modules[0].mismatched(rows, 6)
-    knows = [Judgement(Scored(item.label), "r") for item in items]
+    knows = [item.label for item in items]
     found = modules[1].contrast(items, knows, "tool_swapped")
     assert (found.rows, found.auc.value, found.auc.low, found.wins.value) == (6, 1.0, 1.0, 1.0)
-    alike = [Judgement(Scored(0.5), "r") for _ in items]
+    alike = [0.5] * len(items)
     assert str(modules[1].contrast(items, alike, "other_thought").auc) == "0.50 [0.50, 0.50]"
-    one_lost = [Judgement(Unscored(UnscoredReason.TIMEOUT), "r"), *knows[1:]]
-    assert modules[1].contrast(items, one_lost, "tool_swapped").rows == 5
-    down = [Judgement(Unscored(UnscoredReason.TIMEOUT), "r") for _ in items]
-    assert modules[1].contrast(items, down, "tool_swapped") is None
+    assert modules[1].contrast(items, [None, *knows[1:]], "tool_swapped").rows == 5
+    assert modules[1].contrast(items, [None] * len(items), "tool_swapped") is None
 
 
 def test_a_line_of_the_table(modules, rows):
     items = [item for item in modules[0].mismatched(rows, 3) if item.kind in (HONEST, "other_thought")]
-    judge = make_judge("llm", base_url="http://127.0.0.1/v1", model="grader")
-    judge._client = FakeClient(verdict_text(judge.rubric.scale.high))
+    judge = make_judge("llm", base_url="http://127.0.0.1/v1", model="grader", **modules[1].ARMS["bare"])
+    judge._client = FakeClient(verdict_text(10))
 
     async def judgements():
         return await asyncio.gather(*(judge.judge(item.rollout) for item in items))
 
-    (line,) = modules[1].table(items, asyncio.run(judgements()), "built-in")
-    assert line == "| built-in | other_thought | 3 | 0.50 [0.50, 0.50] | 0.50 [0.50, 0.50] | 0% | 100 + 20 | 0 s |"
-    assert (
-        make_judge("llm", base_url="http://127.0.0.1/v1", model="m", **modules[1].ARMS["bare"]).rubric.scale.high == 10
-    )
+    (line,) = modules[1].table(items, asyncio.run(judgements()), judge, "bare")
+    assert line == "| bare | other_thought | 3 | 0.50 [0.50, 0.50] | 0.50 [0.50, 0.50] | 0% | 100 + 20 | 0 s |"
+
+
+def test_the_score_as_given_and_as_expected(modules):
+    votes = (Vote(Grade(1, 0.6, "r")), Vote(Grade(5, 0.8, "r")), Vote(Unscored(UnscoredReason.TIMEOUT)))
+    judgement = Judgement(Scored(0.7), "r", "p", votes)
+    assert (modules[1].as_given(judgement, Scale(1, 5)), modules[1].expected(judgement)) == (0.5, 0.7)
+    lost = Judgement(Unscored(UnscoredReason.TIMEOUT), "r", "p", votes)
+    assert modules[1].as_given(lost, Scale(1, 5)) is modules[1].expected(lost) is None
 
 
 def test_without_the_data_it_says_so(modules, monkeypatch, tmp_path):
