@@ -14,6 +14,7 @@ from typing import Any
 from reward_models.judges.canaries import controls
 from reward_models.judges.chat_judge import ChatJudge, action_of, split_options, was_cut
 from reward_models.judges.client import ChatAnswer, ChatRequest
+from reward_models.judges.expected_score import MAX_TOKENS, MAX_TOP, TOP_LOGPROBS, expected_grade
 from reward_models.judges.ranking import PairAsker
 from reward_models.judges.rubric import Prompt, load_rubric
 from reward_models.judges.verdict import Grade, read_verdict, response_format
@@ -38,6 +39,8 @@ class LlmConfig:
     temperature: in [0, 2]; None: 0 for one vote, 0.7 for several, which at 0 would be the same vote.
     max_tokens: of one answer, in [16, 32768]; an answer cut there is no verdict.
     structured: ask the server for JSON by a schema; false where the server refuses `response_format`.
+    expected: the score is the mean over the scale by the model's own probabilities, see expected_score.py, and not the number
+        it gives; for servers with `logprobs`, structured output, and rubrics with a scale up to 10.
     preflight: ask the endpoint before the run, a trial judgement included.
     """
 
@@ -49,12 +52,13 @@ class LlmConfig:
     temperature: float | None = None
     max_tokens: int = 512
     structured: bool = True
+    expected: bool = False
     preflight: bool = True
 
     def __post_init__(self) -> None:
         if self.rubric is not None and not (isinstance(self.rubric, str) and self.rubric.strip()):
             raise ValueError(f"{_OWNER}: rubric={self.rubric!r} must be the path of a text file, or null")
-        for key in ("reference", "structured", "preflight"):
+        for key in ("reference", "structured", "expected", "preflight"):
             if not isinstance(getattr(self, key), bool):
                 raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be true or false")
         if self.scale is not None:
@@ -70,6 +74,10 @@ class LlmConfig:
                 f"{_OWNER}: votes={self.votes} at temperature=0 are the same vote; leave temperature out, or set votes=1"
             )
         require_number(_OWNER, "max_tokens", self.max_tokens, 16, 32768, whole=True)
+        if self.expected and not self.structured:
+            raise ValueError(f"{_OWNER}: expected=true needs structured=true, so that the answer ends with the score")
+        if self.expected:
+            require_number(f"{_OWNER}, expected=true", "max_tokens", self.max_tokens, 16, MAX_TOKENS, whole=True)
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,11 @@ class LlmJudge(ChatJudge):
             self.rubric = load_rubric(self.config.rubric, reference=self.config.reference, scale=self.config.scale)
         except ValueError as error:
             raise ValueError(f"{_OWNER}: {error}") from None
+        if self.config.expected and self.rubric.scale.high > MAX_TOP:
+            raise ValueError(
+                f"{_OWNER}: expected=true needs a rubric with a scale up to {MAX_TOP}, and {self.rubric.name!r} goes up "
+                f"to {self.rubric.scale.high}: set expected=false, or write a smaller scale"
+            )
         super().__init__(client)
         self.structured, self.asks_before_the_run = self.config.structured, self.config.preflight
         self._format = response_format(self.rubric.scale) if self.config.structured else None
@@ -164,7 +177,10 @@ class LlmJudge(ChatJudge):
             return Vote(answer)
         if (cut := was_cut(answer)) is not None:
             return Vote(cut, answer)
-        return Vote(read_verdict(answer.text, self.rubric.scale, prompt.echo_keys), answer)
+        grade = read_verdict(answer.text, self.rubric.scale, prompt.echo_keys)
+        if self.config.expected and isinstance(grade, Grade):
+            grade = expected_grade(grade, answer.tail, self.rubric.scale)
+        return Vote(grade, answer)
 
     def _request(self, rollout: Rollout, prompt: Prompt, number: int) -> ChatRequest:
         row = rollout.extra_info.get("uid", rollout.extra_info.get("index", rollout.question))
@@ -175,5 +191,6 @@ class LlmJudge(ChatJudge):
             # Greedy decoding has no use for a seed, and without one equal prompts of different rows share a call.
             seed=vote_seed(str(row), rollout.response, number) if self.config.temperature else None,
             response_format=self._format,
+            top_logprobs=TOP_LOGPROBS if self.config.expected else 0,
             vote=number,
         )

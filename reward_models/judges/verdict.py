@@ -36,6 +36,10 @@ class Scale:
     def __contains__(self, score: int) -> bool:
         return self.low <= score <= self.high
 
+    @property
+    def scores(self) -> range:
+        return range(self.low, self.high + 1)
+
     def to_unit(self, score: int) -> float:
         """The score in [0, 1]: 0 at `low`, 1 at `high`."""
         return (score - self.low) / (self.high - self.low)
@@ -43,7 +47,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Grade:
-    """One readable verdict: the score as given, on the scale, and as `value` in [0, 1]."""
+    """One readable verdict: the score as given, on the scale, and what it is worth as `value` in [0, 1]."""
 
     score: int
     value: float
@@ -56,7 +60,7 @@ def response_format(scale: Scale) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "reasons": {"type": "string"},
-            "score": {"type": "integer", "enum": list(range(scale.low, scale.high + 1))},
+            "score": {"type": "integer", "enum": list(scale.scores)},
         },
         "required": list(_KEYS),
         "additionalProperties": False,

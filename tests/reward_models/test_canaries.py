@@ -3,17 +3,21 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
 from judge_fakes import FakeClient, verdict_text
 
 from reward_models import Scored, Unscored, UnscoredReason
 from reward_models.judges import Judge, canaries, make_judge
+from reward_models.judges import rubric as rubric_module
 from reward_models.judges.rubric import load_rubric
 from reward_models.judges.verdict import Grade, Scale, read_verdict
 from reward_models.parsing import parse_response
 
 RUBRICS = [load_rubric(None, reference=reference, scale=None) for reference in (False, True)]
+FOLDER = Path(rubric_module.__file__).parent / "prompts"
+ALL = [load_rubric(str(path), reference="reference" in path.name, scale=None) for path in sorted(FOLDER.glob("*.txt"))]
 
 
 class CredulousJudge(Judge):
@@ -23,7 +27,7 @@ class CredulousJudge(Judge):
         return [Scored(1.0 if "get_forecast gives" in r.response or "10" in r.response else 0.1) for r in rollouts]
 
 
-@pytest.mark.parametrize("rubric", RUBRICS, ids=lambda rubric: rubric.name)
+@pytest.mark.parametrize("rubric", ALL, ids=lambda rubric: rubric.name)
 def test_no_canary_binds_through_our_parsing(rubric):
     assert canaries.bound_wrongly(rubric) == []
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_TOKENS = 100_000_000
+_TAIL_TOKENS, _MAX_TOP = 16, 20  # kept of an answer's probabilities: a verdict's score stands at the end
+
+# The text of a token, and the probabilities of what might have stood in its place.
+TokenOdds = tuple[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Completion:
+    """`tail`: the last tokens, the first of them first; empty where no probabilities were sent."""
+
     text: str
     finish_reason: str | None
+    tail: tuple[TokenOdds, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,13 +61,39 @@ def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
         return NoCompletion("the answer is not a chat completion", passing=True)
     finish_reason = finish_reason if isinstance(finish_reason, str) else None
     if isinstance(text, str):
-        return Completion(text, finish_reason)
+        return Completion(text, finish_reason, _tail(choice.get("logprobs")))
     if text is not None:
         return NoCompletion("the answer's content is no text", passing=True)
     if isinstance(message.get("refusal"), str) or finish_reason == "content_filter":
         return NoCompletion("the model refused to answer", passing=False, refused=True)
     cut = finish_reason == "length"  # a reasoning model that spent max_tokens on thinking
     return NoCompletion("the answer was cut before any text" if cut else "the answer has no text", passing=not cut)
+
+
+def _tail(logprobs: Any) -> tuple[TokenOdds, ...]:
+    """The last tokens with their alternatives; () where any of them cannot be read."""
+    try:
+        return tuple(
+            (_text(token["token"]), _odds(token["top_logprobs"])) for token in logprobs["content"][-_TAIL_TOKENS:]
+        )
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return ()
+
+
+def _odds(alternatives: Any) -> dict[str, float]:
+    return {_text(item["token"]): _probability(item["logprob"]) for item in alternatives[:_MAX_TOP]}
+
+
+def _text(token: Any) -> str:
+    if not isinstance(token, str):
+        raise TypeError("a token is a text")
+    return token
+
+
+def _probability(logprob: Any) -> float:
+    if isinstance(logprob, bool) or not isinstance(logprob, (int, float)) or not logprob <= 1e-3:
+        raise ValueError("a log-probability is a number up to 0")
+    return min(1.0, math.exp(logprob))
 
 
 def _usage(usage: Any) -> Usage:

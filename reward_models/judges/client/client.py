@@ -167,6 +167,8 @@ class ChatClient:
             body["seed"] = request.seed
         if request.response_format is not None:
             body["response_format"] = plain(request.response_format)
+        if request.top_logprobs:
+            body["logprobs"], body["top_logprobs"] = True, request.top_logprobs
         return json.dumps(body).encode()  # in the given order: servers generate a schema's properties in it
 
     async def _call(self, here: _OfLoop, key: bytes, body: bytes, tokens: int, started: float) -> ChatAnswer | Unscored:
@@ -193,6 +195,7 @@ class ChatClient:
             "prompt_tokens": found.usage.prompt_tokens,
             "completion_tokens": found.usage.completion_tokens,
             "latency_s": found.latency_s,
+            "tail": found.completion.tail,
         }
         if self._cache is not None and _is_good(found.completion):
             self._cache.put(key, kept)

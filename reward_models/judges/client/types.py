@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from reward_models.judges.client.answer import TokenOdds
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class ChatRequest:
     max_tokens: of the answer, at least 1.
     seed: sent where it is not None.
     response_format: of the chat API, as in {"type": "json_schema", ...}; sent where it is not None.
+    top_logprobs: how many alternatives to ask for at each token of the answer; 0 asks for none.
     vote: not sent; it keeps the deliberate repetitions of one question apart.
     """
 
@@ -23,6 +26,7 @@ class ChatRequest:
     temperature: float = 0.0
     seed: int | None = None
     response_format: Mapping[str, Any] | None = None
+    top_logprobs: int = 0
     vote: int = 0
 
 
@@ -35,6 +39,7 @@ class ChatAnswer:
     queue_s: the time in `ask` with no request under way: waiting for the limits, an endpoint or the next attempt.
     cached: no request was sent for this answer; it was on the disk, or came from an equal request under way.
     endpoint: the base URL that answered, "" where the answer was on the disk.
+    tail: the answer's last tokens with their probabilities, empty where none were asked for or sent.
     """
 
     text: str
@@ -45,3 +50,4 @@ class ChatAnswer:
     queue_s: float
     cached: bool
     endpoint: str
+    tail: Sequence[TokenOdds] = ()
