@@ -1,6 +1,9 @@
 """Kinds of checkpoint folders, and a server that ends in any case."""
 
+import os
+import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -92,6 +95,39 @@ def test_a_server_and_its_children_end_with_the_evaluation(tmp_path, monkeypatch
         raise RuntimeError("midway")
     assert len(started) >= 2
     _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
+
+
+def test_a_server_ends_where_the_evaluation_is_killed(tmp_path, monkeypatch):
+    import psutil
+
+    code = """
+        import sys
+        from http.server import BaseHTTPRequestHandler, HTTPServer
+        class Up(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+        HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Up).serve_forever()
+    """
+    fake_vllm(tmp_path, monkeypatch, "\n".join(line[8:] for line in code.splitlines()))
+    script = """
+        import pathlib, sys, time
+        from awpo_ext.evaluate.server import served
+        with served(pathlib.Path(sys.argv[1]), [], pathlib.Path(sys.argv[1]) / "log", 60):
+            print("up", flush=True)
+            time.sleep(600)
+    """
+    path = os.pathsep.join([os.environ["PYTHONPATH"], *filter(None, sys.path)])
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+    assert process.stdout.readline().strip() == "up"
+    servers = psutil.Process(process.pid).children(recursive=True)
+    assert servers
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    _, alive = psutil.wait_procs(servers, timeout=10)
     assert not alive
 
 
