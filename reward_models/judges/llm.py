@@ -143,8 +143,9 @@ class LlmJudge(Judge):
     async def preflight(self) -> None:
         """Ask whether the endpoint can judge; JudgeNotReadyError with the fix. Nothing where `preflight` is false.
 
-        One rollout is judged on trial. Of its failures only a refusal raises; the others may pass and are logged. With
-        base_url=verl there is nothing to ask yet: verl starts that server after this.
+        One rollout is judged on trial. Of its failures a refusal raises, and an answer without the probabilities that
+        `expected` needs; the others may pass and are logged. With base_url=verl there is nothing to ask yet: verl starts
+        that server after this.
         """
         if not self.config.preflight or self._client is None:
             return
@@ -157,9 +158,11 @@ class LlmJudge(Judge):
             )
             return
         verdict = judgement.verdict
+        if self.config.expected and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
+            raise JudgeNotReadyError("the judge's server sends no token probabilities (logprobs): set expected=false")
         if isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.REFUSED:
             hint = (
-                "set structured=false if the server knows no response_format"
+                "set structured=false if the server knows no response_format, and expected=false if it knows no logprobs"
                 if self.config.structured
                 else "see its log"
             )
