@@ -66,8 +66,11 @@ class ChatJudge(Judge):
             )
             return
         if isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.REFUSED:
-            hint = "set structured=false if the server knows no response_format" if self.structured else "see its log"
+            hint = self._refusal_hint()
             raise JudgeNotReadyError(f"the judge's server refused a trial judgement ({verdict.detail}); {hint}")
+
+    def _refusal_hint(self) -> str:
+        return "set structured=false if the server knows no response_format" if self.structured else "see its log"
 
     @abstractmethod
     async def _trial(self) -> Verdict:

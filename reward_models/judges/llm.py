@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reward_models.judges.base import JudgeNotReadyError
 from reward_models.judges.canaries import controls
 from reward_models.judges.chat_judge import ChatJudge, action_of, split_options, was_cut
 from reward_models.judges.client import ChatAnswer, ChatRequest
@@ -155,8 +156,15 @@ class LlmJudge(ChatJudge):
         self._log_first(verdict)
         return verdict
 
+    def _refusal_hint(self) -> str:
+        hint = super()._refusal_hint()
+        return f"{hint}; set expected=false if it knows no logprobs" if self.config.expected else hint
+
     async def _trial(self) -> Verdict:
-        return (await self.judge(controls()[0].rollout)).verdict
+        judgement = await self.judge(controls()[0].rollout)
+        if self.config.expected and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
+            raise JudgeNotReadyError("the judge's server sends no token probabilities (logprobs): set expected=false")
+        return judgement.verdict
 
     def _prompt(self, rollout: Rollout) -> Prompt | Verdict:
         """The prompt, or a verdict where none is needed."""

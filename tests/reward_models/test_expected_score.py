@@ -12,7 +12,7 @@ from judge_client_calls import ask_one, client_at, question
 from judge_fakes import rollout, verdict_text
 
 from reward_models import Unscored, UnscoredReason
-from reward_models.judges import canaries, make_judge
+from reward_models.judges import JudgeNotReadyError, canaries, make_judge
 from reward_models.judges.client.answer import read_completion
 from reward_models.judges.expected_score import expected_grade
 from reward_models.judges.verdict import Grade, Scale
@@ -190,6 +190,21 @@ def test_a_server_without_them_is_unscored_and_the_detail_says_the_fix(rubric):
     with FaultyServer(text=verdict_text(5)) as server:
         (verdict,) = judged(server, rubric)
     assert verdict.reason is UnscoredReason.BAD_VERDICT and "expected=false" in verdict.detail
+
+
+def test_the_preflight_finds_a_server_without_them(rubric):
+    async def main(server):
+        judge = make_judge("llm", base_url=server.base_url, model="grader", rubric=rubric, expected=True)
+        try:
+            await judge.preflight()
+        finally:
+            await judge.aclose()
+
+    with FaultyServer(text=verdict_text(5)) as server:
+        with pytest.raises(JudgeNotReadyError, match=r"logprobs.*set expected=false"):
+            asyncio.run(asyncio.wait_for(main(server), 30))
+        server._answer = _answering(answer_with(5, {"5": 1.0}))
+        asyncio.run(asyncio.wait_for(main(server), 30))
 
 
 def test_probabilities_do_not_make_a_forged_verdict_bind(rubric):
