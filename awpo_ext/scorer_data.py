@@ -23,6 +23,7 @@ from awpo_ext.data.toolrl_source import read_source
 from reward_models.labelled import HONEST, read_labelled, write_labelled
 from reward_models.scorer.corruptions import CORRUPTIONS
 from reward_models.scorer.dataset import HonestRow, build
+from reward_models.scorer.encoder import NO_ENCODER, load_encoder
 from reward_models.types import Rollout
 
 _BFCL_THOUGHTS = "thought written by program"
@@ -97,12 +98,12 @@ def _honest(row: Row, response: str, provenance: dict[str, Any]) -> HonestRow:
 
 
 def write_scorer_data(
-    out: Path, split: Split, held_out: Sequence[str], seed: int, suffix: str = ".jsonl", encoder: str | None = None
+    out: Path, split: Split, held_out: Sequence[str], seed: int, suffix: str = ".jsonl", encoder: str = NO_ENCODER
 ) -> dict[str, Any]:
     """Write train and eval files and manifest.json into `out`; returns the manifest.
 
     Train has every kind but `held_out`, eval all of them; sources, questions and phrases of one are not in the other.
-    encoder: a sentence-transformers folder by which the nearest row is found; None: by shared words.
+    encoder: a sentence-transformers folder by which the nearest row is found; NO_ENCODER: by shared words.
     """
     unknown = [kind for kind in held_out if kind not in CORRUPTIONS]
     if unknown:
@@ -114,7 +115,7 @@ def write_scorer_data(
     out.mkdir(parents=True, exist_ok=True)
     files = {}
     for half, honest in sides.items():
-        vectors = None if encoder is None else _embedded([row.rollout.question for row in honest], encoder)
+        vectors = None if encoder == NO_ENCODER else _embedded([row.rollout.question for row in honest], encoder)
         try:
             rows = list(build(honest, kinds[half], half, seed, vectors))
         except ValueError as error:
@@ -128,13 +129,11 @@ def write_scorer_data(
             "sha256": sha256(path.read_bytes()).hexdigest(),
         }
     manifest = {"format": 1, **split.about, "seed": seed, "held_out_kinds": list(held_out), "files": files}
-    manifest["nearest"] = "by shared words" if encoder is None else f"by {Path(encoder).name}"
+    manifest["nearest"] = "by shared words" if encoder == NO_ENCODER else f"by {Path(encoder).name}"
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return manifest
 
 
 def _embedded(texts: list[str], encoder: str) -> np.ndarray:
-    from reward_models.scorer.encoder import load_encoder
-
     vectors = load_encoder(encoder).embed([text[:1000] for text in texts])
     return np.array([vectors[text[:1000]] for text in texts])

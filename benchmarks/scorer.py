@@ -18,7 +18,7 @@ import torch
 
 from reward_models import Rollout
 from reward_models.scorer.embeddings import texts_of
-from reward_models.scorer.encoder import Encoder
+from reward_models.scorer.encoder import Encoder, NoEncoder
 from reward_models.scorer.model import Scorer, load
 from reward_models.scorer.trace import read_trace
 
@@ -52,10 +52,11 @@ def rollout(prompt: int, sample: int, words: int) -> Rollout:
     return Rollout(f"I need a hotel in Town{prompt} for {sample % 3} nights.", TOOLS, response, "", "benchmark")
 
 
-def seconds(work) -> float:
-    start = time.perf_counter()
+def seconds(work) -> tuple[float, float]:
+    """Of the clock, and of the processor (all threads): on a busy machine only the second says something."""
+    clock, processor = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - clock, time.process_time() - processor
 
 
 def main() -> None:
@@ -72,6 +73,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     scorer = load(options.scorer, options.device)
     model = scorer.encoder.model
+    if model is None:
+        parser.error("this scorer has no encoder; its rate is the line `without encoding` of one that has")
     total = options.prompts * options.group
     ours, theirs, reading = [], [], []
     for repeat in range(options.repeats + 1):
@@ -90,26 +93,22 @@ def main() -> None:
         ]
         for times, work in rounds if repeat % 2 else reversed(rounds):
             times.append(seconds(work))
-        silent = Scorer(_Silent(model), scorer.order, scorer.head, scorer.calibration, {})
+        silent = Scorer(NoEncoder(), scorer.order, scorer.head, scorer.calibration, {})
         reading.append(seconds(lambda silent=silent, rollouts=rollouts: silent.score(rollouts)))
     tokens = model.tokenizer([trace.thought for trace in traces], add_special_tokens=False)["input_ids"]
-    our, their, read = (statistics.median(times[1:]) for times in (ours, theirs, reading))  # the first warms up
     print(
         f"{total} rollouts in {options.prompts} prompts, thoughts of {statistics.mean(map(len, tokens)):.0f} tokens on average"
     )
     print(f"texts to embed: {len(texts)}; {options.threads} threads, load average {os.getloadavg()[0]:.1f}")
-    print(f"scorer           {total / our:8.1f} rollouts/s")
-    print(f"encode alone     {total / their:8.1f} rollouts/s   ratio of the scorer to it {their / our:.2f}")
-    print(f"without encoding {total / read:8.1f} rollouts/s")
-
-
-class _Silent(Encoder):
-    """Gives every text the same vector."""
-
-    def embed(self, texts):
-        import numpy as np
-
-        return dict.fromkeys(texts, np.full(self.model.get_sentence_embedding_dimension(), 0.05))
+    print("rollouts a second        by the clock   of processor time")
+    rates = {}
+    for name, times in (("scorer", ours), ("encode alone", theirs), ("without encoding", reading)):
+        rates[name] = [
+            total / statistics.median(column) for column in zip(*times[1:], strict=True)
+        ]  # the first warms up
+        print(f"{name:20}{rates[name][0]:17.1f}{rates[name][1]:20.1f}")
+    ratios = [ours / theirs for ours, theirs in zip(rates["scorer"], rates["encode alone"], strict=True)]
+    print(f"{'scorer / encode':20}{ratios[0]:17.2f}{ratios[1]:20.2f}")
 
 
 if __name__ == "__main__":

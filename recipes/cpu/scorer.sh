@@ -15,6 +15,7 @@ fi
 ROWS=$(realpath "$1")
 OUT=$(realpath -m "$2")
 
+TRAIN_ROWS="${TRAIN_ROWS:-200}" # source rows to learn from, at most; each comes with its spoilt forms
 EVAL_ROWS="${EVAL_ROWS:-60}"    # source rows kept for evaluation
 MIN_AUC="${MIN_AUC:-0.6}"       # the low end of its interval must be above, else there is no training
 THREADS="${THREADS:-$(nproc)}"
@@ -23,13 +24,13 @@ VERSION=1                       # raise it when the commands below change, so th
 # Everything that decides the result; the number of threads does not.
 inputs=$({
     cat "$ROWS" "$(dirname "${BASH_SOURCE[0]}")"/../../reward_models/scorer/*.py
-    echo "$VERSION $EVAL_ROWS"
+    echo "$VERSION $TRAIN_ROWS $EVAL_ROWS"
 } | sha256sum | cut -d' ' -f1)
 if [ -f "$OUT/awpo_scorer.json" ] && grep -qs "$inputs" "$OUT.json"; then
     echo "[scorer] $OUT is there, made from the same inputs"
 else
     rm -rf "$OUT" "$OUT.json" "$OUT.data" "$OUT.eval" "$OUT.features"
-    awpo scorer data --from bfcl "$ROWS" --out "$OUT.data" --eval-rows "$EVAL_ROWS"
+    awpo scorer data --from bfcl "$ROWS" --out "$OUT.data" --train-rows "$TRAIN_ROWS" --eval-rows "$EVAL_ROWS"
     awpo scorer train "$OUT.data/train.jsonl" --out "$OUT" --threads "$THREADS"
     printf '{"inputs": "%s"}\n' "$inputs" >"$OUT.json"
 fi

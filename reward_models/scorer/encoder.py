@@ -12,6 +12,7 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 _BATCH = 32
+NO_ENCODER = "none"
 
 
 class Encoder:
@@ -57,11 +58,22 @@ class Encoder:
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
-def load_encoder(source: str, device: str = "cpu") -> Encoder:
-    """Load a sentence-transformers folder or hub id; no code that comes with it is run.
+class NoEncoder:
+    """In place of an encoder: all texts are alike, so that a scorer goes by what it counts alone. Some 20 times as fast."""
+
+    model = None
+
+    def embed(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        return dict.fromkeys(texts, np.zeros(1))
+
+
+def load_encoder(source: str, device: str = "cpu") -> Encoder | NoEncoder:
+    """Load a sentence-transformers folder or hub id, or nothing for NO_ENCODER; no code that comes with it is run.
 
     RuntimeError where `device` is not there; whatever sentence-transformers raises where the weights are not.
     """
+    if source == NO_ENCODER:
+        return NoEncoder()
     from sentence_transformers import SentenceTransformer
 
     return Encoder(SentenceTransformer(source, device=device, trust_remote_code=False))

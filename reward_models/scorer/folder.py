@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from reward_models.scorer.encoder import NO_ENCODER
 from reward_models.scorer.features import FEATURES, FEATURES_VERSION
 
 FORMAT = 1
@@ -29,9 +30,9 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 class Metadata:
     """What `awpo_scorer.json` says of a feature scorer.
 
-    encoder: the folder or hub id that the encoder came from. features: their names, in order. head_sha256: of the head's
-    file. calibration: JSON of a `Calibration` of the head's logit, or None for the logistic function. training: data
-    hash, kinds, options, versions. metrics: on the validation sources, at the end of training.
+    encoder: the folder or hub id that the encoder came from, or NO_ENCODER. features: their names, in order.
+    head_sha256: of the head's file. calibration: JSON of a `Calibration` of the head's logit, or None for the logistic
+    function. training: data hash, kinds, options, versions. metrics: on the validation sources.
     """
 
     encoder: str
@@ -124,6 +125,8 @@ def check_folder(folder: Path) -> Metadata:
     """The metadata; ValueError where a file is missing or does not belong to the others. Loads no encoder."""
     metadata = read_metadata(folder)
     read_arrays(folder, metadata.head_sha256)
+    if metadata.encoder == NO_ENCODER:
+        return metadata
     if not (folder / "modules.json").is_file():
         raise ValueError(f"{folder}: modules.json is missing, so it is no sentence-transformers folder: copy it whole")
     if not any(found.stat().st_size for name in _WEIGHTS for found in folder.rglob(name)):

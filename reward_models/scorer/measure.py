@@ -48,7 +48,8 @@ class KindFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All figures of a scorer on one file. ECE is at even odds; `length` is the rank correlation of score and length."""
+    """All figures of a scorer on one file. ECE is at even odds; `length_correlation` is the rank correlation of score and
+    length among the honest rows, where length is no sign of anything."""
 
     kinds: tuple[KindFigures, ...]
     overall: Interval
@@ -86,20 +87,21 @@ def evaluate(scorer: Scorer, rows: Sequence[LabelledRollout], seen_kinds: Sequen
     if not honest.any() or honest.all():
         raise ValueError(f"the rows need some of the kind {HONEST!r} and some of another")
     names = sorted(set(kinds) - {HONEST})
-    unseen = [name for name in names if name not in seen_kinds]
-    figures = [_figures(name, name in seen_kinds, kinds == name, honest, ranked, sources, rows, n) for name in names]
+    spoken = {kinds[number] for number in said}  # a blank thought is 0.0 by rule, there is nothing to learn
+    unseen = [name for name in names if name in spoken and name not in seen_kinds]
+    figures = [_figures(name, name not in unseen, kinds == name, honest, ranked, sources, rows, n) for name in names]
     if unseen:
         figures.append(_figures(UNSEEN, False, np.isin(kinds, unseen), honest, ranked, sources, rows, n))
     labels = np.array([row.label for row in rows])
     chosen = even_odds(labels)
-    lengths = thought_lengths([traces[i] for i in said])[:, 0]
+    lengths = thought_lengths(traces)[honest, 0]
     raw = 1 / (1 + np.exp(-np.maximum(logits, -500)))
     return Evaluation(
         tuple(figures),
         bootstrap(auc, ranked["scorer"], honest.astype(float), groups=sources, n=n),
         bootstrap(ece, columns["scorer"][chosen], labels[chosen], groups=sources[chosen], n=n),
         bootstrap(ece, raw[chosen], labels[chosen], groups=sources[chosen], n=n),
-        spearman(ranked["scorer"][said], lengths),
+        spearman(ranked["scorer"][honest], lengths),
         int(np.isnan(logits).sum()),
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from reward_models.scorer.embeddings import texts_of
-from reward_models.scorer.encoder import Encoder, load_encoder
+from reward_models.scorer.encoder import NO_ENCODER, Encoder, NoEncoder, load_encoder
 from reward_models.scorer.features import FEATURES, join_features, lexical_features
 from reward_models.scorer.folder import check_folder, read_arrays
 from reward_models.scorer.head import Head
@@ -30,7 +30,7 @@ class Scorer:
     A rollout's score depends on it alone: neighbours in a batch and their order change it by rounding only (below 1e-5).
     """
 
-    encoder: Encoder
+    encoder: Encoder | NoEncoder
     order: OrderModel
     head: Head
     calibration: object | None  # a reward_models.scorer.calibration.Calibration
@@ -81,7 +81,7 @@ def load(folder: Path, device: str = "cpu") -> Scorer:
     metadata = check_folder(folder)
     arrays = read_arrays(folder, metadata.head_sha256)
     try:
-        encoder = load_encoder(str(folder), device)
+        encoder = load_encoder(NO_ENCODER if metadata.encoder == NO_ENCODER else str(folder), device)
     except Exception as error:  # safetensors, torch and transformers have many of their own
         raise ValueError(f"{folder}: the encoder cannot be loaded ({type(error).__name__}: {error})") from error
     groups: dict[str, dict[str, np.ndarray]] = {}

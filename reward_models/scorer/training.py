@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from reward_models.labelled import LabelledRollout, read_labelled
 from reward_models.options import require_number
-from reward_models.scorer.encoder import Encoder, load_encoder
+from reward_models.scorer.encoder import Encoder, NoEncoder, load_encoder
 from reward_models.scorer.features import BASELINES, FEATURES_VERSION, columns_of, thought_lengths
 from reward_models.scorer.folder import (
     Metadata,
@@ -44,7 +44,7 @@ Progress = Callable[[str, int, int], None]
 class TrainConfig:
     """How a scorer is trained. ValueError names key, value and what is allowed.
 
-    encoder: a sentence-transformers folder or hub id. device: as torch names it. threads: of torch on the CPU.
+    encoder: a sentence-transformers folder or hub id, or NO_ENCODER. device: as torch names it. threads: of torch on the CPU.
     val_fraction: share of the sources for early stopping and calibration. head: see `HeadConfig`.
     """
 
@@ -123,7 +123,10 @@ def save(
     """Write a scorer's folder; it gets its name when it is whole."""
     unfinished = out.with_name(out.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    scorer.encoder.model.save(str(unfinished))
+    if scorer.encoder.model is None:
+        unfinished.mkdir(parents=True)
+    else:
+        scorer.encoder.model.save(str(unfinished))
     arrays = {f"head/{name}": array for name, array in scorer.head.to_arrays().items()}
     arrays["order/weights"] = scorer.order.weights
     for baseline, head in scorer.baselines.items():
@@ -194,7 +197,9 @@ def _validation_sources(sources: set[str], config: TrainConfig) -> set[str]:
     return {names[number] for number in chosen}
 
 
-def _features(rows, traces, in_val, encoder: Encoder, data, config, out, progress) -> tuple[OrderModel, np.ndarray]:
+def _features(
+    rows, traces, in_val, encoder: Encoder | NoEncoder, data, config, out, progress
+) -> tuple[OrderModel, np.ndarray]:
     """The order model, and all features. A training row's order features come from a model that has not read its source."""
     good = [(row.source, trace.thought) for row, trace in zip(rows, traces, strict=True) if row.label > 0.5]
     held = {row.source for row, kept in zip(rows, in_val, strict=True) if kept}

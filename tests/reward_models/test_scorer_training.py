@@ -86,6 +86,15 @@ def test_the_folder_is_an_ordinary_one(made):
     assert str(root) not in json.dumps(data)
 
 
+def test_a_scorer_without_an_encoder_learns_and_loads_too(made, tmp_path):
+    root = made[0]
+    metrics = train_scorer(TrainConfig("none", head=SMALL), [root / "train.jsonl"], tmp_path / "plain")
+    rollouts = [row.rollout for row in read_labelled(root / "eval.jsonl")]
+    found = load(tmp_path / "plain").score(rollouts)
+    assert metrics["auc"] > 0.85 and (found >= 0).all() and (found <= 1).all() and len(set(found)) > 20
+    assert not (tmp_path / "plain" / "modules.json").exists()
+
+
 def test_an_interrupted_training_goes_on_from_what_it_has_read(made, tmp_path, monkeypatch):
     root, encoder, metrics = made
     monkeypatch.setattr(training, "_CHUNK", 64)
@@ -126,7 +135,7 @@ def test_padding_in_the_real_minilm_changes_no_score(made):
     model = encoder_module.load_encoder(find_model(None)).model
     long = [Rollout(item.question * 9, item.tools, item.response, "", "t") for item in map(honest_rollout, range(3))]
     short = [Rollout("q", "[]", f"<think>So{'!' * number}</think>hi", "", "t") for number in range(3)]
-    rollouts = [*short, *long, *map(honest_rollout, range(3, 9))]
+    rollouts = [*short, *long, *map(honest_rollout, range(3, 5))]
 
     def score(batch):
         return Scorer(Encoder(model), trained.order, trained.head, trained.calibration, {}).score(batch)
