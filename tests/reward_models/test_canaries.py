@@ -17,7 +17,10 @@ from reward_models.parsing import parse_response
 
 RUBRICS = [load_rubric(None, reference=reference, scale=None) for reference in (False, True)]
 FOLDER = Path(rubric_module.__file__).parent / "prompts"
-ALL = [load_rubric(str(path), reference="reference" in path.name, scale=None) for path in sorted(FOLDER.glob("reasoning_*.txt"))]
+ALL = [
+    load_rubric(str(path), reference="reference" in path.name, scale=None)
+    for path in sorted(FOLDER.glob("reasoning_*.txt"))
+]
 
 
 class CredulousJudge(Judge):
