@@ -75,8 +75,14 @@ def test_honest_rows_of_a_labelled_file(toolrl_file, tmp_path):
         (["--from", "web"], "--from 'web' is not one of"),
         (["--from", "toolrl"], "needs a file"),
         (["--from", "toolrl", "no/such.json"], "no such file"),
-        (["--from", "toolrl", "FILE", "--eval-rows", "2", "--hold-out", "padded,odd"], "--hold-out: 'odd' is not a kind"),
-        (["--from", "toolrl", "FILE", "--eval-rows", "2", "--hold-out", ",".join(CORRUPTIONS)], "all kinds are held out"),
+        (
+            ["--from", "toolrl", "FILE", "--eval-rows", "2", "--hold-out", "padded,odd"],
+            "--hold-out: 'odd' is not a kind",
+        ),
+        (
+            ["--from", "toolrl", "FILE", "--eval-rows", "2", "--hold-out", ",".join(CORRUPTIONS)],
+            "all kinds are held out",
+        ),
         (["--from", "toolrl", "FILE", "--eval-rows", "1"], "the eval side: 1 rows"),
     ],
 )
