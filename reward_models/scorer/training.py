@@ -276,8 +276,9 @@ def _baselines(traces, in_val, train: Rows, val: Rows, config: HeadConfig) -> di
 
 
 def _fit_calibration(logits: np.ndarray, rows: Sequence[LabelledRollout], *, even: bool = True):
-    from reward_models.scorer.calibration import fit_calibration
+    """Platt's curve, not isotonic steps: those are flat in places, and rewards that tie teach a policy nothing."""
+    from reward_models.scorer.calibration import fit_platt
 
     labels = np.array([row.label for row in rows])
     chosen = even_odds(labels) if even else np.arange(len(labels))
-    return fit_calibration(logits[chosen], labels[chosen], [rows[number].source for number in chosen])
+    return fit_platt(logits[chosen], labels[chosen])
