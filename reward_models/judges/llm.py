@@ -103,6 +103,8 @@ class LlmJudge(ChatJudge):
     closes the running loop's connections.
     """
 
+    name = "llm"
+
     def __init__(self, **options: Any) -> None:
         own, client = split_options(options, LlmConfig, _OWNER)
         self.config = LlmConfig(**own)
