@@ -35,6 +35,7 @@ class ChatJudge(Judge):
     name = ""  # as in judge=<name>, for messages
     structured = True
     asks_before_the_run = True
+    fix_of_refusal = "set structured=false if the server knows no response_format"
 
     def __init__(self, client_options: Mapping[str, Any]) -> None:
         # Where the address is verl's it is not known yet; the other options are checked all the same.
@@ -66,15 +67,12 @@ class ChatJudge(Judge):
             )
             return
         if isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.REFUSED:
-            hint = self._refusal_hint()
+            hint = self.fix_of_refusal if self.structured else "see its log"
             raise JudgeNotReadyError(f"the judge's server refused a trial judgement ({verdict.detail}); {hint}")
-
-    def _refusal_hint(self) -> str:
-        return "set structured=false if the server knows no response_format" if self.structured else "see its log"
 
     @abstractmethod
     async def _trial(self) -> Verdict:
-        """One judgement that the model should be able to make."""
+        """One judgement that the model should be able to make; may raise JudgeNotReadyError with a fix of its own."""
 
     async def ask(self, request: ChatRequest) -> ChatAnswer | Unscored:
         """The model's answer, or why there is none that can be read; an answer may be empty or cut."""

@@ -112,6 +112,8 @@ class LlmJudge(ChatJudge):
     closes the running loop's connections.
     """
 
+    name = "llm"
+
     def __init__(self, **options: Any) -> None:
         own, client = split_options(options, LlmConfig, _OWNER)
         self.config = LlmConfig(**own)
@@ -126,6 +128,8 @@ class LlmJudge(ChatJudge):
             )
         super().__init__(client)
         self.structured, self.asks_before_the_run = self.config.structured, self.config.preflight
+        if self.config.expected:
+            self.fix_of_refusal += ", and expected=false if it knows no logprobs"
         self._format = response_format(self.rubric.scale) if self.config.structured else None
         self._pairs = PairAsker(
             self.ask, self.config.reference, self.config.max_tokens, structured=self.config.structured
@@ -155,10 +159,6 @@ class LlmJudge(ChatJudge):
         verdict = await self._pairs.compare(first, second)
         self._log_first(verdict)
         return verdict
-
-    def _refusal_hint(self) -> str:
-        hint = super()._refusal_hint()
-        return f"{hint}; set expected=false if it knows no logprobs" if self.config.expected else hint
 
     async def _trial(self) -> Verdict:
         judgement = await self.judge(controls()[0].rollout)

@@ -19,7 +19,7 @@ from reward_models.types import Rollout, Unscored, UnscoredReason
 
 LISTWISE, PAIRWISE = "listwise", "pairwise"
 VERDICT_KEYS = {LISTWISE: ("reasons", "ranking"), PAIRWISE: ("reasons", "better")}
-_FOLDER = Path(__file__).parents[1] / "prompts"
+_FOLDER = Path(__file__).parent / "prompts"
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _TASK_CHARS = {"question": 16_000, "tools": 16_000, "reference": 4_000}
 _ENTRY_CHARS = 8_000
