@@ -1,10 +1,12 @@
 """Train, calibrate and test a classifier on a CPU: the figures of docs/scorer_models.md.
 
-    awpo scorer data --from bfcl --out data --eval-rows 60
-    python benchmarks/classifier.py data out --base <folder of a small encoder>
+    awpo data bfcl --out rows --categories simple_python --tool-format compact --val-rows 48 --sft-rows 96
+    awpo scorer data --from bfcl rows/train.parquet --eval-rows 60 --out data
+    python benchmarks/classifier.py data out
 
 Trains on pairs, a few spoilt thoughts a source; calibrates on sources kept apart; tests on the eval file, whose held-out
-kinds it has never seen, beside the length of the thought alone. Stopped, the same command goes on.
+kinds it has never seen, beside the length of the thought alone. Without --base it is a small encoder made from a config,
+with random weights. Stopped, the same command goes on.
 """
 
 import argparse
@@ -42,6 +44,21 @@ def split(data, out, spoilt, calibration_sources):
     write_labelled(out / "calibration.jsonl", [row for source in held for row in by_source[source]])
 
 
+def make_small(folder):
+    """2 layers, 128 wide, with the words of the packaged MiniLM."""
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    from reward_models.judges.encoder import find_model
+
+    tokenizer = AutoTokenizer.from_pretrained(find_model(None))
+    shape = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 512}
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **shape)
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
 def shown(title, found, seen):
     print(f"\n{title}: {found['rows']} rows of {found['sources']} sources")
     print(
@@ -57,7 +74,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--base", required=True)
+    parser.add_argument("--base", help="a model's folder; default: a small random encoder")
     parser.add_argument("--max-tokens", type=int, default=192)
     parser.add_argument("--spoilt", type=int, default=6)
     parser.add_argument("--batch-size", type=int, default=8)
@@ -71,16 +88,17 @@ def main():
     if not (options.out / "train.jsonl").exists():
         options.out.mkdir(parents=True, exist_ok=True)
         split(options.data, options.out, options.spoilt, 40)
+    base = options.base or make_small(options.out / "small")
     config = TrainConfig(
-        options.base,
+        base,
         "pairs",
         max_tokens=options.max_tokens,
         epochs=options.epochs,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         lora_rank=options.lora_rank,
-        checkpoints=4,
-        patience=8,
+        checkpoints=8,
+        patience=16,
         val_fraction=0.04,
         device="cpu",
     )
