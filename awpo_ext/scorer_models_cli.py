@@ -89,10 +89,12 @@ def calibrate(
     data: Annotated[Path, typer.Option(help="Labelled rollouts that it was not trained on.")],
     device: Annotated[str, typer.Option(help="As torch names it: cpu, cuda, cuda:1.")] = "cpu",
 ) -> None:
-    """Fit the map from the model's output to [0, 1] on held-out rows, and keep it in the folder."""
-    from reward_models.scorer.classifier_measures import calibrate as fit
+    """Fit the map from the model's output to [0, 1] on held-out rows, and keep it in the folder; for all scorers."""
+    from reward_models.scorer import classifier_measures, training
+    from reward_models.scorer.folder import FAMILY, read_family
 
     with _errors_as_messages():
+        fit = training.calibrate if read_family(folder) == FAMILY else classifier_measures.calibrate
         figures = fit(folder, data, device)
     _show(f"{folder}: calibration", figures)
 

@@ -153,6 +153,15 @@ def test_no_thought_is_zero_and_no_evidence_is_nan(made):
     assert scorer.score([]).shape == (0,)
 
 
+def test_the_command_calibrates_this_family_too(made, copied):
+    from awpo_ext.cli import app
+
+    before = folder_module.read_metadata(copied).calibration
+    result = CliRunner().invoke(app, ["scorer", "calibrate", str(copied), "--data", str(made[0] / "eval.jsonl")])
+    assert result.exit_code == 0 and "calibration" in result.output, result.output
+    assert folder_module.read_metadata(copied).calibration != before
+
+
 def test_calibrating_anew_keeps_the_order_and_refuses_trained_rows(made, copied):
     root = made[0]
     rollouts = [row.rollout for row in read_labelled(root / "eval.jsonl") if row.kind != "empty"]
