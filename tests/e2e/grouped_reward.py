@@ -7,6 +7,7 @@ import json
 import os
 
 from reward_models import reward
+from reward_models.parsing import parse_response
 
 
 async def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, record, **kwargs):
@@ -15,7 +16,7 @@ async def compute_score(data_source, solution_str, ground_truth, extra_info=None
     line = {
         "place": extra_info.get("awpo_group"),
         "pid": os.getpid(),
-        "thought": response.partition("</think>")[0],
+        "thought": parse_response(response).thought,
         **found,
     }
     with open(record, "a") as file:

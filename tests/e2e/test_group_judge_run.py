@@ -18,6 +18,7 @@ import ranking_server
 from faulty_server import MODEL, FaultyServer
 
 from reward_models import UnscoredReason
+from reward_models.judges.fencing import clean
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -63,7 +64,7 @@ def test_every_rollout_of_every_group_is_ranked(tiny_model, tmp_path):
     for rows in groups.values():
         assert sorted(row["place"]["session"] for row in rows) == ["0", "1", "2", "3"]
         assert all(row["place"]["size"] == 4 and row["reasoning_valid"] == 1.0 for row in rows)
-        marks = [mark(row["thought"].removeprefix("<think>")) for row in rows]
+        marks = [mark(clean(row["thought"], 8000)) for row in rows]
         others = [[other for j, other in enumerate(marks) if j != i] for i in range(4)]
         right = [sum((m > o) + (m == o) / 2 for o in rest) / 3 for m, rest in zip(marks, others, strict=True)]
         assert [row["reasoning"] for row in rows] == pytest.approx(right)
