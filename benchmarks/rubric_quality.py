@@ -32,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data" / "toolrl" / "rlla_sft.json"
 ARMS: dict[str, dict[str, Any]] = {
     "bare": {"rubric": str(HERE / "bare_0_to_10.txt")},
+    "belongs": {"rubric": str(HERE / "belongs_0_to_10.txt"), "expected": True},
     "built-in": {"expected": True},
     "reference": {"expected": True, "reference": True},
     "3 votes": {"expected": True, "votes": 3},
@@ -129,7 +130,7 @@ async def run(options: argparse.Namespace, items: Sequence[LabelledRollout]) -> 
     }  # fmt: skip
     swayed = []
     for name in options.arms.split(";"):
-        own = {"rubric": name} if name.endswith(".txt") else ARMS[name]
+        own = {"rubric": name, "expected": True} if name.endswith(".txt") else ARMS[name]
         judge = LlmJudge(**client, **own)
         try:
             await judge.preflight()

@@ -16,7 +16,7 @@ from reward_models.judges.echo import echo_keys
 from reward_models.judges.fencing import clean, encode_action, make_nonce, neutralise
 from reward_models.judges.verdict import Scale
 
-BUILT_IN = {False: "reasoning_v3", True: "reasoning_reference_v3"}  # by whether there is a reference
+BUILT_IN = {False: "reasoning_v2", True: "reasoning_reference_v2"}  # by whether there is a reference
 _FOLDER = Path(__file__).parent / "prompts"
 
 _MAX_CHARS = {"question": 16_000, "tools": 16_000, "reference": 4_000, "thought": 8_000, "action": 8_000}

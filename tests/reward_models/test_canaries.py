@@ -10,17 +10,13 @@ from judge_fakes import FakeClient, verdict_text
 
 from reward_models import Scored, Unscored, UnscoredReason
 from reward_models.judges import Judge, canaries, make_judge
-from reward_models.judges import rubric as rubric_module
 from reward_models.judges.rubric import load_rubric
 from reward_models.judges.verdict import Grade, Scale, read_verdict
 from reward_models.parsing import parse_response
 
 RUBRICS = [load_rubric(None, reference=reference, scale=None) for reference in (False, True)]
-FOLDER = Path(rubric_module.__file__).parent / "prompts"
-ALL = [
-    load_rubric(str(path), reference="reference" in path.name, scale=None)
-    for path in sorted(FOLDER.glob("reasoning_*.txt"))
-]
+TRIED = Path(__file__).parents[2] / "benchmarks" / "belongs_0_to_10.txt"
+ALL = [*RUBRICS, load_rubric(str(TRIED), reference=False, scale=None)]
 
 
 class CredulousJudge(Judge):

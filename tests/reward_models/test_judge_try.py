@@ -37,7 +37,7 @@ def test_verdict_reasons_prompt_and_cost_are_shown(file, monkeypatch):
     assert result.exit_code == 0
     for part in (
         "verdict  0.700, spread of the votes 0.000",
-        "rubric   reasoning_v3@",
+        "rubric   reasoning_v2@",
         "vote 1   score 7: Grounded.[31m",
         "cost     0.001000 at 3 and 10 per million tokens; 200 prompt and 40 completion tokens",
         "0 of 2 answers from the cache",

@@ -225,7 +225,7 @@ def test_a_key_given_as_an_option_is_refused_and_not_repeated(options):
         ({"reference": "yes"}, "reference='yes' must be true or false"),
         ({"structured": 1}, "structured=1 must be true or false"),
         ({"scale": "10"}, "scale='10' must be an integer"),
-        ({"scale": 5}, "scale=5 does not fit rubric 'reasoning_v3.txt'.*from 0 to 10: set scale=10"),
+        ({"scale": 5}, "scale=5 does not fit rubric 'reasoning_v2.txt'.*from 0 to 10: set scale=10"),
         ({"rubric": " "}, "rubric=' ' must be the path"),
         ({"temprature": 1}, "judge 'llm': unknown key 'temprature'.*known keys: aggregate, api_key_env, base_url"),
     ],

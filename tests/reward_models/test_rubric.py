@@ -105,13 +105,13 @@ def test_equal_rollouts_give_equal_prompts_and_others_share_the_prefix():
     assert first == again != other
     fence = first.index("BEGIN-UNTRUSTED")
     assert other[:fence] == first[:fence]
-    static = PLAIN.text.index("{{tools}}")
+    static = PLAIN.text.index("{{question}}")
     assert PLAIN.render("other", "[]", "t", "a").text[:static] == first[:static]
 
 
 def test_rubric_task_and_response_come_in_this_order():
     text = WITH_REFERENCE.render("Q?", "T!", "my thought!", "my action!", "my reference!").text
-    places = [text.index(part) for part in ("The score is", "T!", "Q?", "my reference!", "my thought!", "my action!")]
+    places = [text.index(part) for part in ("The scale:", "Q?", "T!", "my reference!", "my thought!", "my action!")]
     assert places == sorted(places)
 
 
@@ -130,7 +130,7 @@ def test_calls_and_answers_are_json_on_one_line():
 
 
 def test_the_hash_is_of_the_content(tmp_path):
-    assert re.fullmatch("reasoning_v3@[0-9a-f]{12}", PLAIN.version) and PLAIN.hash != WITH_REFERENCE.hash
+    assert re.fullmatch("reasoning_v2@[0-9a-f]{12}", PLAIN.version) and PLAIN.hash != WITH_REFERENCE.hash
     path = tmp_path / "own.txt"
     path.write_text(OWN_RUBRIC)
     first = load_rubric(str(path), reference=False, scale=5)
