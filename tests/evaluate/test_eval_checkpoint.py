@@ -88,9 +88,10 @@ def test_a_server_and_its_children_end_with_the_evaluation(tmp_path, monkeypatch
         HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Up).serve_forever()
     """
     fake_vllm(tmp_path, monkeypatch, "\n".join(line[8:] for line in code.splitlines()))
+    before = set(psutil.Process().children(recursive=True))  # of other tests
     with pytest.raises(RuntimeError, match="midway"), server.served(tmp_path, [], tmp_path / "log", 30) as url:
         assert url.endswith("/v1")
-        started = psutil.Process().children(recursive=True)
+        started = set(psutil.Process().children(recursive=True)) - before
         started = [process for process in started if sys.executable.split("/")[-1] in process.name()]
         raise RuntimeError("midway")
     assert len(started) >= 2

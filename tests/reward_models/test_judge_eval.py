@@ -16,7 +16,7 @@ from awpo_ext.judge_eval import take
 from awpo_ext.judge_eval_cli import judge_eval
 from reward_models.evaluation.report import shown_options
 from reward_models.evaluation.statistics import Interval, bootstrap
-from reward_models.judges import llm
+from reward_models.judges import chat_judge
 from reward_models.labelled import LabelledRollout, write_labelled
 
 app = typer.Typer()
@@ -250,7 +250,7 @@ def test_tokens_and_cost_of_an_llm_judge_are_in_the_report(data, monkeypatch):
     def answer(request):
         return verdict_text(9 if "Lyon is asked" in request.messages[0]["content"] else 2)
 
-    monkeypatch.setattr(llm, "ChatClient", lambda config: PaidClient(answer))
+    monkeypatch.setattr(chat_judge, "ChatClient", lambda config: PaidClient(answer))
     options = json.dumps({"base_url": "http://127.0.0.1:8000/v1", "model": "grader", "preflight": False})
     arguments = ["--judge", "llm", "--judge-kwargs", options, "--data", str(data), "--out", str(data.parent / "out")]
     result = CliRunner().invoke(app, [*arguments, "--votes", "1", "--min-auc", "0.8"])
