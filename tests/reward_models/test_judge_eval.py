@@ -255,7 +255,8 @@ def test_tokens_and_cost_of_an_llm_judge_are_in_the_report(data, monkeypatch):
     arguments = ["--judge", "llm", "--judge-kwargs", options, "--data", str(data), "--out", str(data.parent / "out")]
     result = CliRunner().invoke(app, [*arguments, "--votes", "1", "--min-auc", "0.8"])
     assert result.exit_code == 0, result.output
-    cost, requests = report_of(data, "llm")["cost"], 1 + 72 + 46  # the 24 empty thoughts need none
+    # the warm-up, the rows, the canaries, the pairs in both orders; the 24 empty thoughts need none
+    cost, requests = report_of(data, "llm")["cost"], 1 + 72 + 46 + 2 * 48
     assert cost["calls"] == requests and cost["prompt_tokens"] == 100 * requests
     assert cost["cost"] == pytest.approx(requests / 100) and "cost, and of a thousand verdicts" in result.output
 
