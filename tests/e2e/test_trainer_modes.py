@@ -22,7 +22,9 @@ def check_step(folder, run, step):
     assert len(outcome) == 32 and len(radius) == 8
     assert logged["awpo/gate/mean"] == pytest.approx(float(result.gate.mean()))
     assert logged["awpo/clip_radius"] == pytest.approx(float(radius.mean()))
-    assert logged["training/rollout_actor_probs_pearson_corr"] > 0.9
+    # Rollouts of the weights of a step ago, as colocate_async may use, go with these weights less closely.
+    stale = logged.get("training/off_policy/trajectory_staleness_worst/max", 0) > 0
+    assert logged["training/rollout_actor_probs_pearson_corr"] > (0.7 if stale else 0.9)
     return logged, radius
 
 
