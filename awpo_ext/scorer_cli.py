@@ -142,9 +142,10 @@ def evaluate(
     import torch
 
     from reward_models.labelled import read_labelled
-    from reward_models.scorer.folder import read_metadata, trained_on
+    from reward_models.scorer.folder import read_metadata
     from reward_models.scorer.measure import evaluate as measure
     from reward_models.scorer.model import load
+    from reward_models.scorer.sources import trained_on
 
     with _errors_as_messages():
         torch.set_num_threads(threads)

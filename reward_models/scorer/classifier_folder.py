@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from reward_models.scorer.classifier_text import MAX_TOKENS, MIN_TOKENS, read_te
 FORMAT = 1
 FAMILY = "classifier"
 OBJECTIVES = ("pairs", "scores", "labels")
-METADATA, TEMPLATE_COPY, SOURCES = "awpo_scorer.json", "awpo_template.txt", "awpo_sources.txt"
+METADATA, TEMPLATE_COPY = "awpo_scorer.json", "awpo_template.txt"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -121,30 +120,3 @@ def check_folder(folder: Path) -> tuple[ClassifierMetadata, str]:
     if not any((folder / name).is_file() for name in _WEIGHTS):
         raise ValueError(f"{folder}: no weights ({_WEIGHTS[0]}): copy the whole folder, or train the scorer again")
     return metadata, template
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hex."""
-    digest = sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def write_sources(folder: Path, sources: Iterable[str]) -> None:
-    lines = sorted({_source_hash(source) for source in sources})
-    (folder / SOURCES).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def trained_on(folder: Path, sources: Iterable[str]) -> list[str]:
-    """Those of `sources` that the classifier was trained on; ValueError where the folder does not say."""
-    try:
-        seen = set((folder / SOURCES).read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder / SOURCES}: cannot be read ({error}), so nobody knows what is held out") from None
-    return sorted({source for source in sources if _source_hash(source) in seen})
-
-
-def _source_hash(source: str) -> str:
-    return sha256(source.encode("utf-8", "replace")).hexdigest()[:16]

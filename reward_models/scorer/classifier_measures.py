@@ -13,7 +13,8 @@ from reward_models.evaluation.statistics import auc, bootstrap, ece
 from reward_models.labelled import HONEST, LabelledRollout, read_labelled
 from reward_models.scorer.calibration import fit_calibration
 from reward_models.scorer.classifier import Classifier, load
-from reward_models.scorer.classifier_folder import file_hash, read_metadata, trained_on, write_metadata
+from reward_models.scorer.classifier_folder import read_metadata, write_metadata
+from reward_models.scorer.sources import file_hash, trained_on
 
 _FOLDS = 5
 

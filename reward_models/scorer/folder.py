@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ import numpy as np
 
 from reward_models.scorer.encoder import NO_ENCODER
 from reward_models.scorer.features import FEATURES, FEATURES_VERSION
+from reward_models.scorer.sources import file_hash
 
 FORMAT = 1
 FAMILY = "features"
-METADATA, HEAD, SOURCES = "awpo_scorer.json", "awpo_head.safetensors", "awpo_sources.txt"
+METADATA, HEAD = "awpo_scorer.json", "awpo_head.safetensors"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -132,30 +132,3 @@ def check_folder(folder: Path) -> Metadata:
     if not any(found.stat().st_size for name in _WEIGHTS for found in folder.rglob(name)):
         raise ValueError(f"{folder}: the encoder's weights ({_WEIGHTS[0]}) are missing or empty: copy the whole folder")
     return metadata
-
-
-def write_sources(folder: Path, sources: Iterable[str]) -> None:
-    lines = sorted({_source_hash(source) for source in sources})
-    (folder / SOURCES).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def trained_on(folder: Path, sources: Iterable[str]) -> list[str]:
-    """Those of `sources` that the scorer was trained on; ValueError where the folder does not say."""
-    try:
-        seen = set((folder / SOURCES).read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder / SOURCES}: cannot be read ({error}), so nobody knows what is held out") from None
-    return sorted({source for source in sources if _source_hash(source) in seen})
-
-
-def _source_hash(source: str) -> str:
-    return sha256(source.encode("utf-8", "replace")).hexdigest()[:16]
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hex."""
-    with open(path, "rb") as file:
-        digest = sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from reward_models.scorer.classifier_folder import file_hash
+from reward_models.scorer.sources import file_hash
 from reward_models.types import Rollout
 
 UNMATCHED, AMBIGUOUS, REPEATED = "no row of the data set", "several rows of the data set", "repeated"

@@ -27,12 +27,11 @@ from reward_models.scorer.classifier_folder import (
     OBJECTIVES,
     TEMPLATE_COPY,
     ClassifierMetadata,
-    file_hash,
     write_metadata,
-    write_sources,
 )
 from reward_models.scorer.classifier_measures import measure
 from reward_models.scorer.classifier_text import MAX_TOKENS, MIN_TOKENS, pad, read_template, template_hash
+from reward_models.scorer.sources import file_hash, write_sources
 
 _OWNER = "train-classifier"
 _RECORD = "options.json"

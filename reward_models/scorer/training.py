@@ -21,17 +21,15 @@ from reward_models.scorer.features import BASELINES, FEATURES_VERSION, columns_o
 from reward_models.scorer.folder import (
     Metadata,
     check_folder,
-    file_hash,
     read_metadata,
-    trained_on,
     write_arrays,
     write_metadata,
-    write_sources,
 )
 from reward_models.scorer.head import Head, HeadConfig, Rows, train_head
 from reward_models.scorer.measure import even_odds, summary
 from reward_models.scorer.model import Scorer, has_evidence, load
 from reward_models.scorer.order import OrderModel
+from reward_models.scorer.sources import file_hash, trained_on, write_sources
 from reward_models.scorer.trace import Trace, read_trace
 
 _OWNER = "scorer training"

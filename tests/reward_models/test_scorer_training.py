@@ -23,6 +23,7 @@ from reward_models.scorer.encoder import Encoder
 from reward_models.scorer.head import Head, HeadConfig, Rows, train_head
 from reward_models.scorer.measure import UNSEEN, evaluate, even_odds
 from reward_models.scorer.model import Scorer, load
+from reward_models.scorer.sources import file_hash
 from reward_models.scorer.training import TrainConfig, calibrate, train_scorer
 
 pytest.importorskip("sentence_transformers")
@@ -65,8 +66,7 @@ def test_the_same_seed_gives_the_same_scorer_and_another_one_another(made, tmp_p
         head = HeadConfig(epochs=12, members=2, seed=seed)
         train_scorer(TrainConfig(str(encoder), head=head), [root / "train.jsonl"], tmp_path / name)
     hashes = [
-        folder_module.file_hash(path / folder_module.HEAD)
-        for path in (root / "scorer", tmp_path / "again", tmp_path / "other")
+        file_hash(path / folder_module.HEAD) for path in (root / "scorer", tmp_path / "again", tmp_path / "other")
     ]
     assert hashes[0] == hashes[1] != hashes[2]
 
@@ -82,7 +82,7 @@ def test_the_folder_is_an_ordinary_one(made):
     assert not list((root / "scorer").rglob("*.pkl")) and not list(root.glob("*.features"))
     data = json.loads((root / "scorer" / "awpo_scorer.json").read_text())
     assert data["family"] == "features" and data["training"]["kinds"]["padded"] == 28
-    assert data["training"]["data_sha256"] == [folder_module.file_hash(root / "train.jsonl")]
+    assert data["training"]["data_sha256"] == [file_hash(root / "train.jsonl")]
     assert str(root) not in json.dumps(data)
 
 

@@ -14,8 +14,9 @@ from reward_models.labelled import write_labelled
 from reward_models.scorer.calibration import Platt
 from reward_models.scorer.card import write_card
 from reward_models.scorer.classifier import load
-from reward_models.scorer.classifier_folder import ClassifierMetadata, check_folder, read_metadata, trained_on
+from reward_models.scorer.classifier_folder import ClassifierMetadata, check_folder, read_metadata
 from reward_models.scorer.classifier_measures import calibrate, figures
+from reward_models.scorer.sources import trained_on
 from reward_models.scorer.train_classifier import TrainConfig, train_classifier
 from reward_models.types import Rollout
 
