@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from reward_models.parsing import ToolCall, parse_response
@@ -138,7 +139,8 @@ def words(identifier: str) -> str:
     return identifier.replace("_", " ").replace(".", " ")
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
+@lru_cache(maxsize=8)  # every group of features asks for those of the same thought
+def sentences(text: str) -> tuple[tuple[int, int], ...]:
     """(start, end) of the sentences and lines of `text`, in order, without the white space between them."""
     spans, start = [], 0
     for gap in _SENTENCE_END.finditer(text):
@@ -147,7 +149,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
         start = gap.end()
     if text[start:].strip():
         spans.append((start, len(text)))
-    return spans
+    return tuple(spans)
 
 
 def cut_middle(text: str, limit: int) -> str:
