@@ -36,6 +36,8 @@ class ToolText:
     description: str
     parameters: tuple[str, ...]
     constants: str  # defaults and enums, as text: values that a call may take without being told
+    required: tuple[str, ...] = ()
+    numeric: frozenset[str] = frozenset()  # the parameters that take a number
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,23 @@ def _tool(item: dict[str, Any]) -> ToolText:
     parameters = item.get("parameters")
     properties = parameters.get("properties", parameters) if isinstance(parameters, dict) else {}
     properties = properties if isinstance(properties, dict) else {}
-    constants = []
-    for schema in list(properties.values())[:MAX_LEAVES]:
+    constants, numeric = [], set()
+    for name, schema in list(properties.items())[:MAX_LEAVES]:
         if isinstance(schema, dict):
             constants += [schema.get("default"), *(schema["enum"] if isinstance(schema.get("enum"), list) else ())]
+            if schema.get("type") in ("integer", "number", "float"):
+                numeric.add(encodable(str(name)[:MAX_NAME]))
     about = item.get("description")
+    required = parameters.get("required") if isinstance(parameters, dict) else None
     return ToolText(
         name=encodable(item["name"].strip()[:MAX_NAME]),
         description=encodable(about[:500] if isinstance(about, str) else ""),
         parameters=tuple(encodable(str(name)[:MAX_NAME]) for name in list(properties)[:MAX_LEAVES]),
         constants=encodable(" ".join(value_text(value) for value in constants[:MAX_LEAVES] if value is not None)),
+        required=tuple(
+            name for name in (required if isinstance(required, list) else ())[:MAX_LEAVES] if isinstance(name, str)
+        ),
+        numeric=frozenset(numeric),
     )
 
 
