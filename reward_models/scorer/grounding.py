@@ -78,7 +78,7 @@ class _Mention:
 
 def _tools(trace: Trace, thought: str, called: set[str]) -> list[float]:
     others = {tool.name.lower() for tool in trace.tools} - called
-    spans = sentences(thought)
+    spans = sentences(trace.thought if len(thought) == len(trace.thought) else thought)
     starts = [start for start, _ in spans]
     mentions = sorted(
         (found for name in sorted(called | others) for found in _mentions(name, thought)),

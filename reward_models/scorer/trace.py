@@ -25,7 +25,8 @@ MAX_VALUE = 200
 MAX_NAME = 120
 _MAX_DEPTH = 8
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]?\s+(?=\S)|\n+")
+# A mark, a quote or bracket and white space; or line breaks. It begins with a set of characters, which is searched fast.
+_SENTENCE_END = re.compile(r"[.!?\n](?:(?<!\n)[\"')\]]?\s+(?=\S)|(?<=\n)\n*)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def read_trace(rollout: Rollout) -> Trace:
     )
 
 
+@lru_cache(maxsize=64)  # the rollouts of a group have the same
 def read_tools(text: str) -> tuple[ToolText, ...]:
     """The tools of a JSON list, plain or in OpenAI's wrapping; () for anything else."""
     if not text or len(text) > MAX_TOOLS_TEXT:
@@ -130,7 +132,10 @@ def value_text(value: Any) -> str:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**MAX_VALUE:
         return ""  # Python itself refuses to write the longest
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if type(value) is int:
+        text = str(value)
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return encodable(text[:MAX_VALUE])
 
 
@@ -153,8 +158,9 @@ def sentences(text: str) -> tuple[tuple[int, int], ...]:
     """(start, end) of the sentences and lines of `text`, in order, without the white space between them."""
     spans, start = [], 0
     for gap in _SENTENCE_END.finditer(text):
-        if text[start : gap.start()].strip():
-            spans.append((start, gap.start()))
+        end = gap.start() + (text[gap.start()] != "\n")
+        if text[start:end].strip():
+            spans.append((start, end))
         start = gap.end()
     if text[start:].strip():
         spans.append((start, len(text)))
