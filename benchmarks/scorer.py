@@ -1,9 +1,11 @@
 """How many rollouts a second the embedding scorer judges, beside sentence-transformers' own encode of the same texts.
 
     python benchmarks/scorer.py outputs/cpu/scorer --threads 2
+    python benchmarks/scorer.py models/static --against outputs/cpu/scorer
 
 Prompts come in groups, as in training: request and tools recur in each rollout of a group, thoughts and calls do not.
-Both sides embed the same new texts in the same process, in turn; the scorer also reads, counts and judges.
+Both sides embed the same new texts in the same process, in turn; the scorer also reads, counts and judges. With
+--against it is another encoder, of any sentence-transformers folder, whose encode is timed beside the scorer.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import torch
 
 from reward_models import Rollout
 from reward_models.scorer.embeddings import texts_of
-from reward_models.scorer.encoder import Encoder, NoEncoder
+from reward_models.scorer.encoder import Encoder, NoEncoder, load_encoder
 from reward_models.scorer.model import Scorer, load
 from reward_models.scorer.trace import read_trace
 
@@ -59,9 +61,15 @@ def seconds(work) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - processor
 
 
+def _tokens(tokenizer, text: str) -> int:
+    """Both kinds of tokenizer: that of transformers, and the bare one of a static encoder."""
+    return len(getattr(tokenizer, "backend_tokenizer", tokenizer).encode(text, add_special_tokens=False).ids)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("scorer", type=Path)
+    parser.add_argument("--against", help="a sentence-transformers folder; default: the scorer's own encoder")
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=200)
@@ -75,6 +83,7 @@ def main() -> None:
     model = scorer.encoder.model
     if model is None:
         parser.error("this scorer has no encoder; its rate is the line `without encoding` of one that has")
+    beside = load_encoder(options.against, options.device).model if options.against else model
     total = options.prompts * options.group
     ours, theirs, reading = [], [], []
     for repeat in range(options.repeats + 1):
@@ -88,17 +97,15 @@ def main() -> None:
         fresh = Scorer(Encoder(model), scorer.order, scorer.head, scorer.calibration, {})
         batches = [rollouts[start : start + options.batch] for start in range(0, total, options.batch)]
         rounds = [
-            (theirs, lambda texts=texts: model.encode(texts, batch_size=32, show_progress_bar=False)),
+            (theirs, lambda texts=texts: beside.encode(texts, batch_size=32, show_progress_bar=False)),
             (ours, lambda batches=batches, fresh=fresh: [fresh.score(batch) for batch in batches]),
         ]
         for times, work in rounds if repeat % 2 else reversed(rounds):
             times.append(seconds(work))
         silent = Scorer(NoEncoder(), scorer.order, scorer.head, scorer.calibration, {})
         reading.append(seconds(lambda silent=silent, rollouts=rollouts: silent.score(rollouts)))
-    tokens = model.tokenizer([trace.thought for trace in traces], add_special_tokens=False)["input_ids"]
-    print(
-        f"{total} rollouts in {options.prompts} prompts, thoughts of {statistics.mean(map(len, tokens)):.0f} tokens on average"
-    )
+    tokens = [_tokens(model.tokenizer, trace.thought) for trace in traces]
+    print(f"{total} rollouts in {options.prompts} prompts, thoughts of {statistics.mean(tokens):.0f} tokens on average")
     print(f"texts to embed: {len(texts)}; {options.threads} threads, load average {os.getloadavg()[0]:.1f}")
     print("rollouts a second        by the clock   of processor time")
     rates = {}

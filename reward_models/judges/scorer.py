@@ -16,7 +16,7 @@ import numpy as np
 
 from reward_models.judges.base import Judge, JudgeNotReadyError
 from reward_models.judges.batching import MicroBatcher
-from reward_models.options import read_config, require_number
+from reward_models.options import read_config, require_numbers
 from reward_models.parsing import parse_response
 from reward_models.per_loop import PerLoop
 from reward_models.scorer.folder import read_family
@@ -62,10 +62,9 @@ class ScorerConfig:
         for key in ("model", "device"):
             if not (isinstance(getattr(self, key), str) and getattr(self, key).strip()):
                 raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be a text that is not empty")
-        require_number(_OWNER, "threads", self.threads, 1, 256, whole=True)
-        require_number(_OWNER, "window_ms", self.window_ms, 0, 1000)
-        require_number(_OWNER, "max_batch", self.max_batch, 1, 4096, whole=True)
-        require_number(_OWNER, "max_queue", self.max_queue, 1, 1_000_000, whole=True)
+        require_numbers(_OWNER, self, {"window_ms": (0, 1000)})
+        whole = {"threads": (1, 256), "max_batch": (1, 4096), "max_queue": (1, 1_000_000)}
+        require_numbers(_OWNER, self, whole, whole=True)
 
 
 class ScorerJudge(Judge):

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from reward_models.scorer.arguments import ARGUMENT_FEATURES, argument_features
 from reward_models.scorer.embeddings import EMBEDDING_FEATURES, Texts, embedding_features
 from reward_models.scorer.grounding import TOOL_FEATURES, VALUE_FEATURES, grounding_features
 from reward_models.scorer.order import ORDER_FEATURES, OrderModel
 from reward_models.scorer.structure import STRUCTURE_FEATURES, structure_features
 from reward_models.scorer.trace import Trace
 
-FEATURES_VERSION = 1  # raised whenever a feature comes, goes or changes its meaning
+FEATURES_VERSION = 2  # raised whenever a feature comes, goes or changes its meaning
 GROUPS: dict[str, tuple[str, ...]] = {
-    "grounding": TOOL_FEATURES + VALUE_FEATURES,
+    "grounding": TOOL_FEATURES + VALUE_FEATURES + ARGUMENT_FEATURES,
     "structure": STRUCTURE_FEATURES,
     "order": ORDER_FEATURES,
     "embedding": EMBEDDING_FEATURES,
@@ -26,7 +27,7 @@ FEATURES = tuple(name for names in GROUPS.values() for name in names)
 
 def lexical_features(trace: Trace) -> np.ndarray:
     """What needs no model: the groups `grounding` and `structure`."""
-    return np.concatenate([grounding_features(trace), structure_features(trace)])
+    return np.concatenate([grounding_features(trace), argument_features(trace), structure_features(trace)])
 
 
 def join_features(

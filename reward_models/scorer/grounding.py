@@ -7,30 +7,22 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from reward_models.scorer.lookup import NEGATION, NUMBER, PROPER, QUOTED, as_number, mean, numbers_of, places_of, share
 from reward_models.scorer.trace import ToolText, Trace, leaves, sentences, value_text, words
 
 _MENTIONS = 40  # of one name
 _PLACES = 12  # of one value or argument name
-_NEGATION = re.compile(
-    r"\b(?:not|no|never|cannot|nor|neither|without|unlike|instead of|rather than|avoid\w*|irrelevant|unnecessary|"
-    r"unrelated|mistake|wrong|\w+n['’]t)\b"
-)
 _INTENT = re.compile(
     r"\b(?:use|using|used|call|calls|calling|invoke\w*|choose|chosen|pick|select\w*|right|correct|best|fits?|suitable|"
     r"appropriate|relevant|perfect|directly|designed|need|should|will|i'll|go with|does this|made for)\b"
 )
-_NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?!\w)")
-_QUOTED = re.compile(r"[\"“`]([^\"”`\n]{1,80})[\"”`]|(?<!\w)'([^'\n]{1,80})'(?!\w)")
-_PROPER = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,4}")
 _IDENTIFIER = re.compile(r"\b(?:[A-Za-z]\w*_\w+|[a-z]+[A-Z]\w*|[A-Za-z]+\d\w*|\w+\.\w+\.?\w*)\b")
 _CONTENT = re.compile(r"[^\W_]{3,}")
-_COUNTED = "zero one two three four five six seven eight nine ten eleven twelve"
-_SPELT = {word: number for number, word in enumerate(_COUNTED.split())}
 _YES = {
     "true": ("true", "yes", "enable", "with ", "include", "should"),
     "false": ("false", "no", "not", "without", "n't"),
@@ -86,7 +78,7 @@ class _Mention:
 
 def _tools(trace: Trace, thought: str, called: set[str]) -> list[float]:
     others = {tool.name.lower() for tool in trace.tools} - called
-    spans = sentences(thought)
+    spans = sentences(trace.thought if len(thought) == len(trace.thought) else thought)
     starts = [start for start, _ in spans]
     mentions = sorted(
         (found for name in sorted(called | others) for found in _mentions(name, thought)),
@@ -105,7 +97,7 @@ def _tools(trace: Trace, thought: str, called: set[str]) -> list[float]:
         start, end = spans[number] if spans else (0, len(thought))
         before = thought[max(start, mention.start - 60) : mention.start]
         after = thought[mention.end : min(end, mention.end + 60)]
-        says_no = _NEGATION.search(before) is not None or _NEGATION.search(after[:25]) is not None
+        says_no = NEGATION.search(before) is not None or NEGATION.search(after[:25]) is not None
         negated.setdefault(mention.name, []).append(says_no)
         if not says_no and (_INTENT.search(before) or _INTENT.search(after)):
             affirmed.add(mention.name)
@@ -114,15 +106,15 @@ def _tools(trace: Trace, thought: str, called: set[str]) -> list[float]:
     ours = [name in called for name in names]
     about = {tool.name.lower(): _about(tool, thought) for tool in trace.tools}
     return [
-        _share(name in names for name in called),
-        _share(ours, 0.5),
+        share(name in names for name in called),
+        share(ours, 0.5),
         float(ours[0]) if ours else 0.5,
         float(ours[-1]) if ours else 0.5,
-        _share(name in affirmed for name in called),
-        _share((no for name in called for no in negated.get(name, ())), 0.0),
+        share(name in affirmed for name in called),
+        share((no for name in called for no in negated.get(name, ())), 0.0),
         float(any(negated[name][-1] for name in called if name in negated)),
-        _share((name in names for name in others), 0.0),
-        _share((name in affirmed for name in others), 0.0),
+        share((name in names for name in others), 0.0),
+        share((name in affirmed for name in others), 0.0),
         float(last_affirmed is not None and last_affirmed in others),
         float(np.log1p(max((len(found) for found in crowd.values()), default=0))),
         float(bool(others)),
@@ -137,33 +129,13 @@ def _mentions(name: str, thought: str) -> list[_Mention]:
     found = []
     for spelling in dict.fromkeys((name, words(name))):
         if len(spelling) >= 2:
-            found += [_Mention(start, start + len(spelling), name) for start in _places(spelling, thought, _MENTIONS)]
+            found += [_Mention(start, start + len(spelling), name) for start in places_of(spelling, thought, _MENTIONS)]
     return found
-
-
-def _places(text: str, where: str, limit: int) -> list[int]:
-    """The starts of whole-word occurrences of `text`, at most `limit`; 5 does not stand in 15, 5.3 or v5."""
-    found, start = [], where.find(text)
-    for _ in range(4 * limit):
-        if start < 0 or len(found) >= limit:
-            break
-        end = start + len(text)
-        inside_left = start > 0 and _wordy(where[start - 1]) and _wordy(text[0])
-        decimal = end + 1 < len(where) and where[end] in ".," and where[end + 1].isdigit() and text[-1].isdigit()
-        inside_right = end < len(where) and _wordy(where[end]) and _wordy(text[-1])
-        if not (inside_left or inside_right or decimal):
-            found.append(start)
-        start = where.find(text, start + 1)
-    return found
-
-
-def _wordy(character: str) -> bool:
-    return character == "_" or (character.isascii() and character.isalnum())  # scripts without spaces have no words
 
 
 def _about(tool: ToolText, thought: str) -> float:
     own = set(_CONTENT.findall(f"{words(tool.name)} {tool.description}".lower()))
-    return _share(word in thought for word in own)
+    return share(word in thought for word in own)
 
 
 def _unknown(trace: Trace) -> float:
@@ -176,7 +148,7 @@ def _unknown(trace: Trace) -> float:
         ]
         + [f"{tool.name} {' '.join(tool.parameters)} {tool.description} {tool.constants}" for tool in trace.tools]
     ).lower()
-    return _share((item not in known for item in found), 0.0)
+    return share((item not in known for item in found), 0.0)
 
 
 def _values(trace: Trace, thought: str) -> list[float]:
@@ -184,41 +156,41 @@ def _values(trace: Trace, thought: str) -> list[float]:
     question = trace.question.lower()
     constants = " ".join(tool.constants for tool in trace.tools).lower()
     texts = [value_text(value).strip().lower() for _, value in pairs]
-    thought_numbers, question_numbers = _numbers(thought), _numbers(question)
+    thought_numbers, question_numbers = numbers_of(thought), numbers_of(question)
     in_thought = [_traced(text, thought, thought_numbers) for text in texts]
     in_question = [_traced(text, question, question_numbers) for text in texts]
-    constant = [bool(text) and bool(_places(text, constants, 1)) for text in texts]
+    constant = [bool(text) and bool(places_of(text, constants, 1)) for text in texts]
     keys = list(dict.fromkeys(key.lower() for key, _ in pairs))
     key_places = {
-        key: sorted({*_places(key, thought, _PLACES), *_places(words(key), thought, _PLACES)}) for key in keys
+        key: sorted({*places_of(key, thought, _PLACES), *places_of(words(key), thought, _PLACES)}) for key in keys
     }
     called = {call.name.strip().lower() for call in trace.calls}
     schema = {name.lower() for tool in trace.tools if tool.name.lower() in called for name in tool.parameters}
-    spoken = {name for name in schema if len(name) > 1 and _places(name, thought, 1)}
+    spoken = {name for name in schema if len(name) > 1 and places_of(name, thought, 1)}
     given = {str(name).lower() for call in trace.calls for name in call.arguments}
     literals = _literals(trace.thought)
     held = " ".join(texts)
-    held_numbers = _numbers(held)
+    held_numbers = numbers_of(held)
     known = " ".join(
         [question, held, constants, *(f"{t.name} {t.description} {' '.join(t.parameters)}" for t in trace.tools)]
     )
-    known, known_numbers = known.lower(), _numbers(known.lower())
+    known, known_numbers = known.lower(), numbers_of(known.lower())
     in_calls = [_known(item, held, held_numbers) for item in literals]
     asked = [_known(item, question, question_numbers) for item in literals]
     return [
-        _mean(in_thought, 1.0 if not trace.calls else 0.5),
+        mean(in_thought, 1.0 if not trace.calls else 0.5),
         min(in_thought, default=0.5),
-        _mean(in_question, 0.5),
+        mean(in_question, 0.5),
         min(in_question, default=0.5),
-        _share((max(a, b) < 0.5 and not c for a, b, c in zip(in_thought, in_question, constant, strict=True)), 0.0),
-        _share((b > 0.99 and a < 0.5 for a, b in zip(in_thought, in_question, strict=True)), 0.0),
-        _share((bool(places) for places in key_places.values()), 0.5),
+        share((max(a, b) < 0.5 and not c for a, b, c in zip(in_thought, in_question, constant, strict=True)), 0.0),
+        share((b > 0.99 and a < 0.5 for a, b in zip(in_thought, in_question, strict=True)), 0.0),
+        share((bool(places) for places in key_places.values()), 0.5),
         _misplaced(pairs, texts, key_places, thought),
-        _share((name not in given for name in spoken), 0.0),
-        _share((not used for used, wanted in zip(in_calls, asked, strict=True) if wanted), 0.0),
-        _share((_known(item, known, known_numbers) for item in literals), 1.0),
-        _share(in_calls, 0.5),
-        _share((_last_negated(text, thought) for text in texts), 0.0),
+        share((name not in given for name in spoken), 0.0),
+        share((not used for used, wanted in zip(in_calls, asked, strict=True) if wanted), 0.0),
+        share((_known(item, known, known_numbers) for item in literals), 1.0),
+        share(in_calls, 0.5),
+        share((_last_negated(text, thought) for text in texts), 0.0),
     ]
 
 
@@ -228,45 +200,25 @@ def _traced(text: str, where: str, numbers: set[float]) -> float:
         return 1.0
     if text in _YES:
         return float(any(word in where for word in _YES[text]))
-    if _places(text, where, 1):
+    if places_of(text, where, 1):
         return 1.0
-    number = _as_number(text)
+    number = as_number(text)
     if number is not None:
         return float(number in numbers)
     parts = _CONTENT.findall(text)[:20]
-    return 0.8 * _share((bool(_places(part, where, 1)) for part in parts), 0.0)
-
-
-def _as_number(text: str) -> float | None:
-    try:
-        return float(text.replace(",", "")) if len(text) < 40 else None
-    except ValueError:
-        return None
-
-
-def _numbers(text: str) -> set[float]:
-    """The numbers of a text, and what its percentages are as fractions and its first number words as numbers."""
-    found: set[float] = set()
-    for match in list(_NUMBER.finditer(text))[:300]:
-        number = _as_number(match.group())
-        if number is not None:
-            found.add(number)
-            if text[match.end() : match.end() + 2].lstrip()[:1] == "%":
-                found.add(round(number / 100, 10))
-    found.update(float(number) for word, number in _SPELT.items() if word in text and _places(word, text, 1))
-    return found
+    return 0.8 * share((bool(places_of(part, where, 1)) for part in parts), 0.0)
 
 
 def _literals(text: str) -> list[str]:
     """What a thought quotes or takes over: numbers, quoted texts, names; lower case, each once, at most 60."""
-    found = [match.group() for match in _NUMBER.finditer(text)]
-    found += [one or two for one, two in _QUOTED.findall(text)]
-    found += [match.group() for match in _PROPER.finditer(text)]
+    found = [match.group() for match in NUMBER.finditer(text)]
+    found += [one or two for one, two in QUOTED.findall(text)]
+    found += [match.group() for match in PROPER.finditer(text)]
     return list(dict.fromkeys(item.strip().lower() for item in found if item.strip()))[:60]
 
 
 def _known(literal: str, where: str, numbers: set[float]) -> bool:
-    number = _as_number(literal)
+    number = as_number(literal)
     return number in numbers if number is not None else literal in where
 
 
@@ -278,7 +230,7 @@ def _misplaced(
         return 0.0
     wrong = []
     for (key, _), text in zip(pairs, texts, strict=True):
-        places = _places(text, thought, _PLACES) if len(text) > 0 and text not in _YES else []
+        places = places_of(text, thought, _PLACES) if len(text) > 0 and text not in _YES else []
         own = key_places[key.lower()]
         if not places or not own:
             continue
@@ -286,7 +238,7 @@ def _misplaced(
         if not others:
             continue
         wrong.append(_nearest(places, others) < _nearest(places, own))
-    return _share(wrong, 0.0)
+    return share(wrong, 0.0)
 
 
 def _nearest(places: Sequence[int], keys: Sequence[int]) -> float:
@@ -295,14 +247,5 @@ def _nearest(places: Sequence[int], keys: Sequence[int]) -> float:
 
 
 def _last_negated(text: str, thought: str) -> bool:
-    places = _places(text, thought, _MENTIONS) if text and text not in _YES else []
-    return bool(places) and _NEGATION.search(thought[max(0, places[-1] - 30) : places[-1]]) is not None
-
-
-def _share(items: Iterable[object], neutral: float = 0.5) -> float:
-    found = [bool(item) if not isinstance(item, float) else item for item in items]
-    return float(sum(found) / len(found)) if found else neutral
-
-
-def _mean(items: Sequence[float], neutral: float) -> float:
-    return float(np.mean(items)) if items else neutral
+    places = places_of(text, thought, _MENTIONS) if text and text not in _YES else []
+    return bool(places) and NEGATION.search(thought[max(0, places[-1] - 30) : places[-1]]) is not None

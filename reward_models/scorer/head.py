@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reward_models.options import require_number
+from reward_models.options import require_numbers
 
 CLIP = 4.0  # standard deviations: beyond, a feature says no more than it said in training
 _OWNER = "scorer head"
@@ -38,19 +38,10 @@ class HeadConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for key, low, high in (
-            ("hidden", 1, 1024),
-            ("members", 1, 64),
-            ("epochs", 1, 10_000),
-            ("patience", 1, 10_000),
-            ("batch_size", 2, 65_536),
-            ("seed", 0, 2**31 - 1),
-        ):
-            require_number(_OWNER, key, getattr(self, key), low, high, whole=True)
-        require_number(_OWNER, "learning_rate", self.learning_rate, 1e-6, 1)
-        require_number(_OWNER, "weight_decay", self.weight_decay, 0, 10)
-        require_number(_OWNER, "dropout", self.dropout, 0, 0.9)
-        require_number(_OWNER, "pair_weight", self.pair_weight, 0, 100)
+        whole = {"hidden": (1, 1024), "members": (1, 64), "batch_size": (2, 65_536), "seed": (0, 2**31 - 1)}
+        require_numbers(_OWNER, self, {**whole, "epochs": (1, 10_000), "patience": (1, 10_000)}, whole=True)
+        real = {"learning_rate": (1e-6, 1), "weight_decay": (0, 10), "dropout": (0, 0.9), "pair_weight": (0, 100)}
+        require_numbers(_OWNER, self, real)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -62,7 +63,7 @@ class OrderModel:
     def places(self, texts: Sequence[str]) -> np.ndarray:
         """Shape (S,): the suggested place of each sentence, 0 the start and 1 the end of a thought."""
         hashed = [_hashed(text) for text in texts]
-        raw = np.array([self.weights[buckets].sum() / _norm(buckets) for buckets in hashed])
+        raw = np.array([self.weights.take(buckets).sum() / _norm(buckets) for buckets in hashed])
         return np.clip(raw + self.weights[-1] + 0.5, 0, 1)
 
     def features(self, thought: str) -> np.ndarray:
@@ -72,10 +73,11 @@ class OrderModel:
             return np.array([0.0, 0.25, 0.5, 0.5, 0.5])
         suggested = self.places(texts)
         actual = np.linspace(0, 1, len(texts))
-        spread = suggested.std()
-        order = float(np.corrcoef(suggested, actual)[0, 1]) if spread > 1e-9 else 0.0
-        back = float(np.mean(np.diff(suggested) < 0))
-        return np.array([order, float(np.mean(np.abs(suggested - actual))), back, suggested[0], suggested[-1]])
+        centred, steps = suggested - suggested.mean(), actual - 0.5
+        spread = float(centred @ centred)
+        order = float(centred @ steps) / (spread * float(steps @ steps)) ** 0.5 if spread > 1e-18 * len(texts) else 0.0
+        back = np.count_nonzero(suggested[1:] < suggested[:-1]) / (len(texts) - 1)
+        return np.array([order, np.abs(suggested - actual).mean(), back, suggested[0], suggested[-1]])
 
 
 def _sentence_texts(thought: str) -> list[str]:
@@ -86,7 +88,12 @@ def _hashed(text: str) -> list[int]:
     """Buckets of the words, word pairs and first words of a sentence; crc32 is the same in every process."""
     found = ["<", *_WORD.findall(text.lower())[:60]]
     items = [*found[1:], *(f"{one} {two}" for one, two in pairwise(found)), " ".join(found[:4])]
-    return [zlib.crc32(item.encode("utf-8", "replace")) % _BUCKETS for item in items]
+    return [_bucket(item) for item in items]
+
+
+@lru_cache(maxsize=65_536)  # thoughts share most of their words
+def _bucket(item: str) -> int:
+    return zlib.crc32(item.encode("utf-8", "replace")) % _BUCKETS
 
 
 def _norm(buckets: Sequence[int]) -> float:

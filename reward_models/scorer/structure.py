@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from reward_models.scorer.trace import Trace, leaves, sentences, value_text, words
+from reward_models.scorer.trace import ToolText, Trace, leaves, sentences, value_text, words
 
 
 def _set(text: str) -> frozenset[str]:
@@ -71,6 +72,7 @@ def structure_features(trace: Trace) -> np.ndarray:
     asked = _WORD.findall(trace.question.lower())
     asked_trigrams = set(zip(asked, asked[1:], asked[2:], strict=False))
     known = _known_words(trace)
+    count_bags = max(1, len(bags))
     grounded = [bool(bag & known) for bag in bags]
     content = [word for bag in bags for word in bag]
     judged = _JUDGED - set(asked)
@@ -82,15 +84,15 @@ def structure_features(trace: Trace) -> np.ndarray:
             len(set(found)) / count,
             len(set(trigrams)) / max(1, len(trigrams)) if trigrams else 1.0,
             1 - len(set(texts)) / max(1, len(texts)) if texts else 0.0,
-            np.mean(grounded) if grounded else 0.0,
-            np.mean([word in known for word in content]) if content else 0.0,
+            sum(grounded) / count_bags,
+            sum(word in known for word in content) / max(1, len(content)),
             _longest_run(grounded) / max(1, len(grounded)),
-            np.mean([bool(_JUDGED & set(_WORD.findall(text))) for text in texts]) if texts else 0.0,
+            sum(not _JUDGED.isdisjoint(_WORD.findall(text)) for text in texts) / count_bags,
             np.log1p(len(judging)),
             sum(word in _REASONS for word in found) / count,
             sum(word in _EVERYDAY for word in found) / count,
             float(thought.rstrip()[-1:] in {".", "!", "?", ")", '"', "'", "。", "`", "]", "}"}),
-            np.mean([item in asked_trigrams for item in trigrams]) if trigrams else 0.0,
+            sum(item in asked_trigrams for item in trigrams) / max(1, len(trigrams)),
             _bracketed(thought) / max(1, len(thought)),
             _adjacency(bags),
         ],
@@ -98,11 +100,19 @@ def structure_features(trace: Trace) -> np.ndarray:
     )
 
 
-def _known_words(trace: Trace) -> set[str]:
-    texts = [trace.question, *(f"{words(tool.name)} {tool.description}" for tool in trace.tools)]
-    texts += [words(name) for tool in trace.tools for name in tool.parameters]
-    texts += [f"{words(key)} {value_text(value)}" for key, value in leaves(trace.calls)]
-    return set(_CONTENT.findall(" ".join([*texts, trace.answer[:2000]]).lower())) - _STOP
+def _known_words(trace: Trace) -> frozenset[str]:
+    texts = [f"{words(key)} {value_text(value)}" for key, value in leaves(trace.calls)]
+    return _content(" ".join([*texts, trace.answer[:2000]])) | _task_words(trace.question, trace.tools)
+
+
+@lru_cache(maxsize=64)  # the rollouts of a group have the same task
+def _task_words(question: str, tools: tuple[ToolText, ...]) -> frozenset[str]:
+    texts = [question, *(f"{words(tool.name)} {tool.description}" for tool in tools)]
+    return _content(" ".join([*texts, *(words(name) for tool in tools for name in tool.parameters)]))
+
+
+def _content(text: str) -> frozenset[str]:
+    return frozenset(_CONTENT.findall(text.lower())) - _STOP
 
 
 def _longest_run(grounded: Sequence[bool]) -> int:
@@ -130,6 +140,6 @@ def _adjacency(bags: Sequence[set[str]]) -> float:
 
     def overlap(gap: int) -> float:
         pairs = list(zip(bags, bags[gap:], strict=False))
-        return float(np.mean([len(a & b) / max(1, min(len(a), len(b))) for a, b in pairs]))
+        return sum(len(a & b) / max(1, min(len(a), len(b))) for a, b in pairs) / len(pairs)
 
     return overlap(1) - overlap(4)

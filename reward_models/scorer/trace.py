@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from reward_models.parsing import ToolCall, parse_response
@@ -24,7 +25,8 @@ MAX_VALUE = 200
 MAX_NAME = 120
 _MAX_DEPTH = 8
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]?\s+(?=\S)|\n+")
+# A mark, a quote or bracket and white space; or line breaks. It begins with a set of characters, which is searched fast.
+_SENTENCE_END = re.compile(r"[.!?\n](?:(?<!\n)[\"')\]]?\s+(?=\S)|(?<=\n)\n*)")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class ToolText:
     description: str
     parameters: tuple[str, ...]
     constants: str  # defaults and enums, as text: values that a call may take without being told
+    required: tuple[str, ...] = ()
+    numeric: frozenset[str] = frozenset()  # the parameters that take a number
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def read_trace(rollout: Rollout) -> Trace:
     )
 
 
+@lru_cache(maxsize=64)  # the rollouts of a group have the same
 def read_tools(text: str) -> tuple[ToolText, ...]:
     """The tools of a JSON list, plain or in OpenAI's wrapping; () for anything else."""
     if not text or len(text) > MAX_TOOLS_TEXT:
@@ -80,16 +85,23 @@ def _tool(item: dict[str, Any]) -> ToolText:
     parameters = item.get("parameters")
     properties = parameters.get("properties", parameters) if isinstance(parameters, dict) else {}
     properties = properties if isinstance(properties, dict) else {}
-    constants = []
-    for schema in list(properties.values())[:MAX_LEAVES]:
+    constants, numeric = [], set()
+    for name, schema in list(properties.items())[:MAX_LEAVES]:
         if isinstance(schema, dict):
             constants += [schema.get("default"), *(schema["enum"] if isinstance(schema.get("enum"), list) else ())]
+            if schema.get("type") in ("integer", "number", "float"):
+                numeric.add(encodable(str(name)[:MAX_NAME]))
     about = item.get("description")
+    required = parameters.get("required") if isinstance(parameters, dict) else None
     return ToolText(
         name=encodable(item["name"].strip()[:MAX_NAME]),
         description=encodable(about[:500] if isinstance(about, str) else ""),
         parameters=tuple(encodable(str(name)[:MAX_NAME]) for name in list(properties)[:MAX_LEAVES]),
         constants=encodable(" ".join(value_text(value) for value in constants[:MAX_LEAVES] if value is not None)),
+        required=tuple(
+            name for name in (required if isinstance(required, list) else ())[:MAX_LEAVES] if isinstance(name, str)
+        ),
+        numeric=frozenset(numeric),
     )
 
 
@@ -120,7 +132,10 @@ def value_text(value: Any) -> str:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**MAX_VALUE:
         return ""  # Python itself refuses to write the longest
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if type(value) is int:
+        text = str(value)
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return encodable(text[:MAX_VALUE])
 
 
@@ -138,16 +153,18 @@ def words(identifier: str) -> str:
     return identifier.replace("_", " ").replace(".", " ")
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
+@lru_cache(maxsize=8)  # every group of features asks for those of the same thought
+def sentences(text: str) -> tuple[tuple[int, int], ...]:
     """(start, end) of the sentences and lines of `text`, in order, without the white space between them."""
     spans, start = [], 0
     for gap in _SENTENCE_END.finditer(text):
-        if text[start : gap.start()].strip():
-            spans.append((start, gap.start()))
+        end = gap.start() + (text[gap.start()] != "\n")
+        if text[start:end].strip():
+            spans.append((start, end))
         start = gap.end()
     if text[start:].strip():
         spans.append((start, len(text)))
-    return spans
+    return tuple(spans)
 
 
 def cut_middle(text: str, limit: int) -> str:

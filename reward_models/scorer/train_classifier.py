@@ -1,28 +1,18 @@
-"""Train a classifier on labelled rollouts with transformers' Trainer, and save it as an ordinary folder.
-
-Objectives, on the model's one output z:
-    pairs: -log sigmoid(z_better - z_worse) (Bradley and Terry 1952);
-    scores: (sigmoid(z) - label)^2;
-    labels: binary cross-entropy of sigmoid(z) and the label.
-"""
+"""Train a classifier on labelled rollouts, and save it as an ordinary folder. The losses: classifier_trainer.py."""
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from reward_models.labelled import LabelledRollout, read_labelled
-from reward_models.options import require_number
+from reward_models.options import require_numbers
 from reward_models.scorer.classifier import Classifier, make_renderer
-from reward_models.scorer.classifier_data import Example, check_disjoint, make_examples, split_by_source
+from reward_models.scorer.classifier_data import check_disjoint, make_examples, split_by_source
 from reward_models.scorer.classifier_folder import (
     OBJECTIVES,
     TEMPLATE_COPY,
@@ -30,7 +20,8 @@ from reward_models.scorer.classifier_folder import (
     write_metadata,
 )
 from reward_models.scorer.classifier_measures import measure
-from reward_models.scorer.classifier_text import MAX_TOKENS, MIN_TOKENS, pad, read_template, template_hash
+from reward_models.scorer.classifier_text import MAX_TOKENS, MIN_TOKENS, read_template, template_hash
+from reward_models.scorer.classifier_trainer import make_trainer
 from reward_models.scorer.sources import file_hash, write_sources
 
 _OWNER = "train-classifier"
@@ -78,21 +69,12 @@ class TrainConfig:
             raise ValueError(f"{_OWNER}: objective={self.objective!r} is not known; known: {', '.join(OBJECTIVES)}")
         if self.device not in ("auto", "cpu"):
             raise ValueError(f"{_OWNER}: device={self.device!r} is not known; known: auto, cpu")
-        for key, low, high in (
-            ("max_tokens", MIN_TOKENS, MAX_TOKENS),
-            ("epochs", 1, 1000),
-            ("batch_size", 1, 4096),
-            ("accumulate", 1, 4096),
-            ("checkpoints", 1, 1000),
-            ("patience", 1, 1000),
-            ("lora_rank", 0, 1024),
-            ("seed", 0, 2**31 - 1),
-        ):
-            require_number(_OWNER, key, getattr(self, key), low, high, whole=True)
-        require_number(_OWNER, "learning_rate", self.learning_rate, 1e-8, 1)
-        require_number(_OWNER, "weight_decay", self.weight_decay, 0, 1)
-        require_number(_OWNER, "warmup", self.warmup, 0, 0.9)
-        require_number(_OWNER, "val_fraction", self.val_fraction, 0.01, 0.5)
+        whole = {"max_tokens": (MIN_TOKENS, MAX_TOKENS), "lora_rank": (0, 1024), "seed": (0, 2**31 - 1)}
+        whole |= {"batch_size": (1, 4096), "accumulate": (1, 4096)}
+        whole |= dict.fromkeys(("epochs", "checkpoints", "patience"), (1, 1000))
+        require_numbers(_OWNER, self, whole, whole=True)
+        shares = {"weight_decay": (0, 1), "warmup": (0, 0.9), "val_fraction": (0.01, 0.5)}
+        require_numbers(_OWNER, self, {"learning_rate": (1e-8, 1), **shares})
 
 
 def train_classifier(
@@ -118,7 +100,7 @@ def train_classifier(
     if not work.exists():
         work.mkdir(parents=True)
         (work / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    trainer = _make_trainer(config, model, train_set, val_set, renderer.tokenizer.pad_token_id, work, quiet)
+    trainer = make_trainer(config, model, train_set, val_set, renderer.tokenizer.pad_token_id, work, quiet)
     trainer.train(resume_from_checkpoint=resuming)
     model = trainer.accelerator.unwrap_model(trainer.model)
     if config.lora_rank:
@@ -216,101 +198,6 @@ def _make_model(config: TrainConfig, tokenizer: Any) -> Any:
         task_type=TaskType.SEQ_CLS, r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear"
     )
     return get_peft_model(model, lora)
-
-
-def _make_trainer(
-    config: TrainConfig,
-    model: Any,
-    train_set: Sequence[Example],
-    val_set: Sequence[Example],
-    pad_id: int,
-    work: Path,
-    quiet: bool,
-) -> Any:
-    from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
-
-    class ObjectiveTrainer(Trainer):
-        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-            outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-            loss = objective_loss(config.objective, outputs.logits[:, 0].float(), inputs["labels"])
-            return (loss, outputs) if return_outputs else loss
-
-    steps = math.ceil(len(train_set) / (config.batch_size * config.accumulate))
-    every = max(1, math.ceil(steps / config.checkpoints))
-    arguments = TrainingArguments(
-        output_dir=str(work),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.accumulate,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        warmup_steps=config.warmup,
-        eval_strategy="steps",
-        save_strategy="steps",
-        logging_strategy="steps",
-        eval_steps=every,
-        save_steps=every,
-        logging_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
-        label_names=["labels"],
-        prediction_loss_only=True,
-        remove_unused_columns=False,
-        seed=config.seed,
-        data_seed=config.seed,
-        bf16=config.bf16,
-        use_cpu=config.device == "cpu",
-        report_to="none",
-        disable_tqdm=quiet,
-        dataloader_pin_memory=False,
-    )
-    trainer = ObjectiveTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=list(train_set),
-        eval_dataset=list(val_set),
-        data_collator=make_collator(pad_id),
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=config.patience)],
-    )
-    # The loss is the mean over a batch: the Trainer must not divide it by a number of tokens.
-    trainer.model_accepts_loss_kwargs = False
-    return trainer
-
-
-def objective_loss(objective: str, logits: Any, labels: Any) -> Any:
-    """The mean loss. logits, labels: (N,); for `pairs` N is even, better and worse in turn, and the labels go unread."""
-    from torch.nn import functional as F
-
-    if objective == "pairs":
-        return -F.logsigmoid(logits[0::2] - logits[1::2]).mean()
-    if objective == "scores":
-        return F.mse_loss(logits.sigmoid(), labels)
-    return F.binary_cross_entropy_with_logits(logits, labels)
-
-
-def make_collator(pad_id: int) -> Callable[[list[Example]], dict[str, Any]]:
-    """Examples -> tensors `input_ids`, `attention_mask` (N, longest) and `labels` (N,); a pair makes two rows."""
-    import torch
-
-    def collate(examples: list[Example]) -> dict[str, Any]:
-        rows, labels = [], []
-        for example in examples:
-            rows.append(example.ids)
-            labels.append(example.label)
-            if example.worse is not None:
-                rows.append(example.worse)
-                labels.append(0.0)
-        ids, mask = pad(rows, pad_id)
-        return {
-            "input_ids": torch.tensor(ids),
-            "attention_mask": torch.tensor(mask),
-            "labels": torch.tensor(np.array(labels, dtype=np.float32)),
-        }
-
-    return collate
 
 
 def _base_name(base_model: str) -> str:

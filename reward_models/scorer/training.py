@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from reward_models.labelled import LabelledRollout, read_labelled
 from reward_models.options import require_number
-from reward_models.scorer.encoder import Encoder, NoEncoder, load_encoder
+from reward_models.scorer.encoder import Encoder, NoEncoder, encoder_name, load_encoder
 from reward_models.scorer.features import BASELINES, FEATURES_VERSION, columns_of, thought_lengths
 from reward_models.scorer.folder import (
     Metadata,
@@ -42,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 class TrainConfig:
     """How a scorer is trained. ValueError names key, value and what is allowed.
 
-    encoder: a sentence-transformers folder or hub id, or NO_ENCODER. device: as torch names it. threads: of torch on the CPU.
+    encoder: as `load_encoder` takes it. device: as torch names it. threads: of torch on the CPU.
     val_fraction: share of the sources for early stopping and calibration. head: see `HeadConfig`.
     """
 
@@ -104,7 +104,7 @@ def train_scorer(
         "options": asdict(config),
         "versions": {name: version(name) for name in ("torch", "sentence-transformers", "numpy")},
     }
-    training["options"]["encoder"] = Path(config.encoder).name
+    training["options"]["encoder"] = encoder_name(config.encoder)
     save(scorer, out, training, {"validation": metrics}, calibration.to_json(), [row.source for row in rows])
     shutil.rmtree(_feature_folder(out), ignore_errors=True)
     return metrics

@@ -23,7 +23,7 @@ from reward_models.scorer.classifier import load
 from reward_models.scorer.train_classifier import TrainConfig, train_classifier
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-START_S = 240
+START_S = 500  # on a machine that does other work beside it
 
 
 def free_port():
@@ -81,7 +81,7 @@ def wait_until_up(server, port, log):
     pytest.fail(log.read_text()[-5000:])
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(900)
 def test_scores_of_vllm_are_those_of_the_process(served):
     folder, base_url = served
     rollouts = [row.rollout for row in labelled_rows(16, seed=7)]

@@ -60,7 +60,8 @@ def make_tiny_encoder(folder):
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(code) for code in range(33, 127)), *words]
     vocabulary += [f"##{chr(code)}" for code in range(97, 123)]
     (plain / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)))
-    tokenizer = BertTokenizerFast(vocab_file=str(plain / "vocab.txt"), model_max_length=128)
+    tokenizer = BertTokenizerFast.from_pretrained(plain, model_max_length=128)
+    assert len(tokenizer) > 200  # a constructor that does not know vocab_file gives five special tokens
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64

@@ -213,7 +213,7 @@ def test_a_missing_package_is_named_by_the_check(monkeypatch, missing, message):
 def test_a_model_folder_is_checked_for_its_files(tmp_path):
     pytest.importorskip("sentence_transformers")
     judge = make_judge("embedding", model=str(tmp_path))
-    with pytest.raises(JudgeNotReadyError, match=r"lacks config\.json"):
+    with pytest.raises(JudgeNotReadyError, match=r"lacks config\.json or modules\.json"):
         judge.check()
     (tmp_path / "config.json").touch()
     (tmp_path / "model.safetensors").touch()

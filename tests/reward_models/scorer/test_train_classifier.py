@@ -14,7 +14,8 @@ from reward_models.labelled import write_labelled
 from reward_models.scorer.classifier import load, make_renderer
 from reward_models.scorer.classifier_data import Example, make_examples, split_by_source
 from reward_models.scorer.classifier_text import read_template
-from reward_models.scorer.train_classifier import TrainConfig, make_collator, objective_loss, train_classifier
+from reward_models.scorer.classifier_trainer import make_collator, objective_loss
+from reward_models.scorer.train_classifier import TrainConfig, train_classifier
 
 OPTIONS = {"max_tokens": 160, "epochs": 2, "learning_rate": 3e-3, "device": "cpu"}
 

@@ -1,0 +1,67 @@
+"""Where names, values and numbers stand in a text. Every search is in time linear in the text, with bounded results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+NEGATION = re.compile(
+    r"\b(?:not|no|never|cannot|nor|neither|without|unlike|instead of|rather than|avoid\w*|irrelevant|unnecessary|"
+    r"unrelated|mistake|wrong|\w+n['’]t)\b"
+)
+NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?!\w)")
+QUOTED = re.compile(r"[\"“`]([^\"”`\n]{1,80})[\"”`]|(?<!\w)'([^'\n]{1,80})'(?!\w)")
+PROPER = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,4}")
+_COUNTED = "zero one two three four five six seven eight nine ten eleven twelve"
+_SPELT = {word: number for number, word in enumerate(_COUNTED.split())}
+
+
+def places_of(text: str, where: str, limit: int) -> list[int]:
+    """The starts of whole-word occurrences of `text`, at most `limit`; 5 does not stand in 15, 5.3 or v5."""
+    found, start = [], where.find(text)
+    for _ in range(4 * limit):
+        if start < 0 or len(found) >= limit:
+            break
+        end = start + len(text)
+        inside_left = start > 0 and _wordy(where[start - 1]) and _wordy(text[0])
+        decimal = end + 1 < len(where) and where[end] in ".," and where[end + 1].isdigit() and text[-1].isdigit()
+        inside_right = end < len(where) and _wordy(where[end]) and _wordy(text[-1])
+        if not (inside_left or inside_right or decimal):
+            found.append(start)
+        start = where.find(text, start + 1)
+    return found
+
+
+def _wordy(character: str) -> bool:
+    return character == "_" or (character.isascii() and character.isalnum())  # scripts without spaces have no words
+
+
+def as_number(text: str) -> float | None:
+    try:
+        return float(text.replace(",", "")) if len(text) < 40 else None
+    except ValueError:
+        return None
+
+
+def numbers_of(text: str) -> set[float]:
+    """The numbers of a text, and what its percentages are as fractions and its first number words as numbers."""
+    found: set[float] = set()
+    for match in list(NUMBER.finditer(text))[:300]:
+        number = as_number(match.group())
+        if number is not None:
+            found.add(number)
+            if text[match.end() : match.end() + 2].lstrip()[:1] == "%":
+                found.add(round(number / 100, 10))
+    found.update(float(number) for word, number in _SPELT.items() if word in text and places_of(word, text, 1))
+    return found
+
+
+def share(items: Iterable[object], neutral: float = 0.5) -> float:
+    found = [bool(item) if not isinstance(item, float) else item for item in items]
+    return float(sum(found) / len(found)) if found else neutral
+
+
+def mean(items: Sequence[float], neutral: float) -> float:
+    return float(np.mean(items)) if items else neutral
