@@ -1,4 +1,5 @@
-# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, SCORER, EMBEDDING_MODEL and VERIFIER -> `reward`, verl's overrides for them.
+# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, SCORER, EMBEDDING_MODEL, VERIFIER and DIALECT -> `reward`, verl's
+# overrides for them.
 reward_kwargs=reward.custom_reward_function.reward_kwargs
 reward=(
     reward.custom_reward_function.path=pkg://reward_models.reward
@@ -22,4 +23,5 @@ case "$JUDGE" in
     embedding) # without a model: the one that a package carries, see the judge
         if [[ -n ${EMBEDDING_MODEL:-} ]]; then reward+=("+$reward_kwargs.judge_kwargs.model=$EMBEDDING_MODEL"); fi ;;
 esac
-if [[ $VERIFIER == strict ]]; then reward+=("+$reward_kwargs.verifier_kwargs.dialect=toolrl"); fi  # no other form counts
+DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call; no other counts
+if [[ $VERIFIER == strict ]]; then reward+=("+$reward_kwargs.verifier_kwargs.dialect=$DIALECT"); fi
