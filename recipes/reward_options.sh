@@ -1,5 +1,4 @@
-# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, SCORER, EMBEDDING_MODEL, VERIFIER and DIALECT -> `reward`, verl's
-# overrides for them.
+# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, SCORER, EMBEDDING_MODEL and VERIFIER -> `reward`, verl's overrides for them.
 reward_kwargs=reward.custom_reward_function.reward_kwargs
 reward=(
     reward.custom_reward_function.path=pkg://reward_models.reward

@@ -5,6 +5,7 @@
 #
 #   bash recipes/run_awpo_cpu.sh
 #   STEPS=30 JUDGE=none VERIFIER=toolrl bash recipes/run_awpo_cpu.sh +algorithm.awpo.gate=none
+#   DATA=data/mine EVAL=1 bash recipes/run_awpo_cpu.sh        your own rows: docs/your_own_data.md
 #
 # Whatever follows the command is passed to verl as it is.
 set -euo pipefail
@@ -15,6 +16,8 @@ SCORER="${SCORER:-}"                    # scorer: a folder of `awpo scorer train
 JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # outcome verifier: strict, toolrl (the published form), or another of docs/verifiers.md
+DATA="${DATA:-}"                        # a folder with train.parquet and val.parquet, prompts of 512 tokens; empty: BFCL's rows
+EVAL="${EVAL:-0}"                       # 1: at the end, the model before and after on the validation rows, compared
 OUT="${OUT:-outputs/cpu}"               # where everything below is made
 MODEL="${MODEL:-}"                      # a Hugging Face folder to train; empty: SmolLM2-135M with a cold start
 PYTHON="${PYTHON:-python3}"
@@ -26,7 +29,11 @@ TRAIN_SCORER=0
 if [[ $JUDGE == scorer && -z $SCORER ]]; then SCORER="$OUT/scorer" TRAIN_SCORER=1; fi
 EMBEDDING_MODEL=""  # the embedding judge finds the packaged one
 source recipes/reward_options.sh
-DATA="$OUT/data"
+BFCL="$OUT/data"                        # what scorer and cold start learn from
+DATA="$(realpath -m "${DATA:-$BFCL}")"
+for name in train val; do
+    [[ $DATA == "$BFCL" || -f $DATA/$name.parquet ]] || { echo "DATA=$DATA has no $name.parquet; awpo data makes one" >&2; exit 1; }
+done
 RUN="$OUT/runs/$(date +%Y%m%d-%H%M%S)"
 started=$SECONDS
 say() { printf '\n== %s (after %d min %02d s)\n' "$*" $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)); }
@@ -37,18 +44,18 @@ source recipes/cpu/env.sh
 export PATH="$PWD/.venv/bin:$PATH"
 
 say "data: BFCL's simple_python, as compact prompts"
-awpo data bfcl --out "$DATA" --categories simple_python --tool-format compact --val-rows 48 --sft-rows 96
+awpo data bfcl --out "$BFCL" --categories simple_python --tool-format compact --val-rows 48 --sft-rows 96
 
 if [[ $TRAIN_SCORER == 1 ]]; then
     say "scorer: trained on the data's rows and what spoils them (cached), and measured on others"
-    bash recipes/cpu/scorer.sh "$DATA/train.parquet" "$SCORER"
+    bash recipes/cpu/scorer.sh "$BFCL/train.parquet" "$SCORER"
 fi
 
 if [[ -z $MODEL ]]; then
     say "model: SmolLM2-135M-Instruct"
     python recipes/cpu/make_model.py "$OUT/smollm2"
     say "cold start: verl's SFT trainer on 96 rows (cached)"
-    bash recipes/cpu/cold_start.sh "$OUT/smollm2" "$DATA" "$OUT/cold_start"
+    bash recipes/cpu/cold_start.sh "$OUT/smollm2" "$BFCL" "$OUT/cold_start"
     MODEL="$OUT/cold_start"
 fi
 
@@ -95,4 +102,11 @@ python -m verl.trainer.main_ppo \
 
 say "what happened"
 awpo summary "$RUN/metrics.jsonl" --png "$RUN/awpo.png"
-echo "The trained model: $RUN/checkpoints/global_step_$STEPS/actor/huggingface"
+TRAINED="$RUN/checkpoints/global_step_$STEPS/actor/huggingface"
+echo "The trained model: $TRAINED"
+
+if [[ $EVAL == 1 ]]; then
+    say "before and after on the validation rows"
+    VERIFIER="$VERIFIER" DIALECT="$DIALECT" bash recipes/evaluate.sh "$MODEL" "$TRAINED" "$DATA/val.parquet" "$RUN/eval" \
+        --max-tokens 160 --vllm-args "--max-model-len 672 --enforce-eager --max-num-seqs 16"
+fi
