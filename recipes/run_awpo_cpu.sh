@@ -5,7 +5,7 @@
 #
 #   bash recipes/run_awpo_cpu.sh
 #   STEPS=30 JUDGE=none VERIFIER=toolrl bash recipes/run_awpo_cpu.sh +algorithm.awpo.gate=none
-#   DATA=data/mine EVAL=1 bash recipes/run_awpo_cpu.sh        your own rows: docs/your_own_data.md
+#   DATA=data/mine EVAL=1 bash recipes/run_awpo_cpu.sh     your own rows: docs/your_own_data.md
 #
 # Whatever follows the command is passed to verl as it is.
 set -euo pipefail
@@ -17,7 +17,8 @@ JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # outcome verifier: strict, toolrl (the published form), or another of docs/verifiers.md
 DATA="${DATA:-}"                        # a folder with train.parquet and val.parquet, prompts of 512 tokens; empty: BFCL's rows
-EVAL="${EVAL:-0}"                       # 1: at the end, the model before and after on the validation rows, compared
+EVAL="${EVAL:-0}"                       # 1: at the end, the model before and after on EVAL_DATA, compared row by row
+EVAL_DATA="${EVAL_DATA:-}"              # a parquet file; empty: the validation rows
 OUT="${OUT:-outputs/cpu}"               # where everything below is made
 MODEL="${MODEL:-}"                      # a Hugging Face folder to train; empty: SmolLM2-135M with a cold start
 PYTHON="${PYTHON:-python3}"
@@ -31,6 +32,7 @@ EMBEDDING_MODEL=""  # the embedding judge finds the packaged one
 source recipes/reward_options.sh
 BFCL="$OUT/data"                        # what scorer and cold start learn from
 DATA="$(realpath -m "${DATA:-$BFCL}")"
+EVAL_DATA="${EVAL_DATA:-$DATA/val.parquet}"
 for name in train val; do
     [[ $DATA == "$BFCL" || -f $DATA/$name.parquet ]] || { echo "DATA=$DATA has no $name.parquet; awpo data makes one" >&2; exit 1; }
 done
@@ -106,7 +108,7 @@ TRAINED="$RUN/checkpoints/global_step_$STEPS/actor/huggingface"
 echo "The trained model: $TRAINED"
 
 if [[ $EVAL == 1 ]]; then
-    say "before and after on the validation rows"
-    VERIFIER="$VERIFIER" DIALECT="$DIALECT" bash recipes/evaluate.sh "$MODEL" "$TRAINED" "$DATA/val.parquet" "$RUN/eval" \
+    say "before and after on $EVAL_DATA"
+    VERIFIER="$VERIFIER" DIALECT="$DIALECT" bash recipes/evaluate.sh "$MODEL" "$TRAINED" "$EVAL_DATA" "$RUN/eval" \
         --max-tokens 160 --vllm-args "--max-model-len 672 --enforce-eager --max-num-seqs 16"
 fi
