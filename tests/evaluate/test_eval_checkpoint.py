@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from awpo_ext.evaluate import checkpoint, server
-from awpo_ext.evaluate.errors import EvalError
+from awpo_ext.evaluate.errors import EndpointLost, EvalError
 
 
 def hugging_face(folder, weights=b"1"):
@@ -125,6 +125,25 @@ def test_a_server_that_ends_before_it_is_up_shows_its_log(tmp_path, monkeypatch)
         server.served(tmp_path, [], tmp_path / "log", 30),
     ):
         pass
+
+
+def test_a_server_that_dies_in_mid_evaluation_is_named_with_its_log(tmp_path, monkeypatch):
+    code = """
+        import sys
+        from http.server import BaseHTTPRequestHandler, HTTPServer
+        class Up(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+        HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Up).handle_request()
+        sys.exit(7)
+    """
+    fake_vllm(tmp_path, monkeypatch, textwrap.dedent(code))
+    with (
+        pytest.raises(EndpointLost, match=r"cannot be reached. vLLM ended by itself with 7: .*log says why"),
+        server.served(tmp_path, [], tmp_path / "log", 30),
+    ):
+        raise EndpointLost("cannot be reached")
 
 
 def test_a_server_and_its_children_end_with_the_evaluation(tmp_path, monkeypatch):
