@@ -127,6 +127,19 @@ def test_a_server_that_ends_before_it_is_up_shows_its_log(tmp_path, monkeypatch)
         pass
 
 
+@pytest.mark.parametrize("gpu", [True, False])
+def test_prompts_are_not_cut_into_chunks_on_a_cpu_unless_asked_for(tmp_path, monkeypatch, gpu):
+    fake_vllm(tmp_path, monkeypatch, "import sys\nprint(sys.argv)\n")
+    monkeypatch.setattr(server, "_has_gpu", lambda: gpu)
+    with (
+        pytest.raises(EvalError) as raised,
+        server.served(tmp_path, ["--enable-chunked-prefill"], tmp_path / "log", 30),
+    ):
+        pass
+    ours = "'--no-enable-chunked-prefill', '--enable-chunked-prefill'"  # the later one wins
+    assert (ours in str(raised.value)) is not gpu
+
+
 def test_a_server_that_dies_in_mid_evaluation_is_named_with_its_log(tmp_path, monkeypatch):
     code = """
         import sys
