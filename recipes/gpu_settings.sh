@@ -1,10 +1,13 @@
 # Sourced by the recipes for GPUs, after MODEL and OUT are set: `settings`, the verl overrides that they share, and
-# `start`, which trains with them. The values follow docs/method.md ("training setup", a reconstruction).
+# `start`, which trains with them and evaluates. The values follow docs/method.md ("training setup", a reconstruction).
 DATA="${DATA:-data/toolrl}"             # folder with train.parquet and val.parquet, made by `awpo data`
 JUDGE="${JUDGE:-embedding}"             # embedding, llm, none, or package.module:Class
 JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # strict, toolrl (the published form), or another of docs/verifiers.md
+DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call; hermes for data made with --tokenizer of a Qwen
+EVAL="${EVAL:-1}"                       # 1: after training, starting model and last checkpoint on EVAL_DATA, compared
+EVAL_DATA="${EVAL_DATA:-$DATA/val.parquet}"
 NNODES="${NNODES:-1}"                   # more than one: docs/recipes.md, "several nodes"
 GPUS_PER_NODE="${GPUS_PER_NODE:-8}"
 RESUME="${RESUME:-auto}"                # auto: from the last checkpoint in OUT; disable; or a folder global_step_<n>
@@ -64,12 +67,18 @@ case "$RESUME" in
     *) settings+=(trainer.resume_mode=resume_path trainer.resume_from_path="$RESUME") ;;
 esac
 
-# Train with the overrides given, which come after the shared ones and win; with DRY_RUN=1 check them instead.
+# Train with the overrides given, which come after the shared ones and win, then evaluate; with DRY_RUN=1 check both instead.
 start() {
     if [[ $DRY_RUN == 1 ]]; then
-        exec awpo doctor --no-ray --no-reward "${settings[@]}" "$@"
+        awpo doctor --no-ray --no-reward "${settings[@]}" "$@"
+    else
+        mkdir -p "$OUT"
+        export VERL_FILE_LOGGER_PATH="${VERL_FILE_LOGGER_PATH:-$OUT/metrics-$(date +%Y%m%d-%H%M%S).jsonl}" # `awpo summary`
+        python -m verl.trainer.main_ppo "${settings[@]}" "$@"
     fi
-    mkdir -p "$OUT"
-    export VERL_FILE_LOGGER_PATH="${VERL_FILE_LOGGER_PATH:-$OUT/metrics-$(date +%Y%m%d-%H%M%S).jsonl}" # `awpo summary`
-    exec python -m verl.trainer.main_ppo "${settings[@]}" "$@"
+    if [[ $EVAL == 1 ]]; then
+        VERIFIER="$VERIFIER" DIALECT="$DIALECT" DRY_RUN="$DRY_RUN" bash "$(dirname "${BASH_SOURCE[0]}")/evaluate.sh" \
+            "$MODEL" "$OUT/checkpoints" "$EVAL_DATA" "$OUT/eval" \
+            --max-tokens 2048 --concurrency 256 --vllm-args "--max-model-len 4096"
+    fi
 }

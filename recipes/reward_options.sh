@@ -25,4 +25,5 @@ case "$JUDGE" in
     embedding) # without a model: the one that a package carries, see the judge
         if [[ -n ${EMBEDDING_MODEL:-} ]]; then reward+=("+$reward_kwargs.judge_kwargs.model=$EMBEDDING_MODEL"); fi ;;
 esac
-if [[ $VERIFIER == strict ]]; then reward+=("+$reward_kwargs.verifier_kwargs.dialect=toolrl"); fi  # no other form counts
+DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call; no other counts
+if [[ $VERIFIER == strict ]]; then reward+=("+$reward_kwargs.verifier_kwargs.dialect=$DIALECT"); fi

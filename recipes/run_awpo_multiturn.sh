@@ -17,6 +17,7 @@ OUT="${OUT:-outputs/multiturn}"
 MAX_STEPS="${MAX_STEPS:-24}"            # of the model in one trajectory, all turns together
 JUDGE="${JUDGE:-llm}"
 VERIFIER=state
+EVAL=0                                  # `awpo eval tool` asks for one answer; verl's validation plays whole trajectories
 
 mapfile -t of_data <"$DATA/overrides.txt"
 source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"

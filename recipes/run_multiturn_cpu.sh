@@ -24,6 +24,7 @@ EMBEDDING_MODEL=""  # the embedding judge finds the packaged one
 VERIFIER=state
 source recipes/reward_options.sh
 OUT="$(realpath -m "$OUT")"
+if [[ -d $MODEL ]]; then MODEL="$(realpath "$MODEL")"; fi
 DATA="$OUT/data"
 RUN="$OUT/runs/$(date +%Y%m%d-%H%M%S)"
 say() { printf '\n== %s\n' "$*"; }

@@ -27,10 +27,7 @@ PACKAGE = "bfcl-eval"
 MODES = ("prompt", "tools")
 TEMPERATURE = 0.001  # the package's default
 _JOBS = "awpo_ext.evaluate.bfcl_jobs"
-_INSTALL = (
-    "pip install --no-deps bfcl-eval==2026.3.23 tree-sitter==0.21.3 tree-sitter-java==0.21.0 "
-    "tree-sitter-javascript==0.21.4 && pip install overrides tenacity filelock mpmath pandas python-dotenv openai"
-)
+_INSTALL = "pip install 'awpo-ext[bfcl]' && pip install --no-deps bfcl-eval==2026.3.23"
 _NEEDS = (
     "bfcl_eval",
     "tree_sitter",

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from awpo_ext.evaluate.errors import EvalError
 
 _PEEK = 1 << 20
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_ADAPTER = "lora_adapter"  # where verl's merger leaves what LoRA trained; the weights beside it are the base model's
 
 
 def resolve(path: Path, merge_to: Path | None) -> Path:
-    """The Hugging Face folder to serve: `path` itself, or what verl's merger makes of it in `merge_to`.
+    """The Hugging Face folder to serve: `path` itself, the hub's model of that name, or what is merged into `merge_to`.
 
-    EvalError for what is neither, and, where `merge_to` is None, for verl's sharded format, with the command.
+    EvalError for what is none of them, and, where `merge_to` is None, for verl's sharded format, with the command.
     """
+    if not path.exists() and _HUB_ID.fullmatch(str(path)):
+        path = _from_hub(str(path))
     if not path.is_dir():
         raise EvalError(f"--checkpoint {path}: no such folder")
     shards = shard_folder(path)
@@ -71,10 +77,41 @@ def _merged(shards: Path, target: Path | None) -> Path:
         )
     if (target / "config.json").is_file() and _weights(target):
         return target
-    done = subprocess.run(merge_command(shards, target), capture_output=True, text=True)
-    if done.returncode != 0 or not _weights(target):
-        raise EvalError(f"verl's merger failed on {shards}:\n{(done.stderr or done.stdout)[-2000:]}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as partial:
+        made = Path(partial) / "model"  # named `target` when it is whole: a killed merge leaves nothing to be served
+        done = subprocess.run(merge_command(shards, made), capture_output=True, text=True)
+        if done.returncode != 0 or not _weights(made):
+            raise EvalError(f"verl's merger failed on {shards}:\n{(done.stderr or done.stdout)[-2000:]}")
+        if (made / _ADAPTER).is_dir():
+            _add_adapter(made)
+        made.rename(target)
     return target
+
+
+def _add_adapter(folder: Path) -> None:
+    """Add what LoRA trained to the base model's weights that verl's merger left beside it."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)  # the sum is rounded once, at its end
+    whole = PeftModel.from_pretrained(base, folder / _ADAPTER).merge_and_unload()
+    for file in (*folder.glob("*.safetensors"), *folder.glob("*.index.json"), *folder.glob("*.bin")):
+        file.unlink()
+    whole.to(torch.bfloat16).save_pretrained(folder)
+
+
+def _from_hub(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]))
+    except Exception as error:  # not installed, offline, not found, gated, no space: many unrelated types
+        first = str(error).splitlines()[0] if str(error) else "no message"
+        raise EvalError(
+            f"--checkpoint {name}: no such folder, and the hub's model cannot be had ({type(error).__name__}: {first})"
+        ) from error
 
 
 def _weights(path: Path) -> bool:

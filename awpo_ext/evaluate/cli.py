@@ -15,36 +15,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from awpo_ext.evaluate import report
-from awpo_ext.evaluate.chat import Sampling
 from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.mmlu_pro import SUBJECTS
+from awpo_ext.evaluate.options import Asking, json_object, with_asking
 from awpo_ext.evaluate.results import read_result
 from awpo_ext.evaluate.session import Plan, evaluate
-from awpo_ext.evaluate.target import chat_with, under_evaluation
+from awpo_ext.evaluate.types import Benchmark
 
 app = typer.Typer(name="eval", help="Evaluate a model, and compare two.", no_args_is_help=True)
-
-Out = Annotated[Path, typer.Option("--out", help="Folder for the answers and results; the same one again resumes.")]
-Limit = Annotated[int | None, typer.Option(help="Only the first so many rows of each category; marked PARTIAL.")]
-Samples = Annotated[int, typer.Option(help="Answers to each row.")]
-Ks = Annotated[list[int] | None, typer.Option("--k", help="Report pass@k; may be given several times.")]
-BaseUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible API, such as http://127.0.0.1:8000/v1.")]
-Model = Annotated[str | None, typer.Option(help="The model's name there.")]
-KeyEnv = Annotated[str, typer.Option(help="The variable that holds the API key.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="A Hugging Face or verl folder, to be served by vLLM here.")]
-MergeTo = Annotated[Path | None, typer.Option(help="Where verl's merger puts a sharded checkpoint.")]
-VllmArgs = Annotated[str, typer.Option(help="More arguments for `vllm serve`, as one text.")]
-StartTimeout = Annotated[float, typer.Option(help="Seconds that vLLM may take to start.")]
-Concurrency = Annotated[int, typer.Option(help="Requests at once.")]
-MaxTokens = Annotated[int, typer.Option(help="Tokens of an answer, at most.")]
-Temperature = Annotated[float | None, typer.Option(help="Default: the benchmark's own.")]
-TopP = Annotated[float, typer.Option()]
-Seed = Annotated[int, typer.Option(help="Of the sampling; the n-th answer to a row has this seed + n.")]
-ExtraBody = Annotated[
-    str, typer.Option(help='JSON for each request: {"chat_template_kwargs": {"enable_thinking": false}}')
-]
-Timeout = Annotated[float, typer.Option(help="Seconds for one request.")]
-Retries = Annotated[int, typer.Option(help="Further attempts of a request that fails in a way that may pass.")]
 
 
 @app.callback()
@@ -53,52 +31,41 @@ def main() -> None:
 
 
 @app.command()
+@with_asking()
 def tool(
+    asking: Asking,
     data: Annotated[Path, typer.Option(help="A parquet file in verl's RL schema, as awpo data makes it.")],
-    out: Out,
     verifier: Annotated[str, typer.Option(help="A verifier's name, or package.module:Class.")] = "strict",
     verifier_options: Annotated[str, typer.Option(help='JSON, such as {"dialect": "toolrl"}.')] = "{}",
-    samples: Samples = 1,
-    k: Ks = None,
-    limit: Limit = None,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key_env: KeyEnv = "OPENAI_API_KEY",
-    checkpoint: Checkpoint = None,
-    merge_to: MergeTo = None,
-    vllm_args: VllmArgs = "",
-    start_timeout: StartTimeout = 900.0,
-    concurrency: Concurrency = 16,
-    max_tokens: MaxTokens = 1024,
-    temperature: Temperature = None,
-    top_p: TopP = 1.0,
-    seed: Seed = 0,
-    extra_body: ExtraBody = "{}",
-    timeout: Timeout = 600.0,
-    retries: Retries = 4,
+    samples: Annotated[int, typer.Option(help="Answers to each row.")] = 1,
+    k: Annotated[list[int] | None, typer.Option("--k", help="Report pass@k; may be given several times.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check options, verifier and, where they are there, rows; ask nothing.")
+    ] = False,
 ) -> None:
     """A verifier on the rows of a parquet file: full marks or not, pass@k, and the reasons."""
-    from awpo_ext.evaluate.tool import Tool
+    from awpo_ext.evaluate.tool import Tool, checked_verifier
 
-    console = Console(soft_wrap=True)
     with _errors_as_messages():
-        plan = Plan(out, limit, samples, tuple(k or ()), concurrency)
-        benchmark = Tool(data, verifier, _json("--verifier-options", verifier_options))
-        default = 0.0 if samples == 1 else 1.0  # equal answers would make pass@k the accuracy
-        sampling = _sampling(max_tokens, default if temperature is None else temperature, top_p, seed, extra_body)
-        with under_evaluation(
-            base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
-        ) as found:
-            _show(
-                evaluate(benchmark, chat_with(found, sampling, api_key_env, timeout, retries), found, plan, console),
-                out,
-                console,
+        plan = Plan(asking.out, asking.limit, samples, tuple(k or ()), asking.concurrency)
+        options = json_object("--verifier-options", verifier_options)
+        if dry_run:
+            asking.check()
+            checked_verifier(verifier, options)
+            rows = (
+                f"{len(Tool(data, verifier, options).tasks())} rows" if data.exists() else "not there yet, not checked"
             )
+            typer.echo(f"evaluation of {asking.checkpoint or asking.model}: options are well; {data}: {rows}")
+            return
+        benchmark = Tool(data, verifier, options)
+        # equal answers would make pass@k the accuracy
+        _run(benchmark, asking, plan, temperature=0.0 if samples == 1 else 1.0)
 
 
 @app.command()
+@with_asking()
 def bfcl(
-    out: Out,
+    asking: Asking,
     categories: Annotated[str, typer.Option(help="Comma-separated categories or groups of BFCL.")] = "single_turn",
     mode: Annotated[str, typer.Option(help="prompt: BFCL's system prompt; tools: the chat API's tools=.")] = "prompt",
     official_name: Annotated[
@@ -107,22 +74,6 @@ def bfcl(
     tool_parser: Annotated[
         str | None, typer.Option(help="With --checkpoint and --mode tools: vLLM's --tool-call-parser.")
     ] = None,
-    limit: Limit = None,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key_env: KeyEnv = "OPENAI_API_KEY",
-    checkpoint: Checkpoint = None,
-    merge_to: MergeTo = None,
-    vllm_args: VllmArgs = "",
-    start_timeout: StartTimeout = 900.0,
-    concurrency: Concurrency = 16,
-    max_tokens: MaxTokens = 1024,
-    temperature: Temperature = None,
-    top_p: TopP = 1.0,
-    seed: Seed = 0,
-    extra_body: ExtraBody = "{}",
-    timeout: Timeout = 600.0,
-    retries: Retries = 4,
 ) -> None:
     """The Berkeley Function Calling Leaderboard, scored by the official bfcl-eval package."""
     from awpo_ext.evaluate.bfcl import TEMPERATURE, Bfcl
@@ -130,98 +81,50 @@ def bfcl(
 
     console = Console(soft_wrap=True)
     with _errors_as_messages():
-        plan = Plan(out, limit, concurrency=concurrency)
-        chosen = [name.strip() for name in categories.split(",") if name.strip()]
-        sampling = _sampling(max_tokens, TEMPERATURE if temperature is None else temperature, top_p, seed, extra_body)
-        if tool_parser:
-            vllm_args += f" --enable-auto-tool-choice --tool-call-parser {shlex.quote(tool_parser)}"
-        with contextlib.closing(Bfcl(chosen, mode)) as benchmark:
-            with under_evaluation(
-                base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
-            ) as found:
-                chat = chat_with(found, sampling, api_key_env, timeout, retries)
+        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
+        sampling = asking.sampling(TEMPERATURE)
+        parser = f" --enable-auto-tool-choice --tool-call-parser {shlex.quote(tool_parser)}" if tool_parser else ""
+        with contextlib.closing(Bfcl(_names(categories), mode)) as benchmark:
+            with asking.served(console, parser) as found:
+                chat = asking.chat(found, sampling)
                 if mode == "tools":
                     check_tools(chat)
                 result = evaluate(benchmark, chat, found, plan, console)
-            folder = benchmark.write_official(out / "bfcl", official_name or found["name"], result["answers"])
-        _show(result, out, console)
+            folder = benchmark.write_official(asking.out / "bfcl", official_name or found["name"], result["answers"])
+        _show(result, asking.out, console)
         console.print(f"For the official runner: {escape(str(folder))} (docs/evaluation.md says how)")
 
 
 @app.command()
+@with_asking()
 def apibank(
+    asking: Asking,
     data: Annotated[Path, typer.Option(help="A folder with level-{1,2,3}-api_processed.json of ToolRL's repository.")],
-    out: Out,
     levels: Annotated[str, typer.Option(help="Comma-separated.")] = "1,2,3",
-    limit: Limit = None,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key_env: KeyEnv = "OPENAI_API_KEY",
-    checkpoint: Checkpoint = None,
-    merge_to: MergeTo = None,
-    vllm_args: VllmArgs = "",
-    start_timeout: StartTimeout = 900.0,
-    concurrency: Concurrency = 16,
-    max_tokens: MaxTokens = 1024,
-    temperature: Temperature = None,
-    top_p: TopP = 1.0,
-    seed: Seed = 0,
-    extra_body: ExtraBody = "{}",
-    timeout: Timeout = 600.0,
-    retries: Retries = 4,
 ) -> None:
     """API-Bank, levels 1 to 3: the call's name and parameters equal the gold ones."""
     from awpo_ext.evaluate.apibank import ApiBank
 
-    console = Console(soft_wrap=True)
     with _errors_as_messages():
-        plan = Plan(out, limit, concurrency=concurrency)
-        benchmark = ApiBank(data, _levels(levels))
-        sampling = _sampling(max_tokens, 0.0 if temperature is None else temperature, top_p, seed, extra_body)
-        with under_evaluation(
-            base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
-        ) as found:
-            chat = chat_with(found, sampling, api_key_env, timeout, retries)
-            _show(evaluate(benchmark, chat, found, plan, console), out, console)
+        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
+        _run(ApiBank(data, _levels(levels)), asking, plan, temperature=0.0)
 
 
 @app.command("mmlu_pro")
+@with_asking(max_tokens=2048)
 def mmlu_pro(
-    out: Out,
+    asking: Asking,
     data: Annotated[
         Path | None, typer.Option(help="A folder with test and validation as .jsonl or .parquet; default: the hub.")
     ] = None,
     subjects: Annotated[str, typer.Option(help="Comma-separated subjects.")] = ",".join(SUBJECTS),
-    limit: Limit = None,
-    base_url: BaseUrl = None,
-    model: Model = None,
-    api_key_env: KeyEnv = "OPENAI_API_KEY",
-    checkpoint: Checkpoint = None,
-    merge_to: MergeTo = None,
-    vllm_args: VllmArgs = "",
-    start_timeout: StartTimeout = 900.0,
-    concurrency: Concurrency = 16,
-    max_tokens: MaxTokens = 2048,
-    temperature: Temperature = None,
-    top_p: TopP = 1.0,
-    seed: Seed = 0,
-    extra_body: ExtraBody = "{}",
-    timeout: Timeout = 600.0,
-    retries: Retries = 4,
 ) -> None:
     """MMLU-Pro with the prompts, extraction and metric of lm-eval."""
     from awpo_ext.evaluate.mmlu_pro import MmluPro
 
-    console = Console(soft_wrap=True)
     with _errors_as_messages():
-        plan = Plan(out, limit, concurrency=concurrency)
-        benchmark = MmluPro([name.strip() for name in subjects.split(",") if name.strip()], data)
-        sampling = _sampling(max_tokens, 0.0 if temperature is None else temperature, top_p, seed, extra_body)
-        with under_evaluation(
-            base_url, model, api_key_env, checkpoint, merge_to, vllm_args, start_timeout, out, console
-        ) as found:
-            chat = chat_with(found, sampling, api_key_env, timeout, retries)
-            _show(evaluate(benchmark, chat, found, plan, console), out, console)
+        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
+        _run(MmluPro(_names(subjects), data), asking, plan, temperature=0.0)
 
 
 @app.command()
@@ -257,11 +160,17 @@ def compare(
         out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _sampling(max_tokens: int, temperature: float, top_p: float, seed: int, extra: str) -> Sampling:
-    try:
-        return Sampling(max_tokens, temperature, top_p, seed, _json("--extra-body", extra))
-    except ValueError as error:
-        raise EvalError(str(error)) from None
+def _run(benchmark: Benchmark, asking: Asking, plan: Plan, temperature: float) -> None:
+    """`temperature` is the benchmark's own."""
+    console = Console(soft_wrap=True)
+    sampling = asking.sampling(temperature)
+    with asking.served(console) as found:
+        result = evaluate(benchmark, asking.chat(found, sampling), found, plan, console)
+    _show(result, asking.out, console)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _levels(text: str) -> list[int]:
@@ -269,16 +178,6 @@ def _levels(text: str) -> list[int]:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         raise EvalError(f"--levels {text!r}: must be numbers, such as 1,2,3") from None
-
-
-def _json(option: str, text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise EvalError(f"{option} {text!r}: not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise EvalError(f"{option} {text!r}: must be a JSON object")
-    return value
 
 
 def _show(result: dict[str, Any], out: Path, console: Console) -> None:

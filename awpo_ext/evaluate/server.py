@@ -15,25 +15,29 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from awpo_ext.evaluate.errors import EvalError
+from awpo_ext.evaluate.errors import EndpointLost, EvalError
 
 NAME = "checkpoint"
 _PR_SET_PDEATHSIG = 1
 _END_S = 20.0
 _TAIL = 3000
 _CPU_DEFAULTS = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_HOST_IP": "127.0.0.1", "TOKENIZERS_PARALLELISM": "false"}
+# On a CPU, vLLM 0.28 dies where it cuts a prompt into chunks and the request has a seed ("CPU Generator does not use offset").
+_CPU_ARGUMENTS = ("--no-enable-chunked-prefill",)
 
 
 @contextlib.contextmanager
 def served(folder: Path, arguments: Sequence[str], log: Path, start_s: float) -> Iterator[str]:
     """The base URL of a server for `folder`, whose model is called NAME. `arguments` go to `vllm serve`; its output to `log`.
 
-    EvalError, with the end of the log, where it ends or is not up within `start_s`. The server and what it started
+    EvalError, with the end of the log, where it ends or is not up within `start_s`; an EndpointLost of the context's
+    names the log where the server has ended. The server and what it started
     end with this context; where this process is killed, the kernel ends the server.
     """
     port = _free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(folder)]
-    command += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port), *arguments]
+    command += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port)]
+    command += [*(() if _has_gpu() else _CPU_ARGUMENTS), *arguments]
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(open(log, "wb"))
         process = subprocess.Popen(
@@ -47,7 +51,13 @@ def served(folder: Path, arguments: Sequence[str], log: Path, start_s: float) ->
         )
         stack.callback(_end, process)
         _wait(process, f"http://127.0.0.1:{port}/health", log, start_s)
-        yield f"http://127.0.0.1:{port}/v1"
+        try:
+            yield f"http://127.0.0.1:{port}/v1"
+        except EndpointLost as lost:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(_END_S)
+                raise EndpointLost(f"{lost}. vLLM ended by itself with {code}: {log} says why") from None
+            raise
 
 
 def _environment() -> dict[str, str]:

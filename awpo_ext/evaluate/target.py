@@ -17,6 +17,14 @@ from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.server import NAME, served
 
 
+def check_target(base_url: str | None, name: str | None, checkpoint: Path | None) -> None:
+    """EvalError unless exactly one model is named, and in full."""
+    if (checkpoint is None) == (base_url is None):
+        raise EvalError("name the model by --base-url and --model, or by --checkpoint")
+    if base_url is not None and not name:
+        raise EvalError("--base-url needs --model, the model's name there")
+
+
 @contextlib.contextmanager
 def under_evaluation(
     base_url: str | None,
@@ -30,11 +38,8 @@ def under_evaluation(
     console: Console,
 ) -> Iterator[dict[str, Any]]:
     """The model under evaluation: an endpoint, or a checkpoint served as long as this context lasts."""
-    if (checkpoint is None) == (base_url is None):
-        raise EvalError("name the model by --base-url and --model, or by --checkpoint")
+    check_target(base_url, name, checkpoint)
     if base_url is not None:
-        if not name:
-            raise EvalError("--base-url needs --model, the model's name there")
         found = Chat(base_url, name, Sampling(), key_env).served()
         yield {"name": name, "base_url": base_url, "identity": {"name": name, "root": found.get("root")}, **found}
         return

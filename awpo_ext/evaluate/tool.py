@@ -12,7 +12,7 @@ from awpo_ext.evaluate.chat import Chat
 from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.types import Answer, Score, Task
 from reward_models.types import Rollout
-from reward_models.verifiers import make_verifier
+from reward_models.verifiers import Verifier, make_verifier
 
 
 class Tool:
@@ -25,11 +25,7 @@ class Tool:
             self._rows = load_rows(data)
         except DataError as error:
             raise EvalError(str(error)) from None
-        try:
-            self._verifier = make_verifier(verifier, **(options or {}))
-            self._verifier.check()
-        except ValueError as error:
-            raise EvalError(f"--verifier: {error}") from None
+        self._verifier = checked_verifier(verifier, options or {})
         for number, row in enumerate(self._rows):
             _check(row, f"{data}, row {number}")
         if not self._rows:
@@ -79,6 +75,16 @@ class Tool:
         cut = " (cut at max_tokens)" if answer.get("finish") == "length" and not right else ""
         values = {"outcome": outcome.outcome, "format": outcome.format, "correctness": outcome.correctness}
         return Score(right, outcome.reason + cut, values)
+
+
+def checked_verifier(name: str, options: Mapping[str, Any]) -> Verifier:
+    """The verifier, ready; EvalError for an unknown one, or options that are not its own."""
+    try:
+        verifier = make_verifier(name, **options)
+        verifier.check()
+    except ValueError as error:
+        raise EvalError(f"--verifier: {error}") from None
+    return verifier
 
 
 def _response(answer: Answer) -> str:

@@ -16,6 +16,7 @@ pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.s
 
 from awpo_ext.data.dataset import write_dataset
 from recipes.multiturn.make_data import make
+from reward_models.parsing import parse_response
 from reward_models.types import Rollout
 from reward_models.verifiers import make_verifier
 
@@ -72,6 +73,10 @@ def taught_model(tiny_model, tmp_path_factory):
     return out
 
 
+def calls_in(turn):
+    return [call for text in turn for call in parse_response(text, "hermes").calls]
+
+
 def test_two_turns_train_and_everyone_sees_the_whole_trajectory(taught_model, tmp_path, monkeypatch):
     recorded = tmp_path / "recorded.jsonl"
     monkeypatch.setenv("RECORDED_ROLLOUTS", str(recorded))
@@ -99,7 +104,7 @@ def test_two_turns_train_and_everyone_sees_the_whole_trajectory(taught_model, tm
 
     seen = [json.loads(line) for line in recorded.read_text().splitlines()]
     assert len(seen) == 2 * 8 * 4
-    whole = [one for one in seen if len(one["turns"]) == 2 and all("<tool_call>" in turn[0] for turn in one["turns"])]
+    whole = [one for one in seen if len(one["turns"]) == 2 and all(calls_in(turn) for turn in one["turns"])]
     assert len(whole) > len(seen) / 8  # both turns happen in many trajectories of a taught model
     for one in whole:
         for text in (text for turn in one["turns"] for text in turn):

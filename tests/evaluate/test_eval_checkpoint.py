@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from awpo_ext.evaluate import checkpoint, server
-from awpo_ext.evaluate.errors import EvalError
+from awpo_ext.evaluate.errors import EndpointLost, EvalError
 
 
 def hugging_face(folder, weights=b"1"):
@@ -55,6 +56,58 @@ def test_other_weights_have_another_fingerprint(tmp_path):
     assert checkpoint.fingerprint(first) == checkpoint.fingerprint(same) != checkpoint.fingerprint(other)
 
 
+def test_a_name_that_is_no_folder_is_looked_for_on_the_hub(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    folder = hugging_face(tmp_path / "snapshot")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str({"org/m": folder}[name]))
+    assert checkpoint.resolve(Path("org/m"), None) == folder
+    with pytest.raises(EvalError, match=r"org/other: no such folder, and the hub's model cannot be had \(KeyError"):
+        checkpoint.resolve(Path("org/other"), None)
+
+
+def test_what_lora_trained_is_added_to_the_base_model(tmp_path, monkeypatch):
+    """verl's merger leaves the adapter beside the untrained weights: served as they are, they would be the base model."""
+    torch, peft = pytest.importorskip("torch"), pytest.importorskip("peft")
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    base = transformers.Qwen3ForCausalLM(
+        transformers.Qwen3Config(
+            vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=16,
+        )
+    ).eval()  # fmt: skip
+    base.save_pretrained(tmp_path / "left" / "base")
+    settings = peft.LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False)
+    trained = peft.get_peft_model(base, settings)
+    trained.save_pretrained(tmp_path / "left" / "base" / "lora_adapter")
+    ids = torch.arange(10)[None]
+    expected = trained(ids).logits
+    untrained = trained.unload()(ids).logits
+
+    merger = "import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2])"
+    monkeypatch.setattr(
+        checkpoint, "merge_command",
+        lambda shards, target: [sys.executable, "-c", merger, str(tmp_path / "left" / "base"), str(target)],
+    )  # fmt: skip
+    (tmp_path / "actor").mkdir()
+    (tmp_path / "actor" / "model_world_size_1_rank_0.pt").touch()
+    merged = checkpoint.resolve(tmp_path, tmp_path / "made" / "merged")
+    found = transformers.AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32)(ids).logits
+    assert torch.allclose(found, expected, atol=0.02)
+    assert not torch.allclose(untrained, expected, atol=0.2)
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["merged"]
+
+
+def test_a_failed_merge_leaves_nothing_that_could_be_served(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "merge_command", lambda *_: [sys.executable, "-c", "raise SystemExit('no space')"])
+    (tmp_path / "actor").mkdir()
+    (tmp_path / "actor" / "model_world_size_1_rank_0.pt").touch()
+    with pytest.raises(EvalError, match="no space"):
+        checkpoint.resolve(tmp_path, tmp_path / "made" / "merged")
+    assert list((tmp_path / "made").iterdir()) == []
+
+
 def fake_vllm(tmp_path, monkeypatch, code):
     """A package `vllm` whose command line is `code`."""
     cli = tmp_path / "fake" / "vllm" / "entrypoints" / "cli"
@@ -72,6 +125,38 @@ def test_a_server_that_ends_before_it_is_up_shows_its_log(tmp_path, monkeypatch)
         server.served(tmp_path, [], tmp_path / "log", 30),
     ):
         pass
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_prompts_are_not_cut_into_chunks_on_a_cpu_unless_asked_for(tmp_path, monkeypatch, gpu):
+    fake_vllm(tmp_path, monkeypatch, "import sys\nprint(sys.argv)\n")
+    monkeypatch.setattr(server, "_has_gpu", lambda: gpu)
+    with (
+        pytest.raises(EvalError) as raised,
+        server.served(tmp_path, ["--enable-chunked-prefill"], tmp_path / "log", 30),
+    ):
+        pass
+    ours = "'--no-enable-chunked-prefill', '--enable-chunked-prefill'"  # the later one wins
+    assert (ours in str(raised.value)) is not gpu
+
+
+def test_a_server_that_dies_in_mid_evaluation_is_named_with_its_log(tmp_path, monkeypatch):
+    code = """
+        import sys
+        from http.server import BaseHTTPRequestHandler, HTTPServer
+        class Up(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+        HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Up).handle_request()
+        sys.exit(7)
+    """
+    fake_vllm(tmp_path, monkeypatch, textwrap.dedent(code))
+    with (
+        pytest.raises(EndpointLost, match=r"cannot be reached. vLLM ended by itself with 7: .*log says why"),
+        server.served(tmp_path, [], tmp_path / "log", 30),
+    ):
+        raise EndpointLost("cannot be reached")
 
 
 def test_a_server_and_its_children_end_with_the_evaluation(tmp_path, monkeypatch):

@@ -226,3 +226,21 @@ def test_compare_pairs_two_results(data, tmp_path):
     (tmp_path / "other.json").write_text(json.dumps(other))
     done = CliRunner().invoke(app, ["eval", "compare", files[0], str(tmp_path / "other.json")])
     assert done.exit_code == 1 and "differ in data" in said(done)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        ((), 0, "20 rows"),
+        (("--data", "later.parquet"), 0, "not there yet"),
+        (("--verifier", "stricct"), 1, "verifier='stricct'"),
+        (("--verifier-options", '{"dialekt": "hermes"}'), 1, "dialekt"),
+        (("--vllm-args", "'"), 1, "--vllm-args"),
+        (("--max-tokens", "0"), 1, "max_tokens"),
+        (("--checkpoint", "m"), 1, "--checkpoint"),
+    ],
+)
+def test_a_dry_run_checks_and_asks_nothing(data, tmp_path, more, code, message):
+    done = run("http://127.0.0.1:9/v1", data, tmp_path / "o", "--dry-run", *more)
+    assert done.exit_code == code and message in said(done)
+    assert not (tmp_path / "o").exists()

@@ -1,7 +1,7 @@
 """Every recipe's configuration resolves and is one that AWPO trains: what `DRY_RUN=1` checks, without its start-up time.
 
-A stand-in for `awpo` on PATH takes the overrides that the script would hand to `awpo doctor`; the doctor's checks of them
-then run in this process. One recipe goes the whole way through the real command.
+A stand-in for `awpo` on PATH takes what the script would hand to `awpo doctor` and `awpo eval`; their checks then run in
+this process. One recipe goes the whole way through the real command.
 """
 
 import os
@@ -13,6 +13,9 @@ import pytest
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
+from typer.testing import CliRunner
+
+from awpo_ext.cli import app
 from awpo_ext.verl_plugin.config_check import compose, problems
 from awpo_ext.verl_plugin.run_checks import awpo_section
 
@@ -36,6 +39,7 @@ RUNS = {
         ["+reward.custom_reward_function.reward_kwargs.judge_kwargs.base_url=verl"],
     ),
     "resume": ("run_awpo_qwen3.sh", {"RESUME": "outputs/x/global_step_20"}, ["trainer.resume_mode=resume_path"]),
+    "on a CPU": ("run_awpo_cpu.sh", {"EVAL": "1", "STEPS": "2"}, ["trainer.total_training_steps=2"]),
     "multiturn on a CPU": (
         "run_multiturn_cpu.sh",
         {},
@@ -54,19 +58,32 @@ def run(script: str, path: str, *arguments: str, **environment: str) -> subproce
 
 @pytest.fixture(scope="module")
 def stand_in(tmp_path_factory):
-    """A folder with an `awpo` that prints the arguments it is called with, one a line."""
+    """A folder with an `awpo` that prints the arguments it is called with, one a line, after a line `awpo`."""
     folder = tmp_path_factory.mktemp("bin")
-    (folder / "awpo").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (folder / "awpo").write_text("#!/bin/sh\nprintf '%s\\n' awpo \"$@\"\n")
     (folder / "awpo").chmod(0o755)
     return str(folder)
 
 
+def calls_of(stdout: str) -> list[list[str]]:
+    """The arguments of each call of the stand-in."""
+    calls: list[list[str]] = []
+    for line in stdout.splitlines():
+        calls.append([]) if line == "awpo" else calls[-1].append(line)
+    return calls
+
+
 def overrides_of(stand_in: str, script: str, environment: dict[str, str]) -> list[str]:
+    """verl's overrides; the evaluation that follows must be one that `awpo eval tool` takes."""
     arguments = environment.get("ARGUMENTS", "").split()
     result = run(script, stand_in, *arguments, "trainer.total_epochs=3", **environment)
     assert result.returncode == 0, result.stderr
-    command, *overrides = result.stdout.splitlines()
+    (command, *overrides), *evaluations = calls_of(result.stdout)
     assert command == "doctor" and overrides[-1] == "trainer.total_epochs=3"  # what follows the command comes last
+    assert len(evaluations) == (0 if "multiturn" in script else 2)
+    for evaluation in evaluations:
+        done = CliRunner().invoke(app, evaluation)
+        assert done.exit_code == 0 and "options are well" in done.output, done.output
     return [override for override in overrides if not override.startswith("--")]
 
 
@@ -99,10 +116,9 @@ def test_a_recipe_is_one_that_awpo_trains(stand_in, name, monkeypatch):
     assert problems(overrides) == []
 
 
-def test_every_recipe_for_gpus_is_tested():
+def test_every_recipe_is_tested():
     scripts = {script for script, _, _ in RUNS.values()}
     assert {path.name for path in RECIPES.glob("run_*.sh")} - {
-        "run_awpo_cpu.sh",
         "run_awpo_multiturn.sh",
         "run_ablation.sh",
     } <= scripts
@@ -110,7 +126,20 @@ def test_every_recipe_for_gpus_is_tested():
 
 def test_the_ablation_recipe_hands_on_its_sweep(stand_in):
     result = run("run_ablation.sh", stand_in, "recipes/ablation/qwen3.yaml", "--limit=1")
-    assert result.stdout.splitlines() == ["ablation", "run", "recipes/ablation/qwen3.yaml", "--dry-run", "--limit=1"]
+    assert calls_of(result.stdout) == [["ablation", "run", "recipes/ablation/qwen3.yaml", "--dry-run", "--limit=1"]]
+
+
+def test_start_and_last_checkpoint_are_evaluated_alike_and_compared(stand_in, tmp_path):
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("40")
+    arguments = ("org/model", str(tmp_path), "rows.parquet", str(tmp_path / "eval"), "--max-tokens", "99")
+    result = run("evaluate.sh", stand_in, *arguments, DRY_RUN="0", DIALECT="hermes")
+    before, after, compared = calls_of(result.stdout)
+    assert before[:6] == ["eval", "tool", "--checkpoint", "org/model", "--out", f"{tmp_path}/eval/before"]
+    assert after[3] == f"{tmp_path}/global_step_40" and after[5] == f"{tmp_path}/eval/global_step_40"
+    assert before[6:] == after[6:] and after[-2:] == ["--max-tokens", "99"]
+    assert after[after.index("--verifier-options") + 1] == '{"dialect": "hermes"}'
+    results = [f"{tmp_path}/eval/{name}/result.json" for name in ("before", "global_step_40")]
+    assert compared == ["eval", "compare", *results, "--out", f"{tmp_path}/eval/compare.json"]
 
 
 def test_clip_higher_arrives_as_a_number(stand_in):
