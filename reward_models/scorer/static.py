@@ -46,9 +46,10 @@ def _embed(model: Any, ids: np.ndarray) -> np.ndarray:
     """(N, D): the encoder's embedding of each token alone, between the special tokens that it is used to."""
     import torch
 
-    encoded = model.tokenizer.backend_tokenizer.encode("a")
-    words = [place for place, added in enumerate(encoded.special_tokens_mask) if not added]
-    before, after = encoded.ids[: words[0]], encoded.ids[words[-1] + 1 :]
+    # Not the tokenizer beneath it: that of MiniLM pads everything to 128 tokens.
+    around = model.tokenizer("a", padding=False, return_special_tokens_mask=True)
+    words = [place for place, added in enumerate(around["special_tokens_mask"]) if not added]
+    before, after = around["input_ids"][: words[0]], around["input_ids"][words[-1] + 1 :]
     found = []
     with torch.inference_mode():
         for start in range(0, len(ids), _BATCH):

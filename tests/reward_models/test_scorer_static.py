@@ -66,6 +66,16 @@ def test_the_table_is_that_of_the_encoder_token_by_token(model, static):
     assert table[plain] @ table[plain].T == pytest.approx(expected @ expected.T, abs=1e-4 * np.abs(expected).max())
 
 
+def test_a_tokenizer_that_pads_and_cuts_gives_the_same_table(full, static):
+    padded = load_encoder(str(full)).model
+    padded.tokenizer.backend_tokenizer.enable_padding(length=24)  # as MiniLM's own file asks for
+    padded.tokenizer.backend_tokenizer.enable_truncation(24)
+    found = distil(padded)
+    assert np.array_equal(found[0].embedding.weight.detach(), static[0].embedding.weight.detach())
+    long = "the user wants a hotel " * 40
+    assert np.array_equal(found.encode(long), static.encode(long))
+
+
 def test_fewer_dimensions_are_the_first_components(model, static):
     few, all_of_them = (item[0].embedding.weight.detach().numpy() for item in (distil(model, 8), static))
     assert few.shape[1] == 8 and np.abs(few) == pytest.approx(np.abs(all_of_them[:, :8]), abs=1e-6)
