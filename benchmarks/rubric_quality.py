@@ -121,11 +121,18 @@ def table(items: Sequence[LabelledRollout], judgements: Sequence[Judgement], jud
     return lines
 
 
-def fits(row: Row, max_chars: int | None) -> bool:
-    """Whether the row is cheap enough to judge, by what a prompt shows of it."""
-    about = row["extra_info"]
-    shown = len(about["question"]) + len(about["tools"]) + len(row["reward_model"]["ground_truth"])
-    return max_chars is None or shown <= max_chars
+def short_first(rows: Sequence[Row], max_chars: int | None) -> tuple[list[Row], int]:
+    """The rows, those that are cheap to judge first, and how many these are; in their order otherwise.
+
+    The others stay, since thoughts are drawn from all rows. Measured is what a prompt shows of a row.
+    """
+
+    def short(row: Row) -> bool:
+        about = row["extra_info"]
+        shown = len(about["question"]) + len(about["tools"]) + len(row["reward_model"]["ground_truth"])
+        return max_chars is None or shown <= max_chars
+
+    return sorted(rows, key=lambda row: not short(row)), sum(map(short, rows))
 
 
 async def run(options: argparse.Namespace, items: Sequence[LabelledRollout]) -> None:
@@ -187,9 +194,8 @@ def main() -> None:
     items = []
     if options.rows:
         rows = half(read_rows(options.data), options.half)
-        rows.sort(key=lambda row: not fits(row, options.max_chars))  # in order otherwise; thoughts are drawn from all
-        count = min(options.rows, sum(fits(row, options.max_chars) for row in rows))
-        items = [item for item in mismatched(rows, count) if item.kind in kinds]
+        rows, count = short_first(rows, options.max_chars)
+        items = [item for item in mismatched(rows, min(options.rows, count)) if item.kind in kinds]
     print(f"{options.model}; half {options.half!r}; {len(items)} rollouts; machine load {os.getloadavg()[0]:.1f}\n")
     asyncio.run(run(options, items))
 
