@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from mismatched import HALVES, KINDS, half, mismatched, read_rows
 
+from awpo_ext.data.rows import Row
 from reward_models.judges.canaries import count_swayed
 from reward_models.judges.llm import Judgement, LlmJudge
 from reward_models.judges.verdict import Grade, Scale
@@ -120,6 +121,20 @@ def table(items: Sequence[LabelledRollout], judgements: Sequence[Judgement], jud
     return lines
 
 
+def short_first(rows: Sequence[Row], max_chars: int | None) -> tuple[list[Row], int]:
+    """The rows, those that are cheap to judge first, and how many these are; in their order otherwise.
+
+    The others stay, since thoughts are drawn from all rows. Measured is what a prompt shows of a row.
+    """
+
+    def short(row: Row) -> bool:
+        about = row["extra_info"]
+        shown = len(about["question"]) + len(about["tools"]) + len(row["reward_model"]["ground_truth"])
+        return max_chars is None or shown <= max_chars
+
+    return sorted(rows, key=lambda row: not short(row)), sum(map(short, rows))
+
+
 async def run(options: argparse.Namespace, items: Sequence[LabelledRollout]) -> None:
     print(
         "| arm | own against | rows | AUC | own wins | unscored | tokens | latency p50 |\n|---|---|---|---|---|---|---|---|"
@@ -159,6 +174,9 @@ def main() -> None:
     parser.add_argument("--arms", default=";".join(ARMS), help=f"divided by ';', of {'; '.join(ARMS)}; or files *.txt")
     parser.add_argument("--half", choices=HALVES, default=HALVES[1], help="rubrics are chosen on the first one only")
     parser.add_argument("--rows", type=int, default=40, help="0: the canaries alone")
+    parser.add_argument(
+        "--max-chars", type=int, help="only rows whose request, tools and own answer are no longer together"
+    )
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--canaries", action="store_true")
     parser.add_argument("--concurrency", type=int, default=16)
@@ -176,7 +194,8 @@ def main() -> None:
     items = []
     if options.rows:
         rows = half(read_rows(options.data), options.half)
-        items = [item for item in mismatched(rows, options.rows) if item.kind in kinds]
+        rows, count = short_first(rows, options.max_chars)
+        items = [item for item in mismatched(rows, min(options.rows, count)) if item.kind in kinds]
     print(f"{options.model}; half {options.half!r}; {len(items)} rollouts; machine load {os.getloadavg()[0]:.1f}\n")
     asyncio.run(run(options, items))
 

@@ -15,9 +15,11 @@ def plain(value: Any) -> Any:
 
     omegaconf's containers implement the standard ABCs, so DictConfig is covered without importing omegaconf.
     """
+    if value is None or isinstance(value, (str, bytes, int, float)):  # most of them, and the ABCs below are slow
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+    if isinstance(value, Sequence):
         return [plain(item) for item in value]
     return value
 

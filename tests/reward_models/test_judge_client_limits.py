@@ -145,6 +145,21 @@ def test_a_lease_of_a_process_that_died_runs_out():
     asyncio.run(main())
 
 
+def test_a_process_that_goes_on_asking_keeps_its_leases():
+    async def main():
+        actor = PermitActor(Limits("", 2, None, None), lease_s=0.4)
+        assert await actor.take("busy", [1, 1], (0, 0, 0)) == [0.0, 0.0]
+        for _ in range(4):  # it is alone, and is told so each time
+            assert await asyncio.wait_for(actor.take("busy", [1], (0, 0, 0)), 5) == []
+        other = asyncio.create_task(actor.take("other", [1], (0, 0, 0)))
+        await asyncio.sleep(0.1)
+        assert not other.done()
+        await actor.give_back("busy", (1, 0, 0))
+        assert await asyncio.wait_for(other, 5) == [0.0]
+
+    asyncio.run(main())
+
+
 def test_a_process_that_closes_is_forgotten():
     async def main():
         actor = PermitActor(Limits("", 1, None, None), lease_s=60)
@@ -220,6 +235,33 @@ def test_permits_are_fetched_in_batches_and_none_is_lost(monkeypatch):
     asyncio.run(main())
 
 
+def test_a_process_that_is_alone_hands_on_its_slots_however_slow_the_judge_is(monkeypatch):
+    monkeypatch.setattr(job_limits, "_TURN_S", 0.1)
+    monkeypatch.setattr(job_limits, "_ALONE_S", 0.02)
+
+    async def main():
+        limits = Limits("", 4, None, None)
+        actor = LocalActor(PermitActor(limits, 60))
+        monkeypatch.setattr(job_limits.JobLimiter, "_find_actor", lambda self: actor)
+        limiter = job_limits.JobLimiter(limits, 60)
+        granted, left = [], []
+
+        async def one():
+            assert await limiter.enter(1, 30) == 0.0
+            granted.append(time.monotonic())
+            await asyncio.sleep(0.4)  # four turns
+            left.append(time.monotonic())
+            limiter.leave()
+
+        await asyncio.gather(*(one() for _ in range(12)))
+        # The slots of each wave are the next one's at once: in the loop's same round, not after the actor's answer.
+        assert all(now - before < 0.02 for now, before in zip(granted[4:], left[:8], strict=True))
+        await limiter.aclose()
+        assert await actor._actor.take("other", [1] * 5, (0, 0, 0)) == [0.0] * 4
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
 def test_a_process_that_always_has_work_does_not_keep_its_slots(monkeypatch):
     monkeypatch.setattr(job_limits, "_TURN_S", 0.05)
 
@@ -280,7 +322,18 @@ class Worker:
         await client.aclose()
         return sum(isinstance(answer, ChatAnswer) for answer in answers)
 
+async def two_clients(url):
+    from reward_models.judges.client import ChatClient, ChatRequest, ClientConfig
+    lost = []
+    for i in range(2):
+        client = ChatClient(ClientConfig(url, "grader", max_concurrency=5))
+        await client.ask(ChatRequest(({"role": "user", "content": f"mine {i}"},), 8))
+        await client.aclose()
+        lost.append(int(client.summary()["failed_limiter"]))
+    return lost
+
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+print("lost", asyncio.run(two_clients(sys.argv[1])))
 workers = [Worker.remote() for _ in range(3)]
 print("answers", ray.get([worker.work.remote(sys.argv[1], i) for i, worker in enumerate(workers)]))
 print("actors", [name.startswith("awpo_judge_limits_") for name in ray.util.list_named_actors()])
@@ -295,7 +348,9 @@ def test_the_limits_hold_for_three_processes_of_a_ray_job():
             [sys.executable, "-c", JOB, server.base_url], capture_output=True, text=True, timeout=150, cwd=root
         )
         assert "answers [20, 20, 20]" in done.stdout, done.stderr[-2000:]
-        assert "actors [True]" in done.stdout
+        assert "actors [True, True]" in done.stdout  # the driver's has another limit
+        # The maker's second client finds the actor of its first one alive.
+        assert "lost [0, 0]" in done.stdout
     assert server.peak == 6
     # Twenty at once and twenty a second would be 2 s; six at once with 0.2 s each are 2 s too.
-    assert server.arrivals[-1] - server.arrivals[0] > 1.5
+    assert server.arrivals[-1] - server.arrivals[2] > 1.5

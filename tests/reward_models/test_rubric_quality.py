@@ -71,6 +71,21 @@ def test_the_halves_share_nothing_and_do_not_depend_on_the_order(modules, rows):
     assert halves == [[row["extra_info"]["id"] for row in modules[0].half(rows[::-1], n)] for n in modules[0].HALVES]
 
 
+def test_short_rows_come_first_and_none_is_lost(modules, rows):
+    def chars(row):
+        about = row["extra_info"]
+        return len(about["question"]) + len(about["tools"]) + len(row["reward_model"]["ground_truth"])
+
+    middle = sorted(map(chars, rows))[len(rows) // 2]
+    ordered, count = modules[1].short_first(rows, middle)
+    assert 0 < count < len(rows) and [chars(row) <= middle for row in ordered] == sorted(
+        (chars(row) <= middle for row in rows), reverse=True
+    )
+    assert ordered[:count] == [row for row in rows if chars(row) <= middle]
+    assert ordered[count:] == [row for row in rows if chars(row) > middle]
+    assert modules[1].short_first(rows, None) == (rows, len(rows))
+
+
 def test_each_kind_is_what_it_says(modules, rows):
     made = modules[0].mismatched(rows, 5)
     assert made == modules[0].mismatched(rows, 5) and len({item.id for item in made}) == len(made) == 25

@@ -246,9 +246,11 @@ def _take_off(here: _OfLoop, key: bytes, call: Any) -> _Flight:
 
 async def _land(here: _OfLoop, key: bytes, flight: _Flight) -> ChatAnswer | Unscored:
     """The flight's result, for one of those who wait; whoever is cancelled last ends it."""
+    landed = asyncio.get_running_loop().create_future()
+    flight.task.add_done_callback(lambda _: landed.done() or landed.set_result(None))
     flight.waiting += 1
     try:
-        await asyncio.wait([flight.task])
+        await landed  # not the task: a caller's cancellation must not be the others'
     finally:
         flight.waiting -= 1
         if not flight.waiting and not flight.task.done():

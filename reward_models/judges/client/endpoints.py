@@ -71,11 +71,13 @@ class Endpoints:
         now = self._clock()
         with self._lock:
             ready = [endpoint for endpoint in self._endpoints if endpoint.ready(now)]
-            others = [endpoint for endpoint in ready if endpoint is not avoid]
             if not ready:
                 return None
-            # An endpoint whose circuit may close again goes first, for one probe.
-            best = min(others or ready, key=lambda one: (one.openings == 0, one.in_flight, random.random()))
+            best = ready[0]
+            if len(ready) > 1:
+                others = [endpoint for endpoint in ready if endpoint is not avoid]
+                # An endpoint whose circuit may close again goes first, for one probe.
+                best = min(others, key=lambda one: (one.openings == 0, one.in_flight, random.random()))
             best.in_flight += 1
             if best.openings:
                 best.probing = True

@@ -7,9 +7,11 @@ limiter of its own.
 
 What one batch costs (about a millisecond) is shared by all calls that wait then, and there is at most one in `TICK_S`.
 Where there is no rate to keep, a slot that comes free goes to the next call of the same process, for `_TURN_S` after the
-last batch; then it goes back, so that the other processes get their turn.
-A slot is leased: a process that dies loses its slots to the others after `lease_s`. Where the actor itself dies, calls
-that wait fail and are tried again; the next one makes a new actor, which does not know of requests still under way.
+last batch; then it goes back, so that the other processes get their turn. Where no other process waits the turn goes on:
+otherwise all slots would stand idle for a batch's time whenever a judge slower than a turn answers many calls at once.
+A slot is leased: a process that dies, or asks for none anymore, loses its slots to the others after `lease_s`. Where the
+actor itself dies, calls that wait fail and are tried again; the next one makes a new actor, which does not know of
+requests still under way.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from reward_models.judges.client.limits import Limiter, Limits, Permits, process
 
 TICK_S = 0.005
 _TURN_S = 0.5
+_ALONE_S = 0.2  # how often a process with all the slots hears whether others wait; well below a turn
 _FAREWELL_S = 2.0
 
 # Ray ends an actor when its maker drops the handle, whoever else uses it: kept as long as this process lives.
@@ -54,30 +57,51 @@ class PermitActor:
         self._leases: dict[str, deque[float]] = {}  # holder -> when each of its slots runs out, oldest first
         self._gone: set[str] = set()
         self._turn = asyncio.Lock()  # fair: waiters get it in their order
+        self._asking = 0
         self._freed = asyncio.Event()
 
     async def take(self, holder: str, sizes: list[int], returned: tuple[int, int, int]) -> list[float]:
-        """Give `returned` back, then wait until a slot is free and take as many as there are, for the first `sizes`."""
+        """Give `returned` back, then wait until a slot is free and take as many as there are, for the first `sizes`.
+
+        None are given after `_ALONE_S` where the holder has slots and nobody else asks for any.
+        """
         await self.give_back(holder, returned)
-        async with self._turn:
-            while holder not in self._gone:
-                self._freed.clear()
-                now = time.monotonic()
-                self._end_old_leases(now)
-                delays: list[float] = []
-                for size in sizes:
-                    delay = self._permits.take(size)
-                    if delay is None:
-                        break
-                    delays.append(delay)
-                if delays:
-                    ends = self._leases.setdefault(holder, deque())
-                    ends.extend(now + self._lease_s + delay for delay in delays)
-                    return delays
-                next_end = min(ends[0] for ends in self._leases.values())
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._freed.wait(), max(0.01, next_end - now))
+        self._asking += 1
+        try:
+            async with self._turn:
+                return await self._take(holder, sizes)
+        finally:
+            self._asking -= 1
+
+    async def _take(self, holder: str, sizes: list[int]) -> list[float]:
+        tell_at = time.monotonic() + _ALONE_S
+        while holder not in self._gone:
+            self._freed.clear()
+            now = time.monotonic()
+            self._end_old_leases(now)
+            delays: list[float] = []
+            for size in sizes:
+                delay = self._permits.take(size)
+                if delay is None:
+                    break
+                delays.append(delay)
+            if delays:
+                self._lease(holder, now, delays)
+                return delays
+            wake_at = min(ends[0] for ends in self._leases.values())
+            if holder in self._leases and self._asking == 1:
+                if tell_at <= now:
+                    self._lease(holder, now, [])
+                    return []
+                wake_at = min(wake_at, tell_at)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._freed.wait(), max(0.01, wake_at - now))
         return []
+
+    def _lease(self, holder: str, now: float, delays: list[float]) -> None:
+        """Lease these slots, and anew what the holder has: it lives, and may have handed its slots on since."""
+        held = (max(end, now + self._lease_s) for end in self._leases.get(holder, ()))
+        self._leases[holder] = deque(sorted([*held, *(now + self._lease_s + delay for delay in delays)]))
 
     async def give_back(self, holder: str, returned: tuple[int, int, int]) -> None:
         slots, unused_tokens, unused_requests = returned
@@ -125,17 +149,16 @@ class JobLimiter:
         self._waiting.append((tokens, granted))
         if self._fetching is None or self._fetching.done():
             self._fetching = self._loop.create_task(self._fetch())
+        # What comes for it afterwards goes to the next or back.
+        out_of_time = self._loop.call_later(timeout_s, _settle, granted, None)
         try:
-            await asyncio.wait([granted], timeout=timeout_s)
+            return await granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.exception():
+            if granted.done() and not granted.cancelled() and not granted.exception() and granted.result() is not None:
                 self.leave(tokens, 1)
-            granted.cancel()
             raise
-        if granted.done():
-            return granted.result()
-        granted.cancel()  # what comes for it goes to the next or back
-        return None
+        finally:
+            out_of_time.cancel()
 
     def leave(self, unused_tokens: int = 0, unused_requests: int = 0) -> None:
         if not self._rated and time.monotonic() < self._turn_ends and (waiter := self._next_waiting()):
@@ -163,7 +186,7 @@ class JobLimiter:
                 sizes = [tokens for tokens, _ in islice(self._waiting, self._limits.max_concurrency)]
                 returned, self._returned = self._returned, (0, 0, 0)
                 delays = await self._actor.take.remote(self._holder, sizes, returned)
-                self._turn_ends = time.monotonic() + _TURN_S
+                self._turn_ends = time.monotonic() + _TURN_S  # also where it got none: then nobody else waits
                 for size, delay in zip(sizes, delays, strict=False):
                     waiter = self._next_waiting()
                     if waiter is None:  # cancelled, out of time, or served meanwhile
@@ -204,8 +227,16 @@ class JobLimiter:
 
         options = {"name": self._limits.name, "get_if_exists": True, "num_cpus": 0, "max_concurrency": 1000}
         actor = ray.remote(PermitActor).options(**options).remote(self._limits, self._lease_s)
-        _actors[self._limits.name] = actor
+        if (
+            _actors.get(self._limits.name) != actor
+        ):  # another handle of the same one would end it by replacing its maker's
+            _actors[self._limits.name] = actor
         return actor
+
+
+def _settle(future: asyncio.Future, result: float | None) -> None:
+    if not future.done():
+        future.set_result(result)
 
 
 async def _wrap(awaitable: Any) -> Any:

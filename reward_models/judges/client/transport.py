@@ -103,8 +103,8 @@ class Transport:
 
 async def _read(response: Any, max_bytes: int) -> bytes | None:
     """The body; None where it is longer. What is not read closes the connection."""
-    if (response.content_length or 0) > max_bytes:
-        return None
+    if response.content_length is not None:
+        return await response.read() if response.content_length <= max_bytes else None
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         body += chunk
