@@ -38,7 +38,7 @@ def served(request, tmp_path):
     pytest.importorskip("vllm")
     base = save_tiny(tmp_path / "base", request.param)
     write_labelled(tmp_path / "rows.jsonl", labelled_rows(24))
-    config = TrainConfig(str(base), "labels", max_tokens=160, epochs=4, learning_rate=3e-3, device="cpu")
+    config = TrainConfig(str(base), "labels", max_tokens=160, epochs=12, learning_rate=3e-3, device="cpu")
     train_classifier(config, tmp_path / "rows.jsonl", tmp_path / "scorer", quiet=True)
     port = free_port()
     command = shutil.which("vllm", path=str(Path(sys.executable).parent)) or "vllm"

@@ -227,9 +227,8 @@ class JobLimiter:
 
         options = {"name": self._limits.name, "get_if_exists": True, "num_cpus": 0, "max_concurrency": 1000}
         actor = ray.remote(PermitActor).options(**options).remote(self._limits, self._lease_s)
-        if (
-            _actors.get(self._limits.name) != actor
-        ):  # another handle of the same one would end it by replacing its maker's
+        # Another handle of the same actor would end it, by taking the place of its maker's.
+        if _actors.get(self._limits.name) != actor:
             _actors[self._limits.name] = actor
         return actor
 
