@@ -183,6 +183,8 @@ def _levels(text: str) -> list[int]:
 def _show(result: dict[str, Any], out: Path, console: Console) -> None:
     """Print it; exit code 1 where requests failed and another run is needed."""
     console.print(report.table(result))
+    for line in report.reasons(result):
+        console.print(escape(line))
     for note in result["notes"]:
         console.print(f"[yellow]note:[/yellow] {escape(note)}")
     console.print(f"{escape(str(out))}: result.json, result.md, result.html")

@@ -42,11 +42,11 @@ def render(template: str, result: dict[str, Any], html: bool) -> str:
 
 
 def table(result: dict[str, Any]) -> Table:
-    """For the console."""
+    """For the console; `reasons` has the rest."""
     rows = result["categories"]
     ks = list(next((row["pass_at_k"] for row in rows if "pass_at_k" in row), {}))
     means = sorted({name for row in rows for name in row["means"]})
-    found = Table("category", "rows", "accuracy", "95 %", *(f"pass@{k}" for k in ks), *means, "most frequent reasons")
+    found = Table("category", "rows", "accuracy", "95 %", *(f"pass@{k}" for k in ks), *means)
     for row in rows:
         found.add_row(
             escape(row["category"]),
@@ -55,9 +55,17 @@ def table(result: dict[str, Any]) -> Table:
             f"{_share(row['low'])} - {_share(row['high'])}" if "low" in row else "-",
             *(_share(row.get("pass_at_k", {}).get(k, {}).get("value")) for k in ks),
             *(f"{row['means'][name]:.3g}" if name in row["means"] else "-" for name in means),
-            escape(", ".join(f"{reason} {n}" for reason, n in list(row["reasons"].items())[:4])),
         )
     return found
+
+
+def reasons(result: dict[str, Any]) -> list[str]:
+    """A line for each category: its most frequent reasons, with their counts."""
+    return [
+        f"{row['category']}: " + ", ".join(f"{reason} {n}" for reason, n in list(row["reasons"].items())[:4])
+        for row in result["categories"]
+        if row["reasons"]
+    ]
 
 
 def status(row: dict[str, Any]) -> str:
