@@ -119,7 +119,8 @@ class ClassifyJudge(Judge):
         if self._client is None:
             detail = f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True"
             return Unscored(UnscoredReason.LOAD_FAILED, detail)
-        body = {"model": self.client_config.model, "input": ids, "use_activation": False}
+        # The folder's activation is the identity. False would leave out another one too: the tanh in BERT's pooler (vLLM 0.28).
+        body = {"model": self.client_config.model, "input": ids, "use_activation": True}
         answer = await self._client.send(json.dumps(body).encode(), len(ids))
         if isinstance(answer, Unscored):
             return answer

@@ -21,6 +21,7 @@ from reward_models.scorer.classifier_text import MAX_TOKENS, MIN_TOKENS, read_te
 FORMAT = 1
 FAMILY = "classifier"
 OBJECTIVES = ("pairs", "scores", "labels")
+PROBLEM_TYPE = "regression"  # transformers' name for one output without an activation
 METADATA, TEMPLATE_COPY = "awpo_scorer.json", "awpo_template.txt"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -117,6 +118,18 @@ def check_folder(folder: Path) -> tuple[ClassifierMetadata, str]:
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder}: {name} is missing: copy the whole folder, or train the scorer again")
+    if _problem_type(folder / "config.json") != PROBLEM_TYPE:
+        raise ValueError(
+            f"{folder / 'config.json'}: problem_type is not {PROBLEM_TYPE!r}, by which servers know to hand out the output as "
+            "it is: train the scorer again"
+        )
     if not any((folder / name).is_file() for name in _WEIGHTS):
         raise ValueError(f"{folder}: no weights ({_WEIGHTS[0]}): copy the whole folder, or train the scorer again")
     return metadata, template
+
+
+def _problem_type(config: Path) -> Any:
+    try:
+        return json.loads(config.read_text(encoding="utf-8")).get("problem_type")
+    except (OSError, ValueError, RecursionError, AttributeError) as error:
+        raise ValueError(f"{config}: cannot be read as a model's configuration: {error}") from None

@@ -15,6 +15,7 @@ from reward_models.scorer.classifier import Classifier, make_renderer
 from reward_models.scorer.classifier_data import check_disjoint, make_examples, split_by_source
 from reward_models.scorer.classifier_folder import (
     OBJECTIVES,
+    PROBLEM_TYPE,
     TEMPLATE_COPY,
     ClassifierMetadata,
     write_metadata,
@@ -180,7 +181,12 @@ def _make_model(config: TrainConfig, tokenizer: Any) -> Any:
     messages.set_verbosity_error()  # that the head is new is no news
     try:
         dtype = torch.bfloat16 if config.bf16 and config.lora_rank else torch.float32
-        model = AutoModelForSequenceClassification.from_pretrained(config.base_model, num_labels=1, dtype=dtype)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            config.base_model,
+            num_labels=1,
+            problem_type=PROBLEM_TYPE,
+            dtype=dtype,
+        )
     except Exception as error:
         raise ValueError(f"{_OWNER}: base_model={config.base_model!r} cannot be loaded ({error})") from error
     finally:

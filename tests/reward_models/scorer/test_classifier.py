@@ -142,6 +142,11 @@ def metadata_with(**values):
     return change
 
 
+def another_problem_type(folder):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "problem_type": "single_label_classification"}))
+
+
 def headless(folder):
     from safetensors.torch import load_file, save_file
 
@@ -158,6 +163,8 @@ def headless(folder):
         (without("model.safetensors"), "no weights"),
         (without("config.json"), "config.json is missing"),
         (without("tokenizer.json"), "tokenizer.json is missing"),
+        (another_problem_type, "problem_type is not 'regression'"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as a model's configuration"),
         (truncated, "the model cannot be loaded"),
         (headless, "the weights lack"),
         (metadata_with(format=2), "format=2 is not 1"),

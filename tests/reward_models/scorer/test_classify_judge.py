@@ -109,7 +109,7 @@ def test_scores_are_those_of_the_process(server, folder):
     expected = load(folder).score(ROLLOUTS)
     assert [verdict.value for verdict in verdicts[:4]] == pytest.approx(expected, abs=1e-4)
     assert verdicts[4] == Scored(0.0) and len(server.bodies) == 4
-    assert all(body["use_activation"] is False and body["model"] == "my-scorer" for body in server.bodies)
+    assert all(body["use_activation"] is True and body["model"] == "my-scorer" for body in server.bodies)
 
 
 @pytest.mark.parametrize(
