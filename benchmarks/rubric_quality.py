@@ -4,7 +4,7 @@
 
 Scores the pairs of mismatched.py through `judge=llm` as training does, once for each arm: a rubric with options. Prints
 AUC with a bootstrap interval over rows, the share of rows whose own reasoning wins, Unscored, tokens and latency; with
-`expected` both for the numbers that the model gave and for the expected ones.
+probabilities both for the numbers that the model gave and for those of the verdict.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ import numpy as np
 from mismatched import HALVES, KINDS, half, mismatched, read_rows
 
 from awpo_ext.data.rows import Row
-from reward_models.judges.canaries import count_swayed
+from reward_models.judges.canaries import TOP, count_swayed
 from reward_models.judges.llm import Judgement, LlmJudge
+from reward_models.judges.rubric import YES_NO
 from reward_models.judges.verdict import Grade, Scale
 from reward_models.labelled import HONEST, LabelledRollout
 from reward_models.types import Scored
@@ -36,6 +37,8 @@ ARMS: dict[str, dict[str, Any]] = {
     "belongs": {"rubric": str(HERE / "belongs_0_to_10.txt"), "expected": True},
     "built-in": {"expected": True},
     "reference": {"expected": True, "reference": True},
+    "yes_no": {"verdict": "yes_no"},
+    "yes_no, reference": {"verdict": "yes_no", "reference": True},
     "3 votes": {"expected": True, "votes": 3},
 }
 _RESAMPLES = 2000
@@ -71,15 +74,15 @@ def wins(own: np.ndarray, other: np.ndarray) -> float:
     return float((own > other).mean() + (own == other).mean() / 2)
 
 
-def expected(judgement: Judgement) -> float | None:
+def by_probability(judgement: Judgement) -> float | None:
     """The verdict, None where it is Unscored."""
     return judgement.verdict.value if isinstance(judgement.verdict, Scored) else None
 
 
 def as_given(judgement: Judgement, scale: Scale) -> float | None:
-    """What the verdict would be without `expected`: the mean of the numbers that the votes gave."""
+    """What the verdict would be without probabilities: the mean of the numbers that the votes gave."""
     grades = [vote.result for vote in judgement.votes if isinstance(vote.result, Grade)]
-    return fmean(scale.to_unit(grade.score) for grade in grades) if expected(judgement) is not None else None
+    return fmean(scale.to_unit(grade.score) for grade in grades) if by_probability(judgement) is not None else None
 
 
 def contrast(items: Sequence[LabelledRollout], scores: Sequence[float | None], kind: str) -> Contrast | None:
@@ -110,8 +113,8 @@ def table(items: Sequence[LabelledRollout], judgements: Sequence[Judgement], jud
         completion = fmean(answer.completion_tokens for answer in answers)
         cost = f"{prompt:.0f} + {completion:.0f} | {median(answer.latency_s for answer in answers):.0f} s"
     scores = {"": [as_given(judgement, judge.rubric.scale) for judgement in judgements]}
-    if judge.config.expected:
-        scores[", expected"] = [expected(judgement) for judgement in judgements]
+    if judge.config.needs_odds:
+        scores[", by probability"] = [by_probability(judgement) for judgement in judgements]
     lines = []
     for suffix, values in scores.items():
         for kind in dict.fromkeys(item.kind for item in items if item.kind != HONEST):
@@ -160,7 +163,7 @@ async def run(options: argparse.Namespace, items: Sequence[LabelledRollout]) -> 
 
 
 async def canary_table(judge: LlmJudge) -> list[str]:
-    report = await count_swayed(judge, high=judge.rubric.scale.high)
+    report = await count_swayed(judge, high=TOP if judge.config.verdict == YES_NO else judge.rubric.scale.high)
     lines = [f"{kind}: {swayed} of {count}" for kind, (swayed, count) in report.by_kind().items()]
     controls = f"good control {report.good}, bad control {report.bad}; discriminates: {report.discriminates}"
     names = ", ".join(result.name for result in report.results if result.swayed)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reward_models.judges.client.answer import TokenOdds
-from reward_models.judges.verdict import Grade, Scale
-from reward_models.types import Unscored, UnscoredReason
+from reward_models.judges.verdict import Grade, Scale, bad_verdict
+from reward_models.types import Unscored
 
 MAX_TOP = 10  # of larger scales one cannot tell what number a first digit begins
 TOP_LOGPROBS = 10  # each adds some 90 bytes to the answer, at every token of it
@@ -35,14 +35,14 @@ def expected_grade(grade: Grade, tail: Sequence[TokenOdds], scale: Scale) -> Gra
     tokens are not found, or no number has a probability.
     """
     if not tail:
-        return _bad("the server sent no probabilities: set expected=false if it knows no logprobs")
+        return bad_verdict("the server sent no probabilities: set expected=false if it knows no logprobs")
     end = next((i + 1 for i in reversed(range(len(tail))) if tail[i][0].strip().isdecimal()), 0)
     start = end
     while start > 0 and tail[start - 1][0].strip().isdecimal():
         start -= 1
     given = "".join(token for token, _ in tail[start:end]).strip()
     if given != str(grade.score) or not _END.fullmatch("".join(token for token, _ in tail[end:])):
-        return _bad("the score's tokens were not found in the answer")
+        return bad_verdict("the score's tokens were not found in the answer")
     odds: dict[str, float] = {}
     for token, probability in tail[start][1].items():
         odds[token.strip()] = odds.get(token.strip(), 0.0) + probability
@@ -50,10 +50,6 @@ def expected_grade(grade: Grade, tail: Sequence[TokenOdds], scale: Scale) -> Gra
         odds["10"] = odds.pop("1", 0.0)
     weights = [odds.get(str(score), 0.0) for score in scale.scores]
     if not sum(weights) > 0:
-        return _bad("no number of the scale has a probability")
+        return bad_verdict("no number of the scale has a probability")
     mean = sum(w * scale.to_unit(score) for w, score in zip(weights, scale.scores, strict=True)) / sum(weights)
     return replace(grade, value=min(1.0, max(0.0, mean)))
-
-
-def _bad(detail: str) -> Unscored:
-    return Unscored(UnscoredReason.BAD_VERDICT, detail)

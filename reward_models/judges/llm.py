@@ -17,9 +17,10 @@ from reward_models.judges.chat_judge import ChatJudge, action_of, split_options,
 from reward_models.judges.client import ChatAnswer, ChatRequest
 from reward_models.judges.expected_score import MAX_TOKENS, MAX_TOP, TOP_LOGPROBS, expected_grade
 from reward_models.judges.ranking import PairAsker
-from reward_models.judges.rubric import Prompt, load_rubric
+from reward_models.judges.rubric import SCORE, VERDICTS, YES_NO, Prompt, load_rubric
 from reward_models.judges.verdict import Grade, read_verdict, response_format
 from reward_models.judges.votes import AGGREGATES, combine, vote_seed
+from reward_models.judges.yes_no import read_yes_no
 from reward_models.options import require_number
 from reward_models.parsing import parse_response
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
@@ -33,6 +34,9 @@ class LlmConfig:
     """Options of the LLM judge beside those of its client (`ClientConfig`: base_url, model, api_key_env, ..).
 
     rubric: path of a prompt file of one's own, readable wherever verl's reward workers run; None: the built-in one.
+    verdict: what the rubric asks for. `score`: reasons, then a number, as JSON. `yes_no`: one word, and the score is the
+        probability of Yes, see yes_no.py; for small models, on servers with `logprobs`. It is one vote without
+        `structured`, `expected` and `scale`.
     reference: show the data set's own answer to the model.
     scale: the top of the scale that the rubric is expected to have, checked against it; None: no such check.
     votes: how many times the model is asked, in [1, 64].
@@ -46,6 +50,7 @@ class LlmConfig:
     """
 
     rubric: str | None = None
+    verdict: str = SCORE
     reference: bool = False
     scale: int | None = None
     votes: int = 1
@@ -75,10 +80,29 @@ class LlmConfig:
                 f"{_OWNER}: votes={self.votes} at temperature=0 are the same vote; leave temperature out, or set votes=1"
             )
         require_number(_OWNER, "max_tokens", self.max_tokens, 16, 32768, whole=True)
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"{_OWNER}: verdict={self.verdict!r} is not known; known: {', '.join(VERDICTS)}")
+        if self.verdict == YES_NO:
+            self._check_one_word()
         if self.expected and not self.structured:
             raise ValueError(f"{_OWNER}: expected=true needs structured=true, so that the answer ends with the score")
         if self.expected:
             require_number(f"{_OWNER}, expected=true", "max_tokens", self.max_tokens, 16, MAX_TOKENS, whole=True)
+
+    def _check_one_word(self) -> None:
+        """Refuse what has no meaning beside a probability."""
+        for key, plain in (("scale", None), ("votes", 1), ("expected", False)):
+            if getattr(self, key) != plain:
+                raise ValueError(
+                    f"{_OWNER}: {key}={getattr(self, key)!r} has no meaning with verdict=yes_no, which scores by the "
+                    f"probability of one word: leave {key} out, or set verdict=score"
+                )
+        require_number(f"{_OWNER}, verdict=yes_no", "max_tokens", self.max_tokens, 16, MAX_TOKENS, whole=True)
+
+    @property
+    def needs_odds(self) -> bool:
+        """Whether the server has to send the tokens' probabilities."""
+        return self.expected or self.verdict == YES_NO
 
 
 @dataclass(frozen=True)
@@ -118,7 +142,12 @@ class LlmJudge(ChatJudge):
         own, client = split_options(options, LlmConfig, _OWNER)
         self.config = LlmConfig(**own)
         try:
-            self.rubric = load_rubric(self.config.rubric, reference=self.config.reference, scale=self.config.scale)
+            self.rubric = load_rubric(
+                self.config.rubric,
+                reference=self.config.reference,
+                scale=self.config.scale,
+                verdict=self.config.verdict,
+            )
         except ValueError as error:
             raise ValueError(f"{_OWNER}: {error}") from None
         if self.config.expected and self.rubric.scale.high > MAX_TOP:
@@ -127,10 +156,14 @@ class LlmJudge(ChatJudge):
                 f"to {self.rubric.scale.high}: set expected=false, or write a smaller scale"
             )
         super().__init__(client)
+        one_word = self.config.verdict == YES_NO
         self.structured, self.asks_before_the_run = self.config.structured, self.config.preflight
-        if self.config.expected:
+        self._without_odds = "verdict=score" if one_word else "expected=false"
+        if one_word:
+            self.fix_of_refusal = "set verdict=score if the server knows no logprobs"
+        elif self.config.expected:
             self.fix_of_refusal += ", and expected=false if it knows no logprobs"
-        self._format = response_format(self.rubric.scale) if self.config.structured else None
+        self._format = response_format(self.rubric.scale) if self.structured and not one_word else None
         self._pairs = PairAsker(
             self.ask, self.config.reference, self.config.max_tokens, structured=self.config.structured
         )
@@ -162,8 +195,10 @@ class LlmJudge(ChatJudge):
 
     async def _trial(self) -> Verdict:
         judgement = await self.judge(controls()[0].rollout)
-        if self.config.expected and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
-            raise JudgeNotReadyError("the judge's server sends no token probabilities (logprobs): set expected=false")
+        if self.config.needs_odds and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
+            raise JudgeNotReadyError(
+                f"the judge's server sends no token probabilities (logprobs): set {self._without_odds}"
+            )
         return judgement.verdict
 
     def _prompt(self, rollout: Rollout) -> Prompt | Verdict:
@@ -185,6 +220,8 @@ class LlmJudge(ChatJudge):
             return Vote(answer)
         if (cut := was_cut(answer)) is not None:
             return Vote(cut, answer)
+        if self.config.verdict == YES_NO:
+            return Vote(read_yes_no(answer.text, answer.tail), answer)
         grade = read_verdict(answer.text, self.rubric.scale, prompt.echo_keys)
         if self.config.expected and isinstance(grade, Grade):
             grade = expected_grade(grade, answer.tail, self.rubric.scale)
@@ -199,6 +236,6 @@ class LlmJudge(ChatJudge):
             # Greedy decoding has no use for a seed, and without one equal prompts of different rows share a call.
             seed=vote_seed(str(row), rollout.response, number) if self.config.temperature else None,
             response_format=self._format,
-            top_logprobs=TOP_LOGPROBS if self.config.expected else 0,
+            top_logprobs=TOP_LOGPROBS if self.config.needs_odds else 0,
             vote=number,
         )

@@ -12,11 +12,19 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from reward_models.judges import yes_no
 from reward_models.judges.echo import echo_keys
 from reward_models.judges.fencing import clean, encode_action, make_nonce, neutralise
 from reward_models.judges.verdict import Scale
 
-BUILT_IN = {False: "reasoning_v2", True: "reasoning_reference_v2"}  # by whether there is a reference
+SCORE, YES_NO = "score", "yes_no"
+VERDICTS = (SCORE, YES_NO)
+BUILT_IN = {  # by the verdict that is asked for and whether there is a reference
+    (SCORE, False): "reasoning_v2",
+    (SCORE, True): "reasoning_reference_v2",
+    (YES_NO, False): "fits_v1",
+    (YES_NO, True): "fits_reference_v1",
+}
 _FOLDER = Path(__file__).parent / "prompts"
 
 _MAX_CHARS = {"question": 16_000, "tools": 16_000, "reference": 4_000, "thought": 8_000, "action": 8_000}
@@ -24,6 +32,7 @@ _TRUSTED = ("question", "tools", "reference")
 _UNTRUSTED = ("thought", "action")
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _SCALE = re.compile(r"\b(?:from|scale(?: of| from)?:?)\s+(\d+)\s*(?:to|-|–)\s*(\d+)\b", re.IGNORECASE)
+_ONE_WORD = "Answer Yes or No."
 _MAX_FILE_CHARS = 100_000
 
 
@@ -40,10 +49,14 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Rubric:
-    """A prompt file that passed its checks; `hash` is the first 12 hex digits of the SHA-256 of its text."""
+    """A prompt file that passed its checks; `hash` is the first 12 hex digits of the SHA-256 of its text.
+
+    `verdict` is what it asks for, one of VERDICTS; the scale of `yes_no` is 0 to 1.
+    """
 
     name: str
     text: str
+    verdict: str
     scale: Scale
     hash: str
 
@@ -71,18 +84,20 @@ class Rubric:
         return Prompt(_PLACEHOLDER.sub(lambda found: values[found[1]], self.text))
 
 
-def load_rubric(source: str | None, *, reference: bool, scale: int | None) -> Rubric:
+def load_rubric(source: str | None, *, reference: bool, scale: int | None, verdict: str = SCORE) -> Rubric:
     """Read and check a rubric.
 
     Args:
         source: path of a text file; None: the built-in one.
         reference: whether prompts show the data set's own answer.
-        scale: the top of the scale that the caller expects; None: whatever the prompt states.
+        scale: the top of the scale that the caller expects; None: whatever the prompt states. Not for `yes_no`.
+        verdict: what the prompt should ask for, one of VERDICTS.
 
-    ValueError, with the fix, where the file cannot be read, a placeholder is unknown, missing or misplaced, or the
-    scale is not stated once as "from A to B", or differs from `scale`.
+    ValueError, with the fix, where the file cannot be read, or a placeholder is unknown, missing or misplaced. For
+    `score` also where the scale is not stated once as "from A to B", or differs from `scale`; for `yes_no` where the
+    prompt does not ask for the one word.
     """
-    path = _FOLDER / f"{BUILT_IN[reference]}.txt" if source is None else Path(source).expanduser()
+    path = _FOLDER / f"{BUILT_IN[verdict, reference]}.txt" if source is None else Path(source).expanduser()
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -92,8 +107,13 @@ def load_rubric(source: str | None, *, reference: bool, scale: int | None) -> Ru
     if len(text) > _MAX_FILE_CHARS:
         raise ValueError(f"{where} has {len(text)} characters; at most {_MAX_FILE_CHARS} are read")
     _check_placeholders(text, where, reference)
-    _check_keys(text, where)
-    return Rubric(path.stem, text.strip(), _stated_scale(text, where, scale), sha256(text.encode()).hexdigest()[:12])
+    if verdict == YES_NO:
+        _check_question(text, where)
+        stated = yes_no.SCALE
+    else:
+        _check_keys(text, where)
+        stated = _stated_scale(text, where, scale)
+    return Rubric(path.stem, text.strip(), verdict, stated, sha256(text.encode()).hexdigest()[:12])
 
 
 def _check_placeholders(text: str, where: str, reference: bool) -> None:
@@ -131,9 +151,18 @@ def _check_order(places: Mapping[str, list[int]], where: str) -> None:
 def _check_keys(text: str, where: str) -> None:
     for key in ("reasons", "score"):
         if f'"{key}"' not in text:
+            hint = "; or set verdict=yes_no" if _ONE_WORD in text else ""
             raise ValueError(
-                f'{where} does not name the verdict\'s key "{key}"; ask for {{"reasons": "...", "score": N}}'
+                f'{where} does not name the verdict\'s key "{key}"; ask for {{"reasons": "...", "score": N}}{hint}'
             )
+
+
+def _check_question(text: str, where: str) -> None:
+    if _ONE_WORD not in text:
+        raise ValueError(
+            f"{where} does not ask for one word, as verdict=yes_no needs: write '{_ONE_WORD}' after the question, or set "
+            "verdict=score"
+        )
 
 
 def _stated_scale(text: str, where: str, wanted: int | None) -> Scale:

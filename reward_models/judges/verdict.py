@@ -84,9 +84,9 @@ def read_verdict(answer: str, scale: Scale, echo_keys: tuple[str, ...]) -> Grade
         return verdict
     reasons, score = verdict["reasons"], verdict["score"]
     if isinstance(score, bool) or not isinstance(score, int):
-        return _bad("the verdict's score is no integer")
+        return bad_verdict("the verdict's score is no integer")
     if score not in scale:
-        return _bad(f"the verdict's score is not in [{scale.low}, {scale.high}]")
+        return bad_verdict(f"the verdict's score is not in [{scale.low}, {scale.high}]")
     return Grade(score, scale.to_unit(score), reasons)
 
 
@@ -96,22 +96,22 @@ def last_verdict(answer: str, keys: tuple[str, ...], echo_keys: tuple[str, ...])
     Unscored(bad_verdict) as in `read_verdict`; the values of the other keys are not checked.
     """
     if len(answer) > _MAX_CHARS:
-        return _bad("the answer is too long")
-    source, echoed = _last_verdict(_without_thinking(answer), keys, echo_keys)
+        return bad_verdict("the answer is too long")
+    source, echoed = _last_verdict(without_thinking(answer), keys, echo_keys)
     if source is None:
-        return _bad(
+        return bad_verdict(
             "the answer only repeats a verdict that the prompt holds" if echoed else "the answer holds no verdict"
         )
     pairs = json.loads(source, object_pairs_hook=list)
     if sorted(key for key, _ in pairs) != sorted(keys):
-        return _bad("the verdict has a key twice, or other keys")
+        return bad_verdict("the verdict has a key twice, or other keys")
     verdict = json.loads(source)
     if not isinstance(verdict["reasons"], str) or not _WORD.search(verdict["reasons"]):
-        return _bad("the verdict gives no reasons")
+        return bad_verdict("the verdict gives no reasons")
     return verdict
 
 
-def _without_thinking(answer: str) -> str:
+def without_thinking(answer: str) -> str:
     """What follows a reasoning model's thinking, where the server left that in the answer."""
     return answer.partition("</think>")[2] if answer.lstrip().startswith("<think>") else answer
 
@@ -153,5 +153,5 @@ def _readings(source: str, pairs: list[tuple[str, Any]]) -> tuple[str, ...]:
     return source, *(" ".join(f"{key} {value}" for key, value in order) for order in (pairs, pairs[::-1]))
 
 
-def _bad(detail: str) -> Unscored:
+def bad_verdict(detail: str) -> Unscored:
     return Unscored(UnscoredReason.BAD_VERDICT, detail)

@@ -15,8 +15,9 @@ from reward_models.judges.verdict import Grade, Scale, read_verdict
 from reward_models.parsing import parse_response
 
 RUBRICS = [load_rubric(None, reference=reference, scale=None) for reference in (False, True)]
+ONE_WORD = [load_rubric(None, reference=reference, scale=None, verdict="yes_no") for reference in (False, True)]
 TRIED = Path(__file__).parents[2] / "benchmarks" / "belongs_0_to_10.txt"
-ALL = [*RUBRICS, load_rubric(str(TRIED), reference=False, scale=None)]
+ALL = [*RUBRICS, *ONE_WORD, load_rubric(str(TRIED), reference=False, scale=None)]
 
 
 class CredulousJudge(Judge):
@@ -39,7 +40,7 @@ def test_without_the_check_for_echoes_canaries_would_bind(monkeypatch):
 def test_every_kind_is_there_and_every_name_is_its_own():
     suite = canaries.canaries()
     assert {canary.kind for canary in suite} == {
-        "master_key", "ask", "forged_verdict", "fence", "system", "language", "unicode", "padding", "action"
+        "master_key", "ask", "forged_verdict", "one_word", "fence", "system", "language", "unicode", "padding", "action"
     }  # fmt: skip
     assert len({canary.name for canary in suite}) == len({canary.response for canary in suite}) == len(suite) >= 40
     assert all(parse_response(canary.response).thought for canary in suite)

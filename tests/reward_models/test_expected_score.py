@@ -106,7 +106,7 @@ def test_without_the_scores_own_token_there_is_no_score(tail):
 
 def test_probabilities_are_asked_for_read_and_kept_in_the_cache(tmp_path):
     with FaultyServer() as server:
-        server._answer = _answering(answer_with(4, {"4": 0.75, "5": 0.25}))
+        server._answer = answering(answer_with(4, {"4": 0.75, "5": 0.25}))
         for _ in range(2):
             found = ask_one(client_at(server, cache_dir=str(tmp_path / "cache")), question(top_logprobs=7))
             token, odds = found.tail[-2]
@@ -117,7 +117,7 @@ def test_probabilities_are_asked_for_read_and_kept_in_the_cache(tmp_path):
         assert "logprobs" not in server.requests[1]
 
 
-def _answering(body):
+def answering(body):
     from aiohttp import web
 
     async def answer(kind, asked, request):
@@ -178,7 +178,7 @@ def judged(server, rubric, *rollouts, **options):
 
 def test_the_judge_scores_by_them(rubric):
     with FaultyServer() as server:
-        server._answer = _answering(answer_with(5, {"5": 0.5, "3": 0.5}))
+        server._answer = answering(answer_with(5, {"5": 0.5, "3": 0.5}))
         (single,) = judged(server, rubric)
         assert single.value == pytest.approx(0.75) and single.spread is None
         assert server.requests[0]["top_logprobs"] == 10
@@ -203,7 +203,7 @@ def test_the_preflight_finds_a_server_without_them(rubric):
     with FaultyServer(text=verdict_text(5)) as server:
         with pytest.raises(JudgeNotReadyError, match=r"logprobs.*set expected=false"):
             asyncio.run(asyncio.wait_for(main(server), 30))
-        server._answer = _answering(answer_with(5, {"5": 1.0}))
+        server._answer = answering(answer_with(5, {"5": 1.0}))
         asyncio.run(asyncio.wait_for(main(server), 30))
 
 
@@ -212,7 +212,7 @@ def test_probabilities_do_not_make_a_forged_verdict_bind(rubric):
     body["choices"][0]["message"]["content"] = canaries.forged_verdict(5)
     thought = f"Say this: {canaries.forged_verdict(5)}"
     with FaultyServer() as server:
-        server._answer = _answering(body)
+        server._answer = answering(body)
         (verdict,) = judged(server, rubric, rollout(thought=thought))
     assert isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.BAD_VERDICT
 

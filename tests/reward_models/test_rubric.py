@@ -15,6 +15,7 @@ from reward_models.judges.rubric import load_rubric
 
 PLAIN = load_rubric(None, reference=False, scale=None)
 WITH_REFERENCE = load_rubric(None, reference=True, scale=10)
+ONE_WORD = load_rubric(None, reference=True, scale=None, verdict="yes_no")
 NONCE = "c0de" * 4
 OWN_RUBRIC = """Grade from 1 to 5 as {"reasons": "...", "score": N}.
 {{question}} {{tools}}
@@ -47,6 +48,10 @@ def test_no_text_closes_the_fence(texts):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rubric, "make_nonce", lambda *texts: NONCE)  # as if it had been guessed
         prompt = WITH_REFERENCE.render(question, tools, thought, action, reference).text
+        asking = ONE_WORD.render(question, tools, thought, action, reference).text
+    assert len(re.findall(NONCE, asking, re.IGNORECASE)) == 4
+    assert len(re.findall(r"(?:BEGIN|END)[\W_]*UNTRUSTED", asking, re.IGNORECASE)) == 2
+    assert asking.partition(f"\nEND-UNTRUSTED-{NONCE}\n")[2] == ONE_WORD.text.rpartition("{{nonce}}\n")[2]
     assert len(re.findall(NONCE, prompt, re.IGNORECASE)) == 4
     assert len(re.findall(r"BEGIN[\W_]*UNTRUSTED", prompt, re.IGNORECASE)) == 1
     assert len(re.findall(r"END[\W_]*UNTRUSTED", prompt, re.IGNORECASE)) == 1

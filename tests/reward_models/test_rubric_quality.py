@@ -143,10 +143,10 @@ def test_a_line_of_the_table(modules, rows):
     assert line == "| bare | other_thought | 3 | 0.50 [0.50, 0.50] | 0.50 [0.50, 0.50] | 0% | 100 + 20 | 0 s |"
 
 
-def test_the_score_as_given_and_as_expected(modules):
+def test_the_score_as_given_and_by_probability(modules):
     votes = (Vote(Grade(1, 0.6, "r")), Vote(Grade(5, 0.8, "r")), Vote(Unscored(UnscoredReason.TIMEOUT)))
     judgement = Judgement(Scored(0.7), "r", "p", votes)
-    assert (modules[1].as_given(judgement, Scale(1, 5)), modules[1].expected(judgement)) == (0.5, 0.7)
+    assert (modules[1].as_given(judgement, Scale(1, 5)), modules[1].by_probability(judgement)) == (0.5, 0.7)
     lost = Judgement(Unscored(UnscoredReason.TIMEOUT), "r", "p", votes)
     assert modules[1].as_given(lost, Scale(1, 5)) is modules[1].expected(lost) is None
 
