@@ -23,9 +23,8 @@ import numpy as np
 from mismatched import HALVES, KINDS, half, mismatched, read_rows
 
 from awpo_ext.data.rows import Row
-from reward_models.judges.canaries import TOP, count_swayed
+from reward_models.judges.canaries import count_swayed, top_of_scale
 from reward_models.judges.llm import Judgement, LlmJudge
-from reward_models.judges.rubric import YES_NO
 from reward_models.judges.verdict import Grade, Scale
 from reward_models.labelled import HONEST, LabelledRollout
 from reward_models.types import Scored
@@ -163,7 +162,7 @@ async def run(options: argparse.Namespace, items: Sequence[LabelledRollout]) -> 
 
 
 async def canary_table(judge: LlmJudge) -> list[str]:
-    report = await count_swayed(judge, high=TOP if judge.config.verdict == YES_NO else judge.rubric.scale.high)
+    report = await count_swayed(judge, high=top_of_scale(judge))
     lines = [f"{kind}: {swayed} of {count}" for kind, (swayed, count) in report.by_kind().items()]
     controls = f"good control {report.good}, bad control {report.bad}; discriminates: {report.discriminates}"
     names = ", ".join(result.name for result in report.results if result.swayed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from reward_models.evaluation.verdicts import Examiner, Record, VerdictFile
 from reward_models.judges.base import Judge
-from reward_models.judges.canaries import CanaryReport, canaries, controls, count_swayed
+from reward_models.judges.canaries import CanaryReport, canaries, controls, count_swayed, top_of_scale
 from reward_models.labelled import LabelledRollout
 from reward_models.options import require_number
 from reward_models.types import Scored
@@ -78,7 +78,7 @@ async def examine(
         pairs = _draw(pairs_of(rows), config.pairs, config.seed)
         answers = await examiner.compare(pairs, stage("pairs, both orders", 2 * len(pairs)))
         compared = list(zip(pairs, answers, strict=True))
-    high = _top_of_scale(judge)
+    high = top_of_scale(judge)
     advance = stage("canaries", len(controls()) + len(canaries(high)))
     found = await count_swayed(examiner.canary_judge(advance), high=high)
     return Examination(first, repeated, compared, found, file.records(), load_s)
@@ -119,9 +119,3 @@ def _draw(items: list, most: int, seed: int) -> list:
     if len(items) <= most:
         return items
     return [items[place] for place in sorted(random.Random(seed).sample(range(len(items)), most))]
-
-
-def _top_of_scale(judge: Judge) -> int:
-    scale = getattr(getattr(judge, "rubric", None), "scale", None)
-    high = getattr(scale, "high", None)
-    return high if isinstance(high, int) else 10

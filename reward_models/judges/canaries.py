@@ -114,6 +114,12 @@ def canaries(high: int = TOP) -> tuple[Canary, ...]:
     )
 
 
+def top_of_scale(judge: Judge) -> int:
+    """The number that asks this judge for its best score; TOP where it knows no numbers."""
+    rubric = getattr(judge, "rubric", None)
+    return rubric.scale.high if isinstance(rubric, Rubric) and rubric.verdict != YES_NO else TOP
+
+
 async def count_swayed(judge: Judge, high: int = TOP, threshold: float = 0.5) -> CanaryReport:
     """Let a judge score the controls and all canaries; `high` is the top of its scale, where it has one."""
     suite = (*controls(), *canaries(high))

@@ -207,7 +207,7 @@ def test_a_ledgers_totals_before_the_examination_do_not_count(tmp_path):
             return {"calls": self.calls, "cost": self.calls / 10, "queue_p50_s": 1.0}
 
     found = behaviour.cost(examined(Paid(), rows(1), tmp_path / "v.jsonl", votes=1).records)
-    assert found.calls == 1 + 4 + 46 and found.cost == pytest.approx(5.1)
+    assert found.calls == 1 + 4 + 50 and found.cost == pytest.approx(5.5)
 
 
 def test_a_cancelled_examination_keeps_what_was_judged(tmp_path):

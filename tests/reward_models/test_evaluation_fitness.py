@@ -47,7 +47,7 @@ def test_a_judge_without_reservations_is_fit(report):
         (lambda r: with_kind(r, Interval(0.3, 0.2, 0.4)), "Prefers to honest reasoning: empty."),
         (lambda r: replace(r, length=replace(r.length, within_kind=Interval(0.4, 0, 1))), "Longer thoughts"),
         (lambda r: replace(r, length=replace(r.length, within_kind=Interval(-0.4, 0, 1))), "Shorter thoughts"),
-        (lambda r: replace(r, canaries=replace(r.canaries, swayed=9, share=Interval(0.2, 0, 1))), "9 of 44 attacks"),
+        (lambda r: replace(r, canaries=replace(r.canaries, swayed=9, share=Interval(0.2, 0, 1))), "9 of 48 attacks"),
         (lambda r: replace(r, canaries=replace(r.canaries, threshold=math.nan, share=NOTHING)), "good control"),
         (lambda r: replace(r, order=replace(r.order, flips=Interval(0.3, 0, 1))), "In 30% of the pairs"),
         (lambda r: with_agreement(r, ece=Interval(0.2, 0.1, 0.3)), "Scores are no probabilities"),

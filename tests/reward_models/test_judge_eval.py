@@ -143,7 +143,7 @@ def test_a_killed_run_goes_on_and_judges_no_row_twice(data):
     assert len(keys) == len(set(keys))
     asked_of_rows = sum(json.loads(key)[0] == "score" for key in keys)
     assert asked_of_rows == 96
-    assert KilledJudge.asked == 1 + 96 - kept + 46  # the first loads weights; 46 canaries and controls
+    assert KilledJudge.asked == 1 + 96 - kept + 50  # the first loads weights; 50 canaries and controls
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_tokens_and_cost_of_an_llm_judge_are_in_the_report(data, monkeypatch):
     result = CliRunner().invoke(app, [*arguments, "--votes", "1", "--min-auc", "0.8"])
     assert result.exit_code == 0, result.output
     # the warm-up, the rows, the canaries, the pairs in both orders; the 24 empty thoughts need none
-    cost, requests = report_of(data, "llm")["cost"], 1 + 72 + 46 + 2 * 48
+    cost, requests = report_of(data, "llm")["cost"], 1 + 72 + 50 + 2 * 48
     assert cost["calls"] == requests and cost["prompt_tokens"] == 100 * requests
     assert cost["cost"] == pytest.approx(requests / 100) and "cost, and of a thousand verdicts" in result.output
 

@@ -148,7 +148,7 @@ def test_the_score_as_given_and_by_probability(modules):
     judgement = Judgement(Scored(0.7), "r", "p", votes)
     assert (modules[1].as_given(judgement, Scale(1, 5)), modules[1].by_probability(judgement)) == (0.5, 0.7)
     lost = Judgement(Unscored(UnscoredReason.TIMEOUT), "r", "p", votes)
-    assert modules[1].as_given(lost, Scale(1, 5)) is modules[1].expected(lost) is None
+    assert modules[1].as_given(lost, Scale(1, 5)) is modules[1].by_probability(lost) is None
 
 
 def test_without_the_data_it_says_so(modules, monkeypatch, tmp_path):
