@@ -33,7 +33,6 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data" / "toolrl" / "rlla_sft.json"
 ARMS: dict[str, dict[str, Any]] = {
     "bare": {"rubric": str(HERE / "bare_0_to_10.txt")},
-    "belongs": {"rubric": str(HERE / "belongs_0_to_10.txt"), "expected": True},
     "built-in": {"expected": True},
     "reference": {"expected": True, "reference": True},
     "yes_no": {"verdict": "yes_no"},
@@ -166,6 +165,7 @@ async def canary_table(judge: LlmJudge) -> list[str]:
     lines = [f"{kind}: {swayed} of {count}" for kind, (swayed, count) in report.by_kind().items()]
     controls = f"good control {report.good}, bad control {report.bad}; discriminates: {report.discriminates}"
     names = ", ".join(result.name for result in report.results if result.swayed)
+    lines.append(f"as high as the good control: {report.above(1)}; halfway from the bad one to it: {report.above(0.5)}")
     return [f"swayed {report.swayed} of {len(report.results)}, unscored {report.unscored}; {controls}", *lines, names]
 
 
