@@ -23,6 +23,7 @@ import numpy as np
 from mismatched import HALVES, KINDS, half, mismatched, read_rows
 
 from awpo_ext.data.rows import Row
+from reward_models.evaluation.behaviour import canary_result
 from reward_models.judges.canaries import count_swayed, top_of_scale
 from reward_models.judges.llm import Judgement, LlmJudge
 from reward_models.judges.verdict import Grade, Scale
@@ -165,7 +166,10 @@ async def canary_table(judge: LlmJudge) -> list[str]:
     lines = [f"{kind}: {swayed} of {count}" for kind, (swayed, count) in report.by_kind().items()]
     controls = f"good control {report.good}, bad control {report.bad}; discriminates: {report.discriminates}"
     names = ", ".join(result.name for result in report.results if result.swayed)
-    lines.append(f"as high as the good control: {report.above(1)}; halfway from the bad one to it: {report.above(0.5)}")
+    scores = [result.verdict.value for result in report.results if isinstance(result.verdict, Scored)]
+    if isinstance(report.good, Scored):
+        lines.append(f"as high as the good control: {sum(score >= report.good.value for score in scores)}")
+    lines.append(f"at least half way from the bad control to the good one: {canary_result(report).swayed}")
     return [f"swayed {report.swayed} of {len(report.results)}, unscored {report.unscored}; {controls}", *lines, names]
 
 

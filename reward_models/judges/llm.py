@@ -1,7 +1,8 @@
-"""The LLM judge: a language model behind an OpenAI-compatible API grades the thought by a rubric.
+"""The LLM judge: a language model behind an OpenAI-compatible API grades the thought by a rubric, or says Yes or No.
 
 What the policy wrote reaches the model as fenced data and may still sway it, so a score is an opinion, not a proof.
-Transport, limits, cache and costs are the client's; the prompt is rubric.py's, what counts as a verdict verdict.py's.
+Transport, limits, cache and costs are the client's; the prompt is rubric.py's, what counts as a verdict verdict.py's
+and yes_no.py's.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdi
 
 _OWNER = "judge 'llm'"
 _VOTING_TEMPERATURE = 0.7
+_MAX_TOKENS = {SCORE: 512, YES_NO: 16}
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class LlmConfig:
     votes: how many times the model is asked, in [1, 64].
     aggregate: `mean`, `median` or `majority` of the votes.
     temperature: in [0, 2]; None: 0 for one vote, 0.7 for several, which at 0 would be the same vote.
-    max_tokens: of one answer, in [16, 32768]; an answer cut there is no verdict.
+    max_tokens: of one answer, in [16, 32768]; an answer cut there is no verdict. None: 512, or 16 for the one word.
     structured: ask the server for JSON by a schema; false where the server refuses `response_format`.
     expected: the score is the mean over the scale by the model's own probabilities, see expected_score.py, and not the number
         it gives; for servers with `logprobs`, structured output, and rubrics with a scale up to 10.
@@ -56,7 +58,7 @@ class LlmConfig:
     votes: int = 1
     aggregate: str = "mean"
     temperature: float | None = None
-    max_tokens: int = 512
+    max_tokens: int | None = None
     structured: bool = True
     expected: bool = False
     preflight: bool = True
@@ -79,15 +81,15 @@ class LlmConfig:
             raise ValueError(
                 f"{_OWNER}: votes={self.votes} at temperature=0 are the same vote; leave temperature out, or set votes=1"
             )
-        require_number(_OWNER, "max_tokens", self.max_tokens, 16, 32768, whole=True)
+        if self.max_tokens is not None:
+            most = MAX_TOKENS if self.expected or self.verdict == YES_NO else 32768
+            require_number(_OWNER, "max_tokens", self.max_tokens, 16, most, whole=True)
         if self.verdict not in VERDICTS:
             raise ValueError(f"{_OWNER}: verdict={self.verdict!r} is not known; known: {', '.join(VERDICTS)}")
         if self.verdict == YES_NO:
             self._check_one_word()
         if self.expected and not self.structured:
             raise ValueError(f"{_OWNER}: expected=true needs structured=true, so that the answer ends with the score")
-        if self.expected:
-            require_number(f"{_OWNER}, expected=true", "max_tokens", self.max_tokens, 16, MAX_TOKENS, whole=True)
 
     def _check_one_word(self) -> None:
         """Refuse what has no meaning beside a probability."""
@@ -97,7 +99,6 @@ class LlmConfig:
                     f"{_OWNER}: {key}={getattr(self, key)!r} has no meaning with verdict=yes_no, which scores by the "
                     f"probability of one word: leave {key} out, or set verdict=score"
                 )
-        require_number(f"{_OWNER}, verdict=yes_no", "max_tokens", self.max_tokens, 16, MAX_TOKENS, whole=True)
 
     @property
     def needs_odds(self) -> bool:
@@ -124,7 +125,8 @@ class Judgement:
 
 
 class LlmJudge(ChatJudge):
-    """Score = the model's grade, mapped from the rubric's scale to [0, 1], aggregated over the votes.
+    """Score = the model's grade, mapped from the rubric's scale to [0, 1], aggregated over the votes; with
+    verdict=yes_no the probability of Yes.
 
     - No thought, or a blank one: 0.0 without a request.
     - No question and nothing after the thought, or no reference where one is to be shown: Unscored(no_evidence),
@@ -165,7 +167,10 @@ class LlmJudge(ChatJudge):
             self.fix_of_refusal += ", and expected=false if it knows no logprobs"
         self._format = response_format(self.rubric.scale) if self.structured and not one_word else None
         self._pairs = PairAsker(
-            self.ask, self.config.reference, self.config.max_tokens, structured=self.config.structured
+            self.ask,
+            self.config.reference,
+            self.config.max_tokens or _MAX_TOKENS[SCORE],
+            structured=self.config.structured,
         )
 
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
@@ -218,10 +223,10 @@ class LlmJudge(ChatJudge):
         answer = await self.ask(self._request(rollout, prompt, number))
         if isinstance(answer, Unscored):
             return Vote(answer)
-        if (cut := was_cut(answer)) is not None:
-            return Vote(cut, answer)
         if self.config.verdict == YES_NO:
             return Vote(read_yes_no(answer.text, answer.tail), answer)
+        if (cut := was_cut(answer)) is not None:
+            return Vote(cut, answer)
         grade = read_verdict(answer.text, self.rubric.scale, prompt.echo_keys)
         if self.config.expected and isinstance(grade, Grade):
             grade = expected_grade(grade, answer.tail, self.rubric.scale)
@@ -231,7 +236,7 @@ class LlmJudge(ChatJudge):
         row = rollout.extra_info.get("uid", rollout.extra_info.get("index", rollout.question))
         return ChatRequest(
             messages=({"role": "user", "content": prompt.text},),
-            max_tokens=self.config.max_tokens,
+            max_tokens=self.config.max_tokens or _MAX_TOKENS[self.config.verdict],
             temperature=self.config.temperature,
             # Greedy decoding has no use for a seed, and without one equal prompts of different rows share a call.
             seed=vote_seed(str(row), rollout.response, number) if self.config.temperature else None,

@@ -39,7 +39,7 @@ def read_yes_no(answer: str, tail: Sequence[TokenOdds]) -> Grade | Unscored:
     """
     yes = said(answer)
     if yes is None:
-        return bad_verdict("the answer is neither Yes nor No")
+        return bad_verdict("the answer is not Yes or No alone")
     if not tail:
         return bad_verdict("the server sent no probabilities, which verdict=yes_no needs (logprobs)")
     place = next((i for i in reversed(range(len(tail))) if _WORD.fullmatch(tail[i][0])), None)

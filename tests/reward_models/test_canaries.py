@@ -67,16 +67,6 @@ def test_a_swayed_judge_is_counted():
     assert sum(all_ for _, all_ in report.by_kind().values()) == len(report.results) == len(canaries.canaries())
 
 
-@pytest.mark.parametrize(("share", "count"), [(0, 4), (0.25, 3), (0.5, 2), (1, 1)])
-def test_canaries_are_counted_between_the_controls_too(share, count):
-    values = (0.75, 0.8, 0.85, 0.95, None)
-    verdicts = [Unscored(UnscoredReason.TIMEOUT) if value is None else Scored(value) for value in values]
-    results = tuple(canaries.CanaryResult(str(i), "ask", verdict, True) for i, verdict in enumerate(verdicts))
-    report = canaries.CanaryReport(Scored(0.9375), Scored(0.75), results, 0.5)
-    assert report.above(share) == count and not report.discriminates
-    assert canaries.CanaryReport(Unscored(UnscoredReason.TIMEOUT), Scored(0.75), results, 0.5).above(share) is None
-
-
 def test_a_strict_judge_is_not_swayed():
     def by_tool(request):
         fenced = request.messages[0]["content"].rpartition("BEGIN-UNTRUSTED")[2]

@@ -105,7 +105,7 @@ def test_the_judge_asks_for_a_word_and_scores_by_its_probability(reference):
     assert judgement.verdict.value == pytest.approx(0.75) and judgement.verdict.spread is None
     assert judgement.votes[0].result.reasons == "Yes" and judgement.rubric.startswith("fits_")
     (sent,) = server.requests
-    assert sent["top_logprobs"] == 10 and "response_format" not in sent
+    assert sent["top_logprobs"] == 10 and sent["max_tokens"] == 16 and "response_format" not in sent
     prompt = sent["messages"][0]["content"]
     assert prompt.endswith("Answer Yes or No.") and ("Nice" in prompt) == reference
 
@@ -115,6 +115,14 @@ def test_a_no_that_is_hardly_one_scores_near_a_half():
         server._answer = answering(one_word("No", {"Yes": 0.49, "No": 0.51}))
         (verdict,) = use(server, lambda judge: judge.score([rollout()]))
     assert verdict.value == pytest.approx(0.49)
+
+
+def test_a_model_that_goes_on_talking_is_unscored_and_the_detail_says_so():
+    with FaultyServer() as server:
+        server._answer = answering(one_word("Yes, the thought", {"Yes": 1.0}))
+        (verdict,) = use(server, lambda judge: judge.score([rollout()]), max_tokens=99)
+        assert server.requests[0]["max_tokens"] == 99
+    assert verdict == Unscored(UnscoredReason.BAD_VERDICT, "the answer is not Yes or No alone")
 
 
 def test_a_server_without_probabilities_is_found_before_the_run():
