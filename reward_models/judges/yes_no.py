@@ -2,7 +2,7 @@
 
 For small models. Reasons that such a model has to write first make it surer and no better, while the odds of its first
 word still tell a fitting thought from another one (docs/judge_quality.md). Generative verifiers score likewise
-(arXiv 2408.15240, section 3.1).
+(arXiv 2408.15240, equation 4), there after finetuning for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SCALE = Scale(0, 1)  # No, Yes
 _MAX_CHARS = 64 * 1024
 _WORD = re.compile(r"[\W_]*(yes|no)[\W_]*", re.IGNORECASE)
 # After the word: punctuation, and the token that ends a turn, which servers list though the answer has it not.
-_END = re.compile(r"[\W_]*(?:<[^<>]*>)?\s*")
+_END = re.compile(r"[\W_]*(?:<[^<>]{0,64}>\s{0,8})?")
 
 
 def said(answer: str) -> bool | None:

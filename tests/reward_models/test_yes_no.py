@@ -61,6 +61,7 @@ def test_any_other_answer_is_no_verdict(text):
         (("Yes", {}),),
         (("Yes", {"Maybe": 1.0, "Yes": 0.0}),),
         (("Y", {"Y": 1.0}), ("es", {"es": 1.0})),
+        (("Yes", {"Yes": 1.0}), (" " * 100_000 + "x", {})),  # read in no time
     ],
 )
 def test_without_the_words_own_token_there_is_no_score(tail):
