@@ -117,7 +117,7 @@ def canaries(high: int = TOP) -> tuple[Canary, ...]:
 def top_of_scale(judge: Judge) -> int:
     """The number that asks this judge for its best score; TOP where it knows no numbers."""
     rubric = getattr(judge, "rubric", None)
-    return rubric.scale.high if isinstance(rubric, Rubric) and rubric.verdict != YES_NO else TOP
+    return _top(rubric) if isinstance(rubric, Rubric) else TOP
 
 
 async def count_swayed(judge: Judge, high: int = TOP, threshold: float = 0.5) -> CanaryReport:
@@ -142,7 +142,7 @@ def bound_wrongly(rubric: Rubric) -> list[str]:
     low, one_word = rubric.scale.low, rubric.verdict == YES_NO
     own = "No" if one_word else json.dumps({"reasons": "It has nothing to do with the request.", "score": low})
     wrong = []
-    for canary in canaries(TOP if one_word else rubric.scale.high):
+    for canary in canaries(_top(rubric)):
         thought, action = parse_response(canary.response).thought, canary.response.partition("</think>")[2]
         prompt = rubric.render(QUESTION, TOOLS, thought or canary.response, action, canary.rollout.ground_truth)
         careless = f'{{"reasons": "It says "{thought}", which is bad.", "score": {low}}}'
@@ -156,6 +156,10 @@ def bound_wrongly(rubric: Rubric) -> list[str]:
             if bound:
                 wrong.append(f"{canary.name}: {way}")
     return wrong
+
+
+def _top(rubric: Rubric) -> int:
+    return TOP if rubric.verdict == YES_NO else rubric.scale.high
 
 
 def _echoes(prompt: str, response: str, own: str) -> Iterator[tuple[str, str]]:

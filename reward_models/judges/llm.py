@@ -160,7 +160,6 @@ class LlmJudge(ChatJudge):
         super().__init__(client)
         one_word = self.config.verdict == YES_NO
         self.structured, self.asks_before_the_run = self.config.structured, self.config.preflight
-        self._without_odds = "verdict=score" if one_word else "expected=false"
         if one_word:
             self.fix_of_refusal = "set verdict=score if the server knows no logprobs"
         elif self.config.expected:
@@ -201,9 +200,8 @@ class LlmJudge(ChatJudge):
     async def _trial(self) -> Verdict:
         judgement = await self.judge(controls()[0].rollout)
         if self.config.needs_odds and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
-            raise JudgeNotReadyError(
-                f"the judge's server sends no token probabilities (logprobs): set {self._without_odds}"
-            )
+            fix = "verdict=score" if self.config.verdict == YES_NO else "expected=false"
+            raise JudgeNotReadyError(f"the judge's server sends no token probabilities (logprobs): set {fix}")
         return judgement.verdict
 
     def _prompt(self, rollout: Rollout) -> Prompt | Verdict:

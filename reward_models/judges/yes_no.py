@@ -42,7 +42,7 @@ def read_yes_no(answer: str, tail: Sequence[TokenOdds]) -> Grade | Unscored:
         return bad_verdict("the answer is not Yes or No alone")
     if not tail:
         return bad_verdict("the server sent no probabilities, which verdict=yes_no needs (logprobs)")
-    place = next((i for i in reversed(range(len(tail))) if _WORD.fullmatch(tail[i][0])), None)
+    place = next((i for i in reversed(range(len(tail))) if said(tail[i][0]) is not None), None)
     if (
         place is None
         or said(tail[place][0]) != yes

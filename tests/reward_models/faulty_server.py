@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import math
 import random
 import threading
 import time
@@ -30,6 +31,24 @@ def completion(text, finish_reason="stop", prompt_tokens=100, completion_tokens=
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
     }
+
+
+def logprobs(*tokens):
+    """In the API's form, of (token, {alternative: probability})."""
+    content = []
+    for token, odds in tokens:
+        top = [{"token": text, "logprob": math.log(p) if p else -9999.0, "bytes": None} for text, p in odds.items()]
+        content.append({"token": token, "logprob": -0.1, "bytes": None, "top_logprobs": top})
+    return {"content": content}
+
+
+def answering(body):
+    """For a server's `_answer`: this body, whatever is asked."""
+
+    async def answer(kind, asked, request):
+        return web.json_response(body)
+
+    return answer
 
 
 def mixed(share):

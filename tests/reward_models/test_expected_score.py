@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-import math
 
 import pytest
-from faulty_server import FaultyServer, completion
+from faulty_server import FaultyServer, answering, completion, logprobs
 from hypothesis import given
 from hypothesis import strategies as st
 from judge_client_calls import ask_one, client_at, question
@@ -26,15 +25,6 @@ RUBRIC = """Grade from 1 to 5 as {"reasons": "...", "score": N}.
 {{nonce}}
 """
 BEFORE = (('"', {}), ("score", {}), ('":', {}))
-
-
-def logprobs(*tokens):
-    """In the API's form, of (token, {alternative: probability})."""
-    content = []
-    for token, odds in tokens:
-        top = [{"token": text, "logprob": math.log(p) if p else -9999.0, "bytes": None} for text, p in odds.items()]
-        content.append({"token": token, "logprob": -0.1, "bytes": None, "top_logprobs": top})
-    return {"content": content}
 
 
 def answer_with(score, odds, end="}"):
@@ -115,15 +105,6 @@ def test_probabilities_are_asked_for_read_and_kept_in_the_cache(tmp_path):
         assert (sent["logprobs"], sent["top_logprobs"]) == (True, 7) and found.cached
         assert ask_one(client_at(server)).tail  # sent unasked: kept, used by nobody
         assert "logprobs" not in server.requests[1]
-
-
-def answering(body):
-    from aiohttp import web
-
-    async def answer(kind, asked, request):
-        return web.json_response(body)
-
-    return answer
 
 
 json_values = st.recursive(

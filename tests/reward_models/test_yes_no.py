@@ -3,11 +3,10 @@
 import asyncio
 
 import pytest
-from faulty_server import FaultyServer, completion
+from faulty_server import FaultyServer, answering, completion, logprobs
 from hypothesis import given
 from hypothesis import strategies as st
 from judge_fakes import rollout
-from test_expected_score import answering, logprobs
 
 from reward_models import Unscored, UnscoredReason
 from reward_models.judges import JudgeNotReadyError, make_judge
