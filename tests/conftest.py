@@ -1,9 +1,15 @@
 """Shared by all tests: hypothesis profiles, and a CPU platform for whatever imports verl."""
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
 
+from tests.paths import ROOT
+
+# Subprocesses and Ray workers import the tests' own modules by name, and the recipes' as their scripts see them.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+sys.path.append(str(ROOT / "recipes" / "cpu"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("VERL_PLATFORM", "cpu")
 
