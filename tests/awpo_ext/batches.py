@@ -1,14 +1,19 @@
 """Hypothesis strategies for batches of rollouts (ragged groups, ties, unscored rollouts, extreme values) and configurations."""
 
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from awpo_ext.advantage import AwpoResult, awpo_advantages
 from awpo_ext.config import CHOICES, AwpoConfig
 
 NAN = float("nan")
+
+# The method's properties are tested on more examples than the rest.
+many = settings(settings.get_profile(os.environ.get("AWPO_TEST_PROFILE", "core")))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from awpo_ext.advantage import Closed, awpo_advantages, gate
 from awpo_ext.config import AwpoConfig
 from awpo_ext.groups import GroupStats
-from tests.awpo_ext.batches import NAN, batches, cases, configs, extreme, run
+from tests.awpo_ext.batches import NAN, batches, cases, configs, extreme, many, run
 from tests.awpo_ext.slow_reference import slow_awpo
 
 DEFAULT = AwpoConfig()
@@ -24,6 +24,7 @@ def rewritten(config, **changes):
     return AwpoConfig(**(asdict(config) | changes))
 
 
+@many
 @given(cases())
 def test_equals_the_slow_reference(case):
     batch, config = case
@@ -32,6 +33,7 @@ def test_equals_the_slow_reference(case):
         assert getattr(result, name).tolist() == pytest.approx(expected, rel=1e-6, abs=1e-6), name
 
 
+@many
 @given(cases(), st.randoms(use_true_random=False))
 def test_order_of_rollouts_does_not_matter(case, random):
     batch, config = case
@@ -41,6 +43,7 @@ def test_order_of_rollouts_does_not_matter(case, random):
     assert torch.allclose(run(batch.permuted(order), config).advantages, expected, rtol=1e-6, atol=1e-6)
 
 
+@many
 @given(cases(fixed={"whiten": False}, min_groups=2), st.data())
 def test_groups_do_not_touch_each_other(case, data):
     batch, config = case
@@ -49,6 +52,7 @@ def test_groups_do_not_touch_each_other(case, data):
     assert torch.allclose(run(batch.permuted(alone), config).advantages, run(batch, config).advantages[alone])
 
 
+@many
 @given(cases(outcomes=dyadic, scores=dyadic), dyadic)
 def test_shift_of_the_outcome_with_its_range_changes_nothing(case, shift):
     batch, config = case
@@ -58,6 +62,7 @@ def test_shift_of_the_outcome_with_its_range_changes_nothing(case, shift):
     assert torch.allclose(shifted.advantages, run(batch, config).advantages, rtol=1e-6, atol=1e-6)
 
 
+@many
 @given(cases(fixed={"integration": "mix", "whiten": False}), st.integers(-6, 6))
 def test_scale_of_the_rewards_with_their_range_changes_nothing(case, power):
     batch, config = case
@@ -71,6 +76,7 @@ def test_scale_of_the_rewards_with_their_range_changes_nothing(case, power):
     assert torch.allclose(run(scaled_batch, scaled_config).advantages, expected, rtol=1e-12, atol=1e-12)
 
 
+@many
 @given(cases(outcomes=extreme, scores=st.floats(-1e30, 1e30)))
 def test_finite_for_any_finite_input(case):
     batch, config = case
@@ -80,6 +86,7 @@ def test_finite_for_any_finite_input(case):
     assert ((result.difficulty >= 0) & torch.isfinite(result.difficulty)).all()
 
 
+@many
 @given(batches(outcomes=st.floats(-1e30, 1e30)), configs())
 def test_float32_in_float32_out_and_finite(batch, config):
     outcome = torch.tensor(batch.outcome, dtype=torch.float32)
@@ -90,6 +97,7 @@ def test_float32_in_float32_out_and_finite(batch, config):
     assert torch.isfinite(result.advantages).all() and (result.gate <= 1).all()
 
 
+@many
 @given(cases(outcomes=extreme))
 def test_gate_is_in_range_and_closed_groups_are_zero(case):
     batch, config = case
@@ -101,6 +109,7 @@ def test_gate_is_in_range_and_closed_groups_are_zero(case):
 spreads = st.one_of(st.floats(0, 10), st.floats(0, 1e30))
 
 
+@many
 @given(spreads, spreads, spreads, st.sampled_from(["ratio", "threshold"]))
 def test_gate_rises_with_mixed_and_falls_with_outcome_spread(a, b, c, kind):
     low, high = sorted((b, c))
@@ -114,6 +123,7 @@ def test_gate_rises_with_mixed_and_falls_with_outcome_spread(a, b, c, kind):
     assert w(low, a) >= w(high, a)
 
 
+@many
 @given(cases(min_groups=1))
 def test_zero_weight_is_outcome_only(case):
     """Exactly d times outcome-only, whichever judges failed."""
@@ -124,6 +134,7 @@ def test_zero_weight_is_outcome_only(case):
     assert (run(batch, mute).closed == Closed.TOO_FEW_VALID).all()
 
 
+@many
 @given(cases(min_groups=1, all_valid=True, outcomes=dyadic), st.sampled_from([0.0, 0.5, 1.0]))
 def test_a_judge_that_says_the_same_of_all_leaves_outcome_only(case, score):
     batch, config = case
@@ -133,6 +144,7 @@ def test_a_judge_that_says_the_same_of_all_leaves_outcome_only(case, score):
     assert torch.allclose(run(constant, config).advantages, expected.advantages, atol=1e-9)
 
 
+@many
 @given(cases())
 def test_all_judges_failed_is_outcome_only(case):
     batch, config = case
@@ -144,6 +156,7 @@ def test_all_judges_failed_is_outcome_only(case):
     assert (result.closed == Closed.TOO_FEW_VALID).all()
 
 
+@many
 @given(cases(min_groups=1), st.data())
 def test_a_judges_verdict_never_moves_an_outcome_advantage(case, data):
     """Changed or removed, of any rollout: no outcome advantage moves, and nothing outside its group."""
@@ -160,6 +173,7 @@ def test_a_judges_verdict_never_moves_an_outcome_advantage(case, data):
         assert after.mixed_advantages[i] == after.outcome_advantages[i]
 
 
+@many
 @given(cases(), st.sampled_from([NAN, math.inf, -1e30, 0.5]))
 def test_what_stands_behind_an_invalid_flag_is_never_read(case, garbage):
     batch, config = case
@@ -170,6 +184,7 @@ def test_what_stands_behind_an_invalid_flag_is_never_read(case, garbage):
     assert torch.equal(run(batch.with_(reasoning=filled), config).advantages, run(batch, config).advantages)
 
 
+@many
 @given(cases(fixed={"whiten": False}, all_valid=True))
 def test_zero_mean_in_groups_that_are_fully_scored(case):
     batch, config = case
@@ -178,6 +193,7 @@ def test_zero_mean_in_groups_that_are_fully_scored(case):
     assert torch.allclose(sums, torch.zeros_like(sums), atol=1e-6)
 
 
+@many
 @given(cases(max_size=2))
 def test_singletons_are_zero(case):
     batch, config = case
@@ -186,6 +202,7 @@ def test_singletons_are_zero(case):
     assert (result.advantages[single] == 0).all()
 
 
+@many
 @given(cases(), st.sampled_from([NAN, math.inf, -1e30, 0.5]))
 def test_a_rollout_that_was_not_verified_is_as_if_it_were_not_there(case, garbage):
     batch, config = case
@@ -196,6 +213,7 @@ def test_a_rollout_that_was_not_verified_is_as_if_it_were_not_there(case, garbag
     assert (result.advantages[[i for i in range(len(batch)) if i not in judged]] == 0).all()
 
 
+@many
 @given(cases(min_groups=1), st.sampled_from([NAN, math.inf, -math.inf]), st.data())
 def test_nothing_but_numbers_is_taken_for_a_reward(case, bad, data):
     batch, config = case
@@ -212,6 +230,7 @@ def test_nothing_but_numbers_is_taken_for_a_reward(case, bad, data):
         run(batch.with_verdict(i, *said), config)
 
 
+@many
 @given(batches())
 def test_a_kl_penalty_moves_the_advantages_but_not_what_counts_as_solved(batch):
     solved = batch.with_(outcome=[4.0] * len(batch), kl_penalty=[0.1 * i for i in range(len(batch))])

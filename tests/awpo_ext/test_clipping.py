@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from awpo_ext.clipping import awpo_policy_loss, clip_radius
 from awpo_ext.config import AwpoConfig
+from tests.awpo_ext.batches import many
 
 AGGREGATIONS = ["token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"]
 gates = st.lists(st.floats(0, 1), max_size=8).map(lambda w: torch.tensor(w, dtype=torch.float64))
 schedules = st.sampled_from(["linear", "inverse", "fixed"])
 
 
+@many
 @given(gates, schedules, st.sampled_from(["batch", "group"]), st.floats(0, 20))
 def test_radius_stays_between_its_bounds(gate, schedule, scope, eta):
     config = AwpoConfig(clip_schedule=schedule, clip_scope=scope, clip_eta=eta)
@@ -23,6 +25,7 @@ def test_radius_stays_between_its_bounds(gate, schedule, scope, eta):
     assert ((radius >= config.clip_min) & (radius <= config.clip_max)).all()
 
 
+@many
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8), schedules)
 def test_radius_never_grows_with_the_gate(gate, schedule):
     config = AwpoConfig(clip_schedule=schedule, clip_scope="group")
@@ -84,6 +87,7 @@ def test_gradient_is_zero_exactly_where_the_clip_binds():
         assert ((log_prob.grad == 0) == binds).all()
 
 
+@many
 @given(st.integers(0, 1000), st.floats(0.01, 0.5), st.floats(1, 5))
 def test_clip_higher_frees_only_tokens_that_rise_with_a_positive_advantage(seed, radius, higher):
     old, new, advantages, mask = random_step(seed)
@@ -128,6 +132,7 @@ def test_each_sample_is_clipped_at_its_own_radius():
     assert metrics["actor/awpo/applied_clip_radius"] == pytest.approx(0.2)
 
 
+@many
 @given(st.integers(0, 1000))
 def test_gradient_is_finite_for_any_ratio(seed):
     old, new, advantages, mask = random_step(seed, torch.float32)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from awpo_ext.config import CHOICES, RANGES, AwpoConfig, AwpoConfigError
+from tests.awpo_ext.batches import many
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,7 @@ def test_every_number_and_choice_is_checked():
     assert set(CHOICES) == {name for name, kind in kinds.items() if kind is str} - {"outcome_valid_key"}
 
 
+@many
 @given(st.sampled_from(sorted(RANGES)), st.floats())
 def test_a_number_is_in_its_range_or_refused_by_name(key, value):
     try:

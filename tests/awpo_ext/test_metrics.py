@@ -10,7 +10,7 @@ from hypothesis import given
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
 from awpo_ext.metrics import awpo_metrics
-from tests.awpo_ext.batches import NAN, Batch, batches, cases, run
+from tests.awpo_ext.batches import NAN, Batch, batches, cases, many, run
 
 
 def metrics_of(batch, config=AwpoConfig()):
@@ -30,11 +30,13 @@ def small(**columns):
     return Batch(**{"outcome_valid": [True] * n, "kl_penalty": [0.0] * n, "tokens": [1] * n, **columns})
 
 
+@many
 @given(cases())
 def test_every_value_is_a_finite_number(case):
     assert all(math.isfinite(value) for value in metrics_of(*case).values())
 
 
+@many
 @given(batches(min_groups=1))
 def test_gate_quantiles_are_ordered_between_its_ends(batch):
     m = metrics_of(batch)

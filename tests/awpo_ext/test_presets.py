@@ -9,7 +9,7 @@ from hypothesis import given
 
 from awpo_ext.advantage import awpo_advantages
 from awpo_ext.config import PRESETS, AwpoConfig
-from tests.awpo_ext.batches import cases, rng_batch, run
+from tests.awpo_ext.batches import cases, many, rng_batch, run
 
 try:
     VERL = f"verl-{version('verl')}"
@@ -81,6 +81,7 @@ def test_parity_with_verl(verl, name, seed):
     assert torch.allclose(ours, theirs[:, 0].double(), rtol=0, atol=1e-6)
 
 
+@many
 @given(cases())
 def test_a_sum_of_nothing_but_the_outcome_is_outcome_only(case):
     batch, config = case
@@ -90,6 +91,7 @@ def test_a_sum_of_nothing_but_the_outcome_is_outcome_only(case):
     )
 
 
+@many
 @given(cases())
 def test_gdpo_gives_an_unscored_rollout_its_outcome_part_and_moves_no_sibling(case):
     batch, config = case

@@ -18,10 +18,7 @@ from reward_models.verifiers.tools.state_truth import read_truth
 pytestmark = pytest.mark.skipif(not supported(), reason="the sandbox needs Linux on x86_64 or aarch64")
 
 SANDBOX = {"workers": 2, "timeout_seconds": 20, "cpu_seconds": 1, "memory_mb": 128}
-CLASSES = {
-    "Folders": "tests.reward_models.sandbox.state_tools:Folders",
-    "Account": "tests.reward_models.sandbox.state_tools:Account",
-}
+CLASSES = {name: f"tests.reward_models.sandbox.state_tools:{name}" for name in ("Folders", "Account")}
 
 CONFIG = {"Folders": {"folders": ["a", "b"]}, "Account": {"balance": 10.0, "owner": "me"}}
 TURNS = [
