@@ -11,8 +11,8 @@ from typing import Any, get_args, get_origin
 
 CHOICES = {
     "baseline": ("mean", "leave_one_out"),
-    "integration": ("mix", "decoupled"),
-    "gate": ("ratio", "threshold", "none", "always"),
+    "integration": ("mix", "reasoning", "decoupled"),
+    "gate": ("ratio", "signal", "threshold", "none", "always"),
     "saturated": ("outcome_only", "reasoning"),
     "difficulty": ("parabola", "band", "none"),
     "difficulty_target": ("total", "reasoning"),
@@ -78,7 +78,9 @@ class AwpoConfig:
     baseline: str = "mean"  # what a reward is compared with: the group's mean, or that of its other rollouts (RLOO)
     norm_by_std: bool = True  # divide group-relative rewards by their std, as GRPO does (R)
     epsilon: float = 1e-6  # added to every std before dividing (verl's GRPO value)
-    integration: str = "mix"  # normalise the summed reward (R), or each reward by itself and sum (GDPO)
+    integration: str = (
+        "mix"  # w leads to the advantage of the summed reward (R), the reasoning reward (R) or the sum (GDPO)
+    )
     whiten: bool = False  # bring the batch's advantages to mean 0 and variance 1 over response tokens (GDPO)
 
     gate: str = "ratio"  # variance-aware gate w (S)

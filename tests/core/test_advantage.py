@@ -14,10 +14,12 @@ from slow_reference import slow_awpo
 from awpo_ext.advantage import Closed, awpo_advantages, gate
 from awpo_ext.config import AwpoConfig
 from awpo_ext.groups import GroupStats
+from awpo_ext.signals import JudgeSide
 
 DEFAULT = AwpoConfig()
 # Exact in float64 whatever is added to them or taken off: a shift then moves no rounding
 dyadic = st.integers(-24, 32).map(lambda eighths: eighths / 8)
+eighths = st.integers(0, 8).map(lambda eighths: eighths / 8)
 
 
 def rewritten(config, **changes):
@@ -49,7 +51,7 @@ def test_groups_do_not_touch_each_other(case, data):
     assert torch.allclose(run(batch.permuted(alone), config).advantages, run(batch, config).advantages[alone])
 
 
-@given(cases(outcomes=dyadic, scores=dyadic), dyadic)
+@given(cases(outcomes=dyadic, scores=eighths), dyadic)
 def test_shift_of_the_outcome_with_its_range_changes_nothing(case, shift):
     batch, config = case
     batch = batch.with_(kl_penalty=[0.0] * len(batch))
@@ -71,7 +73,7 @@ def test_scale_of_the_rewards_with_their_range_changes_nothing(case, power):
     assert torch.allclose(run(scaled_batch, scaled_config).advantages, expected, rtol=1e-12, atol=1e-12)
 
 
-@given(cases(outcomes=extreme, scores=st.floats(-1e30, 1e30)))
+@given(cases(outcomes=extreme))
 def test_finite_for_any_finite_input(case):
     batch, config = case
     result = run(batch, config)
@@ -94,21 +96,24 @@ def test_float32_in_float32_out_and_finite(batch, config):
 def test_gate_is_in_range_and_closed_groups_are_zero(case):
     batch, config = case
     w = run(batch, config).gate
-    assert ((w >= 0) & ((w < 1) if config.gate == "ratio" else (w <= 1))).all()
+    assert ((w >= 0) & ((w < 1) if config.gate in ("ratio", "signal") else (w <= 1))).all()
     assert (w[run(batch, config).closed != Closed.OPEN] == 0).all()
 
 
 spreads = st.one_of(st.floats(0, 10), st.floats(0, 1e30))
 
 
-@given(spreads, spreads, spreads, st.sampled_from(["ratio", "threshold"]))
-def test_gate_rises_with_mixed_and_falls_with_outcome_spread(a, b, c, kind):
+@given(spreads, spreads, spreads, st.sampled_from(["ratio", "signal", "threshold"]))
+def test_gate_rises_with_the_judges_and_falls_with_the_outcomes_spread(a, b, c, kind):
     low, high = sorted((b, c))
 
-    def w(outcome_spread, mixed_spread):
-        spread = [torch.tensor([s], dtype=torch.float64) for s in (outcome_spread, mixed_spread)]
-        stats = [GroupStats(count=torch.tensor([4]), mean=torch.zeros(1), std=s) for s in spread]
-        return float(gate(*stats, torch.tensor([Closed.OPEN]), AwpoConfig(gate=kind)))
+    def w(outcome_spread, judge_spread):
+        out, judge = (
+            GroupStats(count=torch.tensor([4]), mean=torch.zeros(1), std=torch.tensor([s], dtype=torch.float64))
+            for s in (outcome_spread, judge_spread)
+        )
+        side = JudgeSide(torch.zeros(4), judge, judge, judge.count, judge.std, judge.std == 0)
+        return float(gate(out, side, torch.tensor([Closed.OPEN]), AwpoConfig(gate=kind)))
 
     assert w(a, low) <= w(a, high)
     assert w(low, a) >= w(high, a)

@@ -13,7 +13,7 @@ from awpo_ext.config import CHOICES, RANGES, AwpoConfig, AwpoConfigError
     ("section", "parts"),
     [
         ({"gatee": "ratio"}, ["algorithm.awpo.gatee='ratio'", "did you mean 'gate'?", "allowed keys: "]),
-        ({"gate": "ratios"}, ["algorithm.awpo.gate='ratios'", "ratio | threshold | none | always"]),
+        ({"gate": "ratios"}, ["algorithm.awpo.gate='ratios'", "ratio | signal | threshold"]),
         ({"gate_threshold": 0.5}, ["algorithm.awpo.gate_threshold=0.5", "(0.0, 0.5)"]),
         ({"clip_min": 0.3}, ["clip_min=0.3 is above clip_max=0.2"]),
         ({"reward_min": 5}, ["reward_min=5.0 is not below reward_max=4.0"]),
