@@ -12,7 +12,8 @@ import torch
 from awpo_ext.config import AwpoConfig
 from awpo_ext.gating import Closed, closed_groups, difficulty, gate, success_rate
 from awpo_ext.groups import GroupStats, Labels, as_column, centered, factorize, require_finite
-from awpo_ext.signals import as_signals, judge_side, normalized
+from awpo_ext.reliability import ReliabilityState, agreement, trusted_gate, updated
+from awpo_ext.signals import JudgeSide, as_signals, judge_side, normalized
 
 __all__ = ["AwpoResult", "Closed", "awpo_advantages", "blend", "closed_groups", "difficulty", "gate", "success_rate"]
 
@@ -36,6 +37,7 @@ class AwpoResult:
     mixed_stats: GroupStats
     reasoning_stats: GroupStats
     group_index: torch.Tensor  # (N,)
+    reliability: ReliabilityState  # to hand to the next batch's call
 
 
 def awpo_advantages(
@@ -47,6 +49,7 @@ def awpo_advantages(
     outcome_valid: Any = None,
     kl_penalty: Any = None,
     tokens: Any = None,
+    reliability: ReliabilityState | None = None,
 ) -> AwpoResult:
     """AWPO's advantages of a batch of rollouts (reconstruction; eq. 3-8 of docs/method.md).
 
@@ -62,12 +65,16 @@ def awpo_advantages(
         kl_penalty: `(N,)` taken off the outcome reward (verl's KL in the reward), but not in p nor in the test for
             saturation: those ask whether the task was solved. None by default.
         tokens: `(N,)` response tokens, the weights of `config.whiten`; all equal by default.
+        reliability: what earlier batches have shown of the judge; a fresh state in the first. The gate `reliability`
+            needs it and hears nothing else, so a batch never raises the weight of its own scores; the other gates only
+            carry it on, for the log.
 
     Returns:
         An `AwpoResult` in the floating type of `outcome` (float64 if it is not a floating tensor); computed in float64.
 
     Raises:
-        ValueError: shapes that do not match, a valid outcome that is NaN or infinite, a valid score outside [0, 1].
+        ValueError: shapes that do not match, a valid outcome that is NaN or infinite, a valid score outside [0, 1], no
+            `reliability` for the gate that needs it.
 
     Edges: a group of one has advantage 0. A rollout without a judge score takes no part in the mixed statistics and
     its blended advantage is its outcome advantage, so a failed judge never moves a sibling's outcome advantage; with
@@ -89,9 +96,13 @@ def awpo_advantages(
     )
     p = success_rate(task_stats, config)
     closed = closed_groups(lowest, out_stats, judges, config)
-    w = gate(out_stats, judges, closed, config)
     d = difficulty(p, config)
-    outcome_part, judge_part = blend(outcome_adv, judges.advantages, w[index], d[index], config)
+    outcome_part, step = blend(outcome_adv, judges.advantages, d[index], config)
+    if config.gate == "reliability":
+        w = _trusted(reliability, task_stats, closed, outcome_part, step, index)
+    else:
+        w = gate(out_stats, judges, closed, config)
+    judge_part = w[index] * step
     advantages = outcome_part + judge_part
     if config.whiten:
         compared = c.judged & (out_stats.count >= 2)[index]
@@ -115,7 +126,45 @@ def awpo_advantages(
         mixed_stats=judges.mixed,
         reasoning_stats=judges.reasoning,
         group_index=index,
+        reliability=_learned(reliability, c.task, task_stats, judges, outcome_part, judge_part, index, config),
     )
+
+
+def _trusted(
+    state: ReliabilityState | None,
+    task_stats: GroupStats,
+    closed: torch.Tensor,
+    outcome_part: torch.Tensor,
+    step: torch.Tensor,
+    index: torch.Tensor,
+) -> torch.Tensor:
+    """w of `gate: reliability`, `(M,)`."""
+    if state is None:
+        raise ValueError(
+            "gate=reliability got no reliability; pass awpo_ext.reliability.ReliabilityState() with the first batch, and "
+            "AwpoResult.reliability with each next one"
+        )
+    zeros = torch.zeros(len(closed), dtype=torch.float64)
+    outcome_power, judge_power = (zeros.index_add(0, index, part.square()) for part in (outcome_part, step))
+    return trusted_gate(state.trust, task_stats.std > 0, closed != Closed.OPEN, outcome_power, judge_power)
+
+
+def _learned(
+    state: ReliabilityState | None,
+    task: torch.Tensor,
+    task_stats: GroupStats,
+    judges: JudgeSide,
+    outcome_part: torch.Tensor,
+    judge_part: torch.Tensor,
+    index: torch.Tensor,
+    config: AwpoConfig,
+) -> ReliabilityState:
+    """The state after this batch."""
+    groups = int((task_stats.count > 0).sum())
+    alone = torch.where((task_stats.std > 0)[index], 0.0, judge_part).square().sum()
+    power = (outcome_part + judge_part).square().sum()
+    unchecked = groups * min(1.0, float(alone / power)) if power > 0 else 0.0
+    return updated(state or ReliabilityState(), *agreement(task, judges, index), groups, unchecked, config)
 
 
 @dataclass(frozen=True)
@@ -164,14 +213,13 @@ def _require_scores(scores: torch.Tensor, scored: torch.Tensor, config: AwpoConf
 
 
 def blend(
-    outcome_adv: torch.Tensor, mixed_adv: torch.Tensor, w: torch.Tensor, d: torch.Tensor, config: AwpoConfig
+    outcome_adv: torch.Tensor, mixed_adv: torch.Tensor, d: torch.Tensor, config: AwpoConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Eq. 6 and 8, `d * ((1 - w) A_out + w A_mix)`, as its two parts `(N,)`: the outcome's, `d A_out`, and what the judge
-    adds, `d w (A_mix - A_out)`. With `difficulty_target: reasoning` (R) d weighs only the latter. Written as a step from
-    A_out, so that equal advantages blend exactly.
+    """Eq. 6 and 8, `d * ((1 - w) A_out + w A_mix)`, as two parts `(N,)`: the outcome's, `d A_out`, and the judge's step at
+    w = 1, `d (A_mix - A_out)`, so that `A = part + w * step`. With `difficulty_target: reasoning` (R) d weighs only the
+    latter. Equal advantages blend exactly.
     """
-    judge_part = d * w * (mixed_adv - outcome_adv)
-    return (outcome_adv if config.difficulty_target == "reasoning" else d * outcome_adv), judge_part
+    return (outcome_adv if config.difficulty_target == "reasoning" else d * outcome_adv), d * (mixed_adv - outcome_adv)
 
 
 def whitened(advantages: torch.Tensor, tokens: torch.Tensor, compared: torch.Tensor) -> torch.Tensor:

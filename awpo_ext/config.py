@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 CHOICES = {
     "baseline": ("mean", "leave_one_out"),
     "integration": ("mix", "reasoning", "decoupled"),
-    "gate": ("ratio", "signal", "threshold", "none", "always"),
+    "gate": ("ratio", "signal", "reliability", "threshold", "none", "always"),
     "saturated": ("outcome_only", "reasoning"),
     "difficulty": ("parabola", "band", "none"),
     "difficulty_target": ("total", "reasoning"),
@@ -27,6 +27,7 @@ RANGES = {
     "epsilon": (0.0, 1.0, False, False),
     "gate_threshold": (0.0, 0.5, False, False),
     "noise_floor": (0.0, math.inf, True, False),
+    "reliability_horizon": (1.0, math.inf, True, False),
     "difficulty_base": (0.0, math.inf, True, False),
     "difficulty_priority": (0.0, math.inf, True, False),
     "difficulty_low": (0.0, 1.0, True, True),
@@ -86,6 +87,7 @@ class AwpoConfig:
     gate: str = "ratio"  # variance-aware gate w (S)
     gate_threshold: float = 0.1  # `threshold` opens where std_out / (reward_max - reward_min) is below this (R)
     saturated: str = "outcome_only"  # groups already at reward_max: closed, or left to the `reasoning` reward (R)
+    reliability_horizon: float = 10_000.0  # groups after which `reliability` has forgotten all but 1/e (ours)
     noise_floor: float = 0.0  # groups whose mixed std is below this are closed; in units of the mixed reward (R)
 
     difficulty: str = "parabola"  # difficulty-aware weight d (S)
@@ -119,6 +121,11 @@ class AwpoConfig:
             raise AwpoConfigError(
                 f"algorithm.awpo.reward_min={self.reward_min} is not below reward_max={self.reward_max}; "
                 "give the range of the outcome reward"
+            )
+        if self.gate == "reliability" and self.integration == "decoupled":
+            raise AwpoConfigError(
+                "algorithm.awpo.gate='reliability' does not go with integration='decoupled', in which lambda and not w is "
+                "the judge's share; set integration=reasoning (or mix)"
             )
         self._match_signals()
 

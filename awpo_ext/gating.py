@@ -57,7 +57,7 @@ def gate(out_stats: GroupStats, judges: JudgeSide, closed: torch.Tensor, config:
     `ratio` (S): std_mix / (std_out + std_mix + epsilon), in [0, 1). `signal` (R): the same with the std of the reasoning
     reward in place of the mixed reward's, so that w is small where outcomes differ by more than the judge's whole range.
     `threshold` (R): 1 where the outcome's std is below `gate_threshold` of the reward's range, else 0. `always`: 1.
-    `none`: 0. Closed groups get 0 under every rule (R).
+    `none`: 0. Closed groups get 0 under every rule (R). `reliability` is `awpo_ext.reliability.trusted_gate`.
     """
     if config.gate == "none":
         w = torch.zeros_like(out_stats.std)

@@ -68,6 +68,9 @@ def awpo_metrics(
         "awpo/mixed/signal_power": _mean(result.mixed_advantages[counts].square()),
         "awpo/blended/signal_power": _mean(result.advantages[counts].square()),
     }
+    state = result.reliability
+    metrics |= {"awpo/reliability": state.mean, "awpo/reliability/trust": state.trust}
+    metrics["awpo/reliability/low"], metrics["awpo/reliability/high"] = state.interval
     metrics.update({f"awpo/leverage/{name}": value for name, value in leverage(result).items()})
     if len(w):
         for q, value in zip(QUANTILES, w.quantile(w.new_tensor(QUANTILES)).tolist(), strict=True):

@@ -55,6 +55,8 @@ class JudgeSide:
     """Where the blend leads at w = 1, and what its groups are compared by."""
 
     advantages: torch.Tensor  # (N,) A at w = 1; the outcome's where the rollout or its group has no usable score
+    member: torch.Tensor  # (N,) bool, has a score of every signal that counts in its group
+    deviation: torch.Tensor  # (N,) reasoning reward less its mean over the group's members
     mixed: GroupStats  # of the outcome reward plus the reasoning reward
     reasoning: GroupStats  # of the reasoning reward alone
     count: torch.Tensor  # (M,) rollouts that the judges compare
@@ -88,17 +90,18 @@ def judge_side(
     judged = reasoning_reward(scores, counts, config)
     rea_dev, reasoning = centered(judged, index, groups, member)
     mix_dev, mixed = centered(reward + judged, index, groups, member)
+    shared = (member, rea_dev, mixed, reasoning)
     if config.integration == "decoupled":
         step, count, spread = decoupled_step(scores, scored, index, groups, config)
         nothing = (out_stats.std == 0) & (spread == 0)
-        return JudgeSide(outcome_adv + step, mixed, reasoning, count, spread, nothing)
+        return JudgeSide(outcome_adv + step, *shared, count, spread, nothing)
     compared = member & (mixed.count >= 2)[index]
     if config.integration == "reasoning":
         advantages = torch.where(compared, normalized(rea_dev, reasoning, index, config), outcome_adv)
-        return JudgeSide(advantages, mixed, reasoning, reasoning.count, reasoning.std, reasoning.std == 0)
+        return JudgeSide(advantages, *shared, reasoning.count, reasoning.std, reasoning.std == 0)
     advantages = torch.where(compared, normalized(mix_dev, mixed, index, config), outcome_adv)
     nothing = (out_stats.std == 0) & (mixed.std == 0)
-    return JudgeSide(advantages, mixed, reasoning, mixed.count, mixed.std, nothing)
+    return JudgeSide(advantages, *shared, mixed.count, mixed.std, nothing)
 
 
 def decoupled_step(

@@ -1,8 +1,9 @@
 """docs/method.md written as plainly as possible, every switch of it: what the tensors must equal. Loops over rollouts."""
 
 from dataclasses import dataclass
-from math import sqrt
-from statistics import fmean, stdev
+from math import exp, sqrt
+from statistics import correlation, fmean, stdev
+from types import SimpleNamespace
 
 from awpo_ext.config import AwpoConfig
 
@@ -10,7 +11,7 @@ from awpo_ext.config import AwpoConfig
 @dataclass
 class SlowResult:
     """By rollout: advantages, the two they are blended from, and the judge's part before whitening. By group, in order of
-    appearance: gate and weight."""
+    appearance: gate and weight. At last the trust that the batch leaves in the judge."""
 
     advantages: list[float]
     outcome_advantages: list[float]
@@ -18,14 +19,25 @@ class SlowResult:
     judge_part: list[float]
     gate: list[float]
     difficulty: list[float]
+    mean: float = 0.0
+    variance: float = 1.0
 
 
-def slow_awpo(batch, config: AwpoConfig = AwpoConfig()) -> SlowResult:
+def slow_awpo(batch, config: AwpoConfig = AwpoConfig(), mean=0.0, variance=1.0) -> SlowResult:
     n = len(batch.group)
     result = SlowResult([0.0] * n, [0.0] * n, [0.0] * n, [0.0] * n, [], [])
+    groups = []
     for label in dict.fromkeys(batch.group):
         members = [i for i, g in enumerate(batch.group) if g == label and batch.outcome_valid[i]]
-        _group(batch, members, config, result)
+        groups.append(_group(batch, members, config, result))
+    if config.gate == "reliability":
+        _trusted_gates(groups, max(0.0, mean - 1.645**2 * variance / mean) if mean > 0 else 0.0, result)
+    for group in groups:
+        result.gate.append(group.w)
+        for i in group.members:
+            result.judge_part[i] = group.w * group.step[i]
+            result.advantages[i] = group.part[i] + group.w * group.step[i]
+    result.mean, result.variance = _learn(groups, mean, variance, config, result)
     if config.whiten:
         result.advantages = _whitened(batch, result.advantages)
     return result
@@ -46,8 +58,8 @@ def _group(batch, members, config, result):
     p = ((fmean(task.values()) if task else 0.0) - config.reward_min) / (config.reward_max - config.reward_min)
     w = _gate(task, out, mix, rea, max(spreads), [signals[k] for k in columns if weights[k] > 0], config)
     d = _difficulty(min(max(p, 0.0), 1.0), config)
-    result.gate.append(w)
     result.difficulty.append(d)
+    part, step = {}, {}
     for i in members:
         a_out = _score(out, i, config)
         if config.integration == "decoupled":
@@ -60,11 +72,9 @@ def _group(batch, members, config, result):
         else:
             a_mix = a_out
         result.outcome_advantages[i], result.mixed_advantages[i] = a_out, a_mix
-        result.judge_part[i] = d * w * (a_mix - a_out)
-        if config.difficulty_target == "reasoning":
-            result.advantages[i] = a_out + d * w * (a_mix - a_out)
-        else:
-            result.advantages[i] = d * ((1 - w) * a_out + w * a_mix)
+        part[i] = a_out if config.difficulty_target == "reasoning" else d * a_out
+        step[i] = d * (a_mix - a_out)
+    return SimpleNamespace(members=members, task=task, rea=rea, part=part, step=step, w=w, differ=_std(task) > 0)
 
 
 def _gate(task, out, mix, rea, widest, signals, config):
@@ -84,7 +94,33 @@ def _gate(task, out, mix, rea, widest, signals, config):
         return float(sigma_out / (config.reward_max - config.reward_min) < config.gate_threshold)
     ratio = sigma_mix / (sigma_out + sigma_mix + config.epsilon)
     signal = sigma_rea / (sigma_out + sigma_rea + config.epsilon)
-    return {"none": 0.0, "always": 1.0, "ratio": ratio, "signal": signal}[config.gate]
+    return {"none": 0.0, "always": 1.0, "ratio": ratio, "signal": signal, "reliability": 1.0}[config.gate]
+
+
+def _trusted_gates(groups, trust, result):
+    """w of `gate: reliability`, where it is not closed (w = 0)."""
+    checked = sum(a**2 for group in groups if group.differ for a in group.part.values())
+    unchecked = sum(a**2 for group in groups if group.w and not group.differ for a in group.step.values())
+    budget = min(1.0, sqrt(checked / unchecked)) if unchecked else 1.0
+    for group in groups:
+        group.w *= trust / (1 + trust) if group.differ else trust * budget
+
+
+def _learn(groups, mean, variance, config, result):
+    """Age the trust, then look at each group in which outcome and judge both vary."""
+    seen = sum(bool(group.members) for group in groups)
+    alone = sum(result.judge_part[i] ** 2 for group in groups if not group.differ for i in group.members)
+    power = sum((group.part[i] + result.judge_part[i]) ** 2 for group in groups for i in group.members)
+    age = seen + 3 * seen * min(1.0, alone / power) if power else seen
+    kept = exp(-age / config.reliability_horizon)
+    mean, variance = kept * mean, kept**2 * variance + 1 - kept**2
+    for group in groups:
+        task = {i: group.task[i] for i in group.rea}
+        if _std(task) * _std(group.rea) > 0:
+            gain = variance * (len(task) - 1) / (variance * (len(task) - 1) + 1)
+            mean += gain * (correlation(list(task.values()), list(group.rea.values())) - mean)
+            variance *= 1 - gain
+    return mean, variance
 
 
 def _difficulty(p, config):
