@@ -85,6 +85,8 @@ class AwpoConfig(Options):
     # End the run where the judge failed on this share of its judgements over so many steps; above 1: never.
     judge_stop_share: Annotated[float, Range(0.0, math.inf, "(]")] = math.inf
     judge_stop_steps: Annotated[int, Range(1, 10_000)] = 3
+    # End the run where more than this share of the first step's responses cannot be read; 1: never.
+    unreadable_stop_share: Share = 0.95
 
     def __post_init__(self) -> None:
         super().__post_init__()
