@@ -39,6 +39,7 @@ RANGES = {
     "reward_max": (-math.inf, math.inf, False, False),
     "judge_stop_share": (0.0, math.inf, False, True),
     "judge_stop_steps": (1, 10_000, True, True),
+    "unreadable_stop_share": (0.0, 1.0, True, True),
 }
 
 
@@ -103,6 +104,8 @@ class AwpoConfig:
     # End the run where the judge failed on this share of its judgements over so many steps; above 1: never.
     judge_stop_share: float = math.inf
     judge_stop_steps: int = 3
+    # End the run where more than this share of the first step's responses cannot be read; 1: never.
+    unreadable_stop_share: float = 0.95
 
     def __post_init__(self) -> None:
         for field in fields(self):
