@@ -24,6 +24,7 @@ from typing import Any
 from reward_models.options import read_config, require_number
 from reward_models.parsing import Status, parse_response
 from reward_models.rollout_view import turns_of
+from reward_models.sandbox.replies import are_turns
 from reward_models.sandbox.snapshot import same
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome
@@ -125,9 +126,10 @@ class StateVerifier(SandboxedVerifier):
             "initial_config": truth.initial_config,
             "long_context": truth.long_context,
         }
-        return Trial(
-            response=self.sandbox.submit(_RUN, {**scene, "turns": [turn.calls for turn in turns]}),
+        return self.trial(
+            response=(_RUN, {**scene, "turns": [turn.calls for turn in turns]}),
             expected=self.expected_task(rollout.ground_truth, _RUN, {**scene, "turns": truth.turns}),
+            fits=partial(are_turns, counts=[len(turn.calls) for turn in turns], classes=truth.classes),
             judge=partial(self._compare, turns, truth),
         )
 
@@ -158,14 +160,17 @@ class StateVerifier(SandboxedVerifier):
     ) -> Outcome:
         state: dict[str, Any] = {}
         wanted_state: dict[str, Any] = {}
+        agree: dict[str, bool] = {}
         results: list[Any] = []
         verdicts = []
         for turn, wanted_calls, did, want in zip(turns, truth.turns, done, wanted, strict=True):
             state.update(did["state"])
             wanted_state.update(want["state"])
+            for name in {*did["state"], *want["state"]}:
+                agree[name] = self._same(state[name], wanted_state[name])
             results += did["results"]
-            same_state = self._same(state, wanted_state)
-            verdicts.append(self._verdict(turn, wanted_calls, same_state, self._contains(results, want["results"])))
+            has_results = self._contains(results, want["results"])
+            verdicts.append(self._verdict(turn, wanted_calls, all(agree.values()), has_results))
         return _outcome(verdicts, self.config.extra_call_cost)
 
     def _verdict(self, turn: Turn, wanted: Sequence[Call], same_state: bool, has_results: bool) -> _Verdict:

@@ -89,6 +89,44 @@ def test_a_wrong_state_stays_wrong_in_later_turns(verifier):
     assert scored.parts["all_turns"] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted", "right"),
+    [
+        ("keep(value=0.30000000000000004)", "keep(value=0.3)", True),
+        ("keep(value=[{'a': 0.30000000000000004}])", "keep(value=[{'a': 0.3}])", True),
+        ("keep(value=0.31)", "keep(value=0.3)", False),
+        ("keep(value=True)", "keep(value=1)", False),
+        ("keep(value=[0])", "keep(value=[False])", False),
+        ("keep(value='1')", "keep(value=1)", False),
+        ("keep(value=2.0)", "keep(value=2)", True),
+        ("lose()", "lose()", True),
+        ("lose()", "keep(value=0.3)", False),
+    ],
+)
+def test_states_are_compared_by_type_and_with_the_tolerance(verifier, given, wanted, right):
+    row = truth(turns=[[wanted]], config={}, classes=["Account"])
+    assert outcome(verifier, [f"[{given}]"], row).reason == ("exact" if right else "wrong_state")
+
+
+def test_the_float_tolerance_is_an_option():
+    loose = StateVerifier(classes=CLASSES, sandbox=SANDBOX, float_tolerance=0.1)
+    row = truth(turns=[["keep(value=1.0)"]], config={}, classes=["Account"])
+    assert outcome(loose, ["[keep(value=1.05)]"], row).reason == "exact"
+    assert outcome(loose, ["[keep(value=True)]"], row).reason == "wrong_state"
+    loose.close()
+
+
+def test_turns_larger_than_a_request_are_the_responses_fault(verifier):
+    small = StateVerifier(classes=CLASSES, sandbox={**SANDBOX, "request_mb": 1})
+    text = f"[keep(value={'x' * 60_000!r})]"
+    row = truth(turns=[["keep(value=1)"]], config={}, classes=["Account"])
+    assert outcome(small, [[text] * 20], row).reason == "too_large"
+    assert outcome(small, [[text, "[keep(value=1)]"]], row).outcome > 0.9
+    with pytest.raises(ValueError, match="request_mb=1"):
+        outcome(small, ["[keep(value=1)]"], truth(turns=[[text[1:-1]] * 20], config={}, classes=["Account"]))
+    small.close()
+
+
 def test_a_wrong_private_attribute_does_not_count_but_a_missing_result_does(verifier):
     scored = outcome(verifier, with_turn(3, "[cd(name='..')]"))
     assert (scored.outcome, scored.reasons) == (0.75, ("missing_result",))
