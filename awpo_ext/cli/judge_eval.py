@@ -40,7 +40,9 @@ def judge_eval(
 
     A run that was cut goes on where it was: run it again.
     """
-    from awpo_ext import judge_eval as work  # scipy.stats takes most of a second: the other commands do not wait for it
+    from awpo_ext.cli import (
+        judge_eval_run as work,  # scipy.stats takes most of a second: the other commands do not wait for it
+    )
 
     limits = {
         "min_auc": min_auc,
