@@ -59,7 +59,8 @@ BOXES = (
     Box(920, 450, 230, 110, "Actor worker", "one a GPU; verl starts them", (
         "verl_plugin/worker/loss.py", "clipping.py: eq. 10, the loss",
     )),
-    Box(30, 600, 1120, 70, "TransferQueue", "verl starts it: rollouts, reward columns, advantages and radius by key uid_session_output",
+    Box(30, 600, 1120, 70, "TransferQueue", 
+        "verl starts it: rollouts, columns, advantages and radius, by key uid_session_output",
         (), VERL),
 )  # fmt: skip
 

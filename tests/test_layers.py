@@ -47,7 +47,7 @@ def imports() -> list[tuple[str, str]]:
 
 
 def room(module: str) -> str:
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def test_no_file_is_too_long():
