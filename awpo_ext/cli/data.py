@@ -15,7 +15,6 @@ from awpo_ext.cli.show_rows import PromptRenderer, render_row, select_rows
 from awpo_ext.data.dataset import Dataset, write_dataset
 from awpo_ext.data.dedup import NEAR, without
 from awpo_ext.data.errors import DataError
-from awpo_ext.data.forms.registry import FORMS, SAME_AS
 from awpo_ext.data.rows import load_rows
 from awpo_ext.data.sources.api_bank import convert_api_bank
 from awpo_ext.data.sources.bfcl import GROUPS, BfclOptions, convert_bfcl
@@ -28,7 +27,7 @@ from awpo_ext.data.sources.openai_tools import read_tools
 from awpo_ext.data.sources.toolrl import ToolrlOptions, convert_toolrl
 from awpo_ext.data.sources.toolrl_source import HUB_ID, read_source
 from awpo_ext.data.template import TemplateRenderer
-from awpo_ext.data.validate import validate_file
+from awpo_ext.data.validate import off_schema, validate_file
 
 _MAX_SHOWN = 20
 
@@ -190,7 +189,7 @@ def convert(
     ],
     out: Out,
     form: Annotated[
-        str, typer.Option("--format", help=f"auto: by each record's columns; or {', '.join((*FORMS, *SAME_AS))}.")
+        str, typer.Option("--format", help="auto: by each record's columns; or openai, sharegpt, xlam, glaive, trl.")
     ] = "auto",
     tokenizer: Tokenizer = None,
     tools: Annotated[Path | None, typer.Option(help="A JSON list of tools for records that have none.")] = None,
@@ -247,7 +246,9 @@ def validate(files: Annotated[list[Path], typer.Argument(help="Parquet files in 
         if len(problems) > _MAX_SHOWN:
             console.print(escape(f"{path}: and {len(problems) - _MAX_SHOWN} more"))
         verdict = f"[red]{len(problems)} problems[/red]" if problems else "[green]valid[/green]"
-        console.print(f"{escape(str(path))}: {rows} rows, {verdict}")
+        console.print(f"{escape(str(path))}: {len(rows)} rows, {verdict}")
+        for kind, places in ({} if problems else off_schema(rows)).items():
+            console.print(escape(f"{path}: {len(places)} ground truths: {kind}; for example {places[0]}"))
     if failed:
         raise typer.Exit(1)
 
