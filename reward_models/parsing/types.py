@@ -34,6 +34,8 @@ class ParseCode(str, Enum):
     BLANK_ANSWER = "blank_answer"  # an answer without a letter or digit
     NOT_JSON = "not_json"
     NOT_PYTHON = "not_python"
+    NOT_MARKUP = "not_markup"  # tags or special tokens that are not in the order of the dialect
+    PARSER_FAILED = "parser_failed"  # vllm:, verl: the parser raised, ran out of time or memory, or lost its process
     # Makes it INVALID.
     BAD_CALL = "bad_call"  # no name, or arguments that are not an object
     BAD_MESSAGE = "bad_message"  # openai: not a message with content or tool_calls

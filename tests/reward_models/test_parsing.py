@@ -23,6 +23,10 @@ LONG = "9" * 1001
 BAD_ARGUMENTS = '{"name": "f", "arguments": [1]}'
 
 
+# Dialects whose strings stand in quotes, and so may hold any text.
+IN_QUOTES = [name for name in DIALECTS if name not in ("qwen3_coder", "glm", "minimax")]
+
+
 def nested(depth):
     return "[" * depth + "]" * depth
 
@@ -129,7 +133,7 @@ def test_nothing_and_garbage_are_no_abstention(dialect, text):
         (toolrl() + toolrl(), "toolrl", "repeated_block"),
         ("<response>a</response><response>b</response>", "toolrl", "repeated_block"),
         (toolrl() + "</tool_call>", "toolrl", "stray_tag"),
-        (hermes() + "</think>", "hermes", "stray_tag"),
+        (hermes() + "</think>", "hermes", "no_action"),
         ("<tool_call></tool_call>", "toolrl", "not_json"),
         (block("{'name': 'f'}"), "hermes", "not_json"),
         (block('{"name": "f", "parameters": {}}', "", '{"name": "f", "parameters": {}}'), "toolrl", "not_json"),
@@ -157,7 +161,7 @@ def test_nothing_and_garbage_are_no_abstention(dialect, text):
         ("Sure! [f(a=1)]", "hermes", "stray_call"),
         ("<response>[f()]</response>", "toolrl", "stray_call"),
         ("{thinking}", "hermes", "stray_call"),
-        ('{"a": 1}', "python", "stray_call"),
+        ('{"a": f(1)}', "python", "stray_call"),
         ("Sure!\nf(a=1)", "python", "stray_call"),
         ("f(a='1\n,b='\n)", "python", "not_python"),
         ("[f(a='1)]", "python", "not_python"),
@@ -279,7 +283,7 @@ def test_brackets_in_strings_nest_nothing():
 
 def test_tags_in_strings_are_text():
     calls = (ToolCall("f", {"a": "</tool_call><tool_call>", "</think>": "<response>x</response>"}),)
-    for dialect in DIALECTS:
+    for dialect in IN_QUOTES:
         assert parse_response(render_response(calls, dialect, thought="t"), dialect).calls == calls
 
 
@@ -301,8 +305,9 @@ def test_calls_in_the_thought_do_not_count(text, dialect):
 
 def test_a_call_before_a_bare_closing_think_tag_does_not_count():
     # The opening tag was in the prompt: what stands before the closing one is a thought.
-    for dialect in ("hermes", "toolrl", "auto"):
-        assert codes(f"{toolrl() if dialect == 'toolrl' else hermes()}</think>Paris.", dialect) == ["stray_tag"]
+    for dialect in ("hermes", "auto"):
+        parsed = parse_response(f"{hermes()}</think>Paris.", dialect)
+        assert (parsed.status, parsed.calls, parsed.thought) == (Status.ABSTAINED, (), hermes())
 
 
 def test_more_calls_than_the_limit():
@@ -381,7 +386,8 @@ def test_an_unknown_escape_does_not_warn():
         ('{"name": "f", "arguments": {"tool_calls": [], "content": "x"}}', "json"),
         ('{"content": "f"}', "openai"),
         ("{", "json"),
-        ("[null]", "json"),
+        ("[null]", "hermes"),
+        ('{"answer": 42}', "hermes"),
         ("[f(", "python"),
         ("f(x)", "python"),
         ("f(x) is a function", "hermes"),
