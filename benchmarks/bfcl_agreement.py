@@ -26,11 +26,11 @@ from typing import Any
 
 from bfcl_perturbations import Call, perturbed
 
-from awpo_ext.data.bfcl_source import find_source, read_category
+from awpo_ext.data.sources.bfcl_source import find_source, read_category
 from reward_models.parsing import ToolCall
 from reward_models.types import Rollout
-from reward_models.verifiers.ast_mode import AstVerifier, check_calls
-from reward_models.verifiers.ast_rows import read_row
+from reward_models.verifiers.ast.rows import read_row
+from reward_models.verifiers.ast.verifier import AstVerifier, check_calls
 
 CATEGORIES = (
     *("simple_python", "multiple", "parallel", "parallel_multiple", "simple_java", "simple_javascript"),

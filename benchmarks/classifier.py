@@ -21,10 +21,10 @@ import torch
 
 from reward_models.labelled import HONEST, read_labelled, write_labelled
 from reward_models.parsing import parse_response
-from reward_models.scorer.card import write_card
-from reward_models.scorer.classifier import load
-from reward_models.scorer.classifier_measures import calibrate, figures, measure
-from reward_models.scorer.train_classifier import TrainConfig, train_classifier
+from reward_models.scorers.card import write_card
+from reward_models.scorers.classifier.measures import calibrate, figures, measure
+from reward_models.scorers.classifier.model import load
+from reward_models.scorers.classifier.training import TrainConfig, train_classifier
 
 
 def split(data, out, spoilt, calibration_sources):
@@ -48,7 +48,7 @@ def make_small(folder):
     """2 layers, 128 wide, with the words of the packaged MiniLM."""
     from transformers import AutoTokenizer, BertConfig, BertModel
 
-    from reward_models.judges.encoder import find_model
+    from reward_models.encoders.sentence import find_model
 
     tokenizer = AutoTokenizer.from_pretrained(find_model(None))
     shape = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 512}

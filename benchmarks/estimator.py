@@ -16,7 +16,7 @@ from verl.trainer.ppo import core_algos
 from awpo_ext.advantage import awpo_advantages
 from awpo_ext.config import AwpoConfig
 from awpo_ext.groups import factorize
-from awpo_ext.verl_plugin.estimator import StepChannel, compute_awpo_advantage, step_channel
+from awpo_ext.verl_plugin.driver.estimator import StepChannel, compute_awpo_advantage, step_channel
 
 LABELS = {
     "UUID strings": lambda groups: [str(uuid.UUID(int=i * 7**40 % 2**128)) for i in range(groups)],

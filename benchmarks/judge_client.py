@@ -17,7 +17,7 @@ from statistics import median
 import aiohttp
 from openai import AsyncOpenAI
 
-from reward_models.judges.client import ChatAnswer, ChatClient, ChatRequest, ClientConfig
+from reward_models.llm_client import ChatAnswer, ChatClient, ChatRequest, ClientConfig
 
 SERVER = Path(__file__).resolve().parents[1] / "tests" / "reward_models" / "faulty_server.py"
 MODEL, PROMPT_CHARS, MAX_TOKENS = "grader", 4000, 64
@@ -102,7 +102,7 @@ def main() -> None:
     if args.ray:
         import ray
 
-        from reward_models.judges.client.job_steps import StepCollector
+        from reward_models.llm_client.step_stats import StepCollector
 
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         collector = StepCollector()  # as a trainer does: from now on calls are reported, and limits are the job's

@@ -21,8 +21,8 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "tests" / "e2e"), str(ROOT / "tests" / "reward_models")]
 
-from faulty_server import MODEL, FaultyServer  # noqa: E402
-from stock_verl import CPU, Run, cpu_environment, judge_overrides, logged_steps, start, wait  # noqa: E402
+from tests.e2e.stock_verl import CPU, Run, cpu_environment, judge_overrides, logged_steps, start, wait  # noqa: E402
+from tests.reward_models.llm_client.faulty_server import MODEL, FaultyServer  # noqa: E402
 
 PARTS = ("step", "gen", "old_log_prob", "adv", "update_actor", "update_weights")
 

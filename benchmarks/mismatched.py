@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from awpo_ext.data.rows import Row
+from awpo_ext.data.sources.toolrl import toolrl_row
+from awpo_ext.data.sources.toolrl_source import read_source
+from awpo_ext.data.sources.toolrl_text import user_messages
 from awpo_ext.data.split import hash_order, question_key, split_rows, stable_hash
 from awpo_ext.data.tagged import parse_tagged, render_answer
-from awpo_ext.data.toolrl import toolrl_row
-from awpo_ext.data.toolrl_source import read_source
-from awpo_ext.data.toolrl_text import user_messages
 from reward_models.labelled import HONEST, LabelledRollout
 from reward_models.parsing import ToolCall
 from reward_models.types import Rollout

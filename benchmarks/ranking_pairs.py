@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from reward_models.judges.ranking.preferences import Preferences, pairs_to_compare, rank_scores, strengths
+from reward_models.judges.llm_group.preferences import Preferences, pairs_to_compare, rank_scores, strengths
 
 ROUNDS = 200
 

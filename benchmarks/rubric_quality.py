@@ -23,10 +23,10 @@ import numpy as np
 from mismatched import HALVES, KINDS, half, mismatched, read_rows
 
 from awpo_ext.data.rows import Row
-from reward_models.evaluation.behaviour import canary_result
-from reward_models.judges.canaries import count_swayed, top_of_scale
-from reward_models.judges.llm import Judgement, LlmJudge
-from reward_models.judges.verdict import Grade, Scale
+from reward_models.judge_eval.attacks import count_swayed, top_of_scale
+from reward_models.judge_eval.robustness import canary_result
+from reward_models.judges.llm.judge import Judgement, LlmJudge
+from reward_models.judges.llm.verdict import Grade, Scale
 from reward_models.labelled import HONEST, LabelledRollout
 from reward_models.types import Scored
 

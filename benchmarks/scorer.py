@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 
 from reward_models import Rollout
-from reward_models.scorer.embeddings import texts_of
-from reward_models.scorer.encoder import Encoder, NoEncoder, load_encoder
-from reward_models.scorer.model import Scorer, load
-from reward_models.scorer.trace import read_trace
+from reward_models.encoders.unit import Encoder, NoEncoder, load_encoder
+from reward_models.scorers.features.embeddings import texts_of
+from reward_models.scorers.features.model import Scorer, load
+from reward_models.scorers.features.trace import read_trace
 
 TOOLS = json.dumps(
     [

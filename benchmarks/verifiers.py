@@ -23,8 +23,8 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from awpo_ext.data.bfcl_answers import NoAcceptableCall, first_call
-from awpo_ext.data.bfcl_source import find_source, read_category
+from awpo_ext.data.sources.bfcl_answers import NoAcceptableCall, first_call
+from awpo_ext.data.sources.bfcl_source import find_source, read_category
 from awpo_ext.data.tools import normalise_tool
 from reward_models.parsing import ToolCall, render_response
 from reward_models.types import Rollout

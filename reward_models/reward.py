@@ -23,13 +23,13 @@ from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.options import plain, refuse_unknown, require_number
 from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
+from reward_models.rollout_view import own_texts
 from reward_models.sandbox import SandboxUnavailable
-from reward_models.trajectory import own_texts
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
 from reward_models.verifiers.base import unjudged
-from reward_models.verifiers.pool import VerifierPool
 from reward_models.verifiers.reasons import reason_code
+from reward_models.verifiers.tools.pool import VerifierPool
 
 logger = logging.getLogger(__name__)
 

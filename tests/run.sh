@@ -3,7 +3,7 @@
 #
 #   bash tests/run.sh                   everything but tests marked slow
 #   bash tests/run.sh -m "not e2e"      the fast part, under two minutes
-#   AWPO_TEST_PROFILE=deep bash tests/run.sh tests/core
+#   AWPO_TEST_PROFILE=deep bash tests/run.sh tests/awpo_ext
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash recipes/cpu/setup_env.sh

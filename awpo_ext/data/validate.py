@@ -9,7 +9,7 @@ from typing import Any
 from awpo_ext.data.errors import DataError
 from awpo_ext.data.rows import Row, read_columns
 from awpo_ext.data.tagged import TaggedTextError, parse_tagged
-from reward_models.verifiers.state_truth import read_truth
+from reward_models.verifiers.tools.state_truth import read_truth
 
 _RL_COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
 _ROLES = ("system", "user", "assistant", "tool")

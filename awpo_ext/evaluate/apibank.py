@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from awpo_ext.data.errors import DataError
-from awpo_ext.data.toolrl_source import read_records
+from awpo_ext.data.sources.toolrl_source import read_records
 from awpo_ext.evaluate.chat import Chat
 from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.types import Answer, Score, Task

@@ -124,7 +124,7 @@ def _manager() -> Any:
 def _local(folder: Path) -> dict[str, Any]:
     """{"files": split -> path, "subjects": those in test}. EvalError where a file or a field is missing."""
     from awpo_ext.data.errors import DataError
-    from awpo_ext.data.toolrl_source import read_records
+    from awpo_ext.data.sources.toolrl_source import read_records
 
     files, subjects = {}, set()
     for split in _SPLITS:

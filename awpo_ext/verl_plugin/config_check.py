@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from awpo_ext.verl_plugin.run_checks import check_run
+from awpo_ext.verl_plugin.driver.run_checks import check_run
 
 # Sections of verl's main configuration that its V1 trainer no longer reads, and what replaced them.
 LEGACY = {

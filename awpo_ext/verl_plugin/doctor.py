@@ -9,6 +9,7 @@ from typing import Any
 
 from awpo_ext import __version__
 from awpo_ext.verl_plugin.compat import SUPPORTED
+from reward_models.sandbox.lockdown import confinement
 
 PACKAGES = ("verl", "torch", "transformers", "ray", "TransferQueue", "tensordict", "vllm", "sentence-transformers")
 RAY_TIMEOUT_S = 180
@@ -37,6 +38,7 @@ def versions() -> Section:
                 section.problems.append(
                     "TransferQueue, which verl's V1 trainer needs, is missing: pip install TransferQueue"
                 )
+    section.facts.append(("sandbox of tools", confinement()))
     installed = dict(section.facts)["verl"]
     if installed != "not installed" and installed not in SUPPORTED:
         section.problems.append(f"verl {installed} is outside {SUPPORTED}: pip install 'verl>=0.9.1,<0.10'")
@@ -51,7 +53,7 @@ def registered() -> dict[str, str]:
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, POLICY_LOSS_REGISTRY
     from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
-    from awpo_ext.verl_plugin.trainer import AwpoTrainerMixin
+    from awpo_ext.verl_plugin.driver.trainer import AwpoTrainerMixin
 
     extended = [name for name, cls in sorted(TRAINER_REGISTRY.items()) if issubclass(cls, AwpoTrainerMixin)]
     return {
@@ -110,7 +112,7 @@ def _missing(facts: list[tuple[str, str]], where: str) -> list[str]:
 def configuration(overrides: list[str]) -> Section:
     """The configuration that these Hydra overrides make."""
     from awpo_ext.verl_plugin.config_check import compose, problems
-    from awpo_ext.verl_plugin.run_checks import awpo_section, uses_awpo
+    from awpo_ext.verl_plugin.driver.run_checks import awpo_section, uses_awpo
 
     section = Section("Configuration", problems=problems(overrides))
     if not section.problems:
@@ -128,7 +130,7 @@ def configuration(overrides: list[str]) -> Section:
 def reward_columns(overrides: list[str]) -> Section:
     """Call the configured reward function once, on the first training row with its ground truth as the response."""
     from awpo_ext.verl_plugin.config_check import compose
-    from awpo_ext.verl_plugin.run_checks import awpo_section
+    from awpo_ext.verl_plugin.driver.run_checks import awpo_section
 
     section = Section("Reward columns")
     try:

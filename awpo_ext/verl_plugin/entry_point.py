@@ -19,10 +19,10 @@ def _install() -> None:
         if logging.getLogger(name).level == logging.NOTSET:
             logging.getLogger(name).setLevel(logging.WARNING)
 
-    from awpo_ext.verl_plugin.vllm_cpu import requested
+    from awpo_ext.verl_plugin.cpu.vllm import requested
 
     if requested():
-        from awpo_ext.verl_plugin import cpu
+        from awpo_ext.verl_plugin.cpu import platform as cpu
 
         cpu.install()
     wrapt.register_post_import_hook(_register_algorithms, "verl.trainer.ppo.core_algos")
@@ -32,20 +32,21 @@ def _install() -> None:
 
 
 def _register_algorithms(core_algos) -> None:
-    from awpo_ext.verl_plugin import estimator, loss
+    from awpo_ext.verl_plugin.driver import estimator
+    from awpo_ext.verl_plugin.worker import loss
 
     estimator.register(core_algos)
     loss.register(core_algos)
 
 
 def _extend_trainers(v1) -> None:
-    from awpo_ext.verl_plugin import trainer
+    from awpo_ext.verl_plugin.driver import trainer
 
     trainer.extend_registry(v1.trainer_base)
 
 
 def _register_agent_loop(tool_agent_loop) -> None:
-    import awpo_ext.verl_plugin.turns  # noqa: F401  (registers itself; it may be what is importing verl's loop right now)
+    import awpo_ext.verl_plugin.rollout.turns  # noqa: F401  (registers itself; it may be what is importing verl's loop right now)
 
 
 def _refuse_legacy_trainer(ray_trainer) -> None:
@@ -53,7 +54,7 @@ def _refuse_legacy_trainer(ray_trainer) -> None:
     import wrapt
 
     def refuse(wrapped, instance, args, kwargs):
-        from awpo_ext.verl_plugin.run_checks import check_run
+        from awpo_ext.verl_plugin.driver.run_checks import check_run
 
         check_run(kwargs["config"] if "config" in kwargs else args[0])
         return wrapped(*args, **kwargs)

@@ -10,8 +10,8 @@ from reward_models.registry import build
 KNOWN_JUDGES = {
     "none": "reward_models.judges.none:NoneJudge",
     "embedding": "reward_models.judges.embedding:EmbeddingJudge",
-    "llm": "reward_models.judges.llm:LlmJudge",
-    "llm_group": "reward_models.judges.group.judge:LlmGroupJudge",
+    "llm": "reward_models.judges.llm.judge:LlmJudge",
+    "llm_group": "reward_models.judges.llm_group.judge:LlmGroupJudge",
     "classify": "reward_models.judges.classify:ClassifyJudge",
     "scorer": "reward_models.judges.scorer:ScorerJudge",
 }

@@ -21,16 +21,16 @@ from typing import Any
 
 import numpy as np
 
+from reward_models.judge_eval.attacks import controls
 from reward_models.judges.base import Judge, JudgeNotReadyError
-from reward_models.judges.canaries import controls
-from reward_models.judges.client import ChatClient, ClientConfig
-from reward_models.judges.client.answer import Completion, NoCompletion, Usage
-from reward_models.judges.client.transport import Route
+from reward_models.llm_client import ChatClient, ClientConfig
+from reward_models.llm_client.answer import Completion, NoCompletion, Usage
+from reward_models.llm_client.transport import Route
 from reward_models.options import refuse_unknown
-from reward_models.scorer.calibration import Calibration
-from reward_models.scorer.classifier import make_renderer, to_unit
-from reward_models.scorer.classifier_folder import check_folder
-from reward_models.scorer.classifier_text import Renderer, has_evidence
+from reward_models.scorers.calibration import Calibration
+from reward_models.scorers.classifier.folder import check_folder
+from reward_models.scorers.classifier.model import make_renderer, to_unit
+from reward_models.scorers.classifier.text import Renderer, has_evidence
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from reward_models.encoders.sentence import ModelLoadError, SentenceEncoder
 from reward_models.judges.base import Judge
 from reward_models.judges.batching import MicroBatcher
-from reward_models.judges.encoder import ModelLoadError, SentenceEncoder
 from reward_models.options import read_config, require_number
 from reward_models.parsing import ToolCall, parse_response
 from reward_models.per_loop import PerLoop
-from reward_models.trajectory import own_texts
+from reward_models.rollout_view import own_texts
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)

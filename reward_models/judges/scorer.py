@@ -19,7 +19,7 @@ from reward_models.judges.batching import MicroBatcher
 from reward_models.options import read_config, require_numbers
 from reward_models.parsing import parse_response
 from reward_models.per_loop import PerLoop
-from reward_models.scorer.folder import read_family
+from reward_models.scorers.features.folder import read_family
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,12 @@ logger = logging.getLogger(__name__)
 _OWNER = "judge 'scorer'"
 # family -> (module with `load(folder, device)`, module with `check_folder(folder)`, the package that it needs)
 _FAMILIES = {
-    "features": ("reward_models.scorer.model", "reward_models.scorer.folder", "sentence_transformers"),
-    "classifier": ("reward_models.scorer.classifier", "reward_models.scorer.classifier_folder", "transformers"),
+    "features": (
+        "reward_models.scorers.features.model",
+        "reward_models.scorers.features.folder",
+        "sentence_transformers",
+    ),
+    "classifier": ("reward_models.scorers.classifier.model", "reward_models.scorers.classifier.folder", "transformers"),
 }
 
 

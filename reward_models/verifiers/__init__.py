@@ -10,11 +10,11 @@ from reward_models.verifiers.base import Outcome, Verifier
 KNOWN_VERIFIERS = {
     "toolrl": "reward_models.verifiers.toolrl:ToolRLVerifier",
     "strict": "reward_models.verifiers.strict:StrictVerifier",
-    "ast": "reward_models.verifiers.ast_mode:AstVerifier",
+    "ast": "reward_models.verifiers.ast.verifier:AstVerifier",
     "format": "reward_models.verifiers.format:FormatVerifier",
     "irrelevance": "reward_models.verifiers.irrelevance:IrrelevanceVerifier",
-    "exec": "reward_models.verifiers.exec_mode:ExecVerifier",
-    "state": "reward_models.verifiers.state_mode:StateVerifier",
+    "exec": "reward_models.verifiers.tools.exec:ExecVerifier",
+    "state": "reward_models.verifiers.tools.state:StateVerifier",
     "composite": "reward_models.verifiers.composite:CompositeVerifier",
 }
 

@@ -4,9 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from stock_verl import CPU, ROOT, cpu_environment
 
-sys.path.insert(0, str(ROOT))  # for recipes.multiturn, which no package installs
+from tests.e2e.stock_verl import CPU, cpu_environment
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,12 @@
 """What a step has to log, computed from verl's own rollout dump, apart from the run."""
 
 import pytest
-from hashed_reward import columns
-from stock_verl import dumped_rollouts
 
 from awpo_ext.advantage import awpo_advantages
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
+from tests.e2e.hashed_reward import columns
+from tests.e2e.stock_verl import dumped_rollouts
 
 
 def expected_of_step(folder, step, config=AwpoConfig()):

@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 CPU = ROOT / "recipes" / "cpu"
 
 

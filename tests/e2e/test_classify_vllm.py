@@ -14,13 +14,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "reward_models" / "scorer"))
-from tiny_models import labelled_rows, save_tiny
-
 from reward_models.judges import make_judge
 from reward_models.labelled import write_labelled
-from reward_models.scorer.classifier import load
-from reward_models.scorer.train_classifier import TrainConfig, train_classifier
+from reward_models.scorers.classifier.model import load
+from reward_models.scorers.classifier.training import TrainConfig, train_classifier
+from tests.reward_models.scorers.classifier.tiny_models import labelled_rows, save_tiny
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 START_S = 500  # on a machine that does other work beside it

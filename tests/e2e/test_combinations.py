@@ -1,11 +1,11 @@
 """AWPO together with verl's other features: each run is real, and logs what its rollouts imply."""
 
 import pytest
-from expected import expected_of_step
-from stock_verl import main_ppo
 
 from awpo_ext.advantage import Closed
 from awpo_ext.config import AwpoConfig
+from tests.e2e.expected import expected_of_step
+from tests.e2e.stock_verl import main_ppo
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")

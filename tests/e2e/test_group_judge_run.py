@@ -2,23 +2,20 @@
 
 import json
 import re
-import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
-from stock_verl import main_ppo
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "reward_models"))
+from tests.e2e.stock_verl import main_ppo
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-import ranking_server
-from faulty_server import MODEL, FaultyServer
-
 from reward_models import UnscoredReason
-from reward_models.judges.fencing import clean
+from reward_models.judges.llm.fencing import clean
+from tests.reward_models.judges.llm_group import ranking_server
+from tests.reward_models.llm_client.faulty_server import MODEL, FaultyServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -5,8 +5,6 @@ test_group_judge_run.py shows the same inside of training.
 """
 
 import json
-import os
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,16 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "reward_models"))
-
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("transfer_queue", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-import ranking_server
 import ray
 import transfer_queue as tq
-from canned_agent import FAILING, worth
-from faulty_server import MODEL, FaultyServer
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
@@ -32,8 +25,11 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ
 from verl.utils import tensordict_utils as tu
 
 from awpo_ext.verl_plugin.config_check import compose
-from awpo_ext.verl_plugin.group_reward import SIZE_FIELD, write_group_sizes
+from awpo_ext.verl_plugin.rollout.group_reward import SIZE_FIELD, write_group_sizes
 from reward_models import UnscoredReason
+from tests.e2e.canned_agent import FAILING, worth
+from tests.reward_models.judges.llm_group import ranking_server
+from tests.reward_models.llm_client.faulty_server import MODEL, FaultyServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -60,8 +56,7 @@ def tiny_folder(tmp_path):
 @pytest.fixture
 def job(tmp_path, tiny_folder, monkeypatch):
     """(verl's agent loop manager as the trainer has it, the judge's server)."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
-    (tmp_path / "agents.yaml").write_text("- name: canned\n  _target_: canned_agent.CannedAgentLoop\n")
+    (tmp_path / "agents.yaml").write_text("- name: canned\n  _target_: tests.e2e.canned_agent.CannedAgentLoop\n")
     with FaultyServer(ranking_server.honest, latency_s=0.02) as server:
         config = compose(
             [

@@ -4,9 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
-import sys
 from collections import Counter
-from pathlib import Path
 
 import psutil
 import pytest
@@ -14,18 +12,16 @@ import torch
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
-sys.path.append(str(Path(__file__).resolve().parents[1] / "reward_models"))
-
-import judged_reward
-from faulty_server import MODEL, FaultyServer, mixed
-from processes import Watch
-from stock_verl import dumped_rollouts, judge_overrides, main_ppo, start, wait
 
 from awpo_ext.advantage import awpo_advantages
 from awpo_ext.config import AwpoConfig
 from reward_models import reward
-from reward_models.judges.client.job_steps import steps_file
+from reward_models.llm_client.step_stats import steps_file
 from reward_models.types import UnscoredReason
+from tests.e2e import judged_reward
+from tests.e2e.processes import Watch
+from tests.e2e.stock_verl import dumped_rollouts, judge_overrides, main_ppo, start, wait
+from tests.reward_models.llm_client.faulty_server import MODEL, FaultyServer, mixed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 

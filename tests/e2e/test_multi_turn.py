@@ -4,11 +4,11 @@ A random model calls no tool, so the tiny one is first taught the toy task's for
 """
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
-from stock_verl import ROOT, main_ppo
+
+from tests.e2e.stock_verl import ROOT, main_ppo
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
@@ -80,7 +80,6 @@ def calls_in(turn):
 def test_two_turns_train_and_everyone_sees_the_whole_trajectory(taught_model, tmp_path, monkeypatch):
     recorded = tmp_path / "recorded.jsonl"
     monkeypatch.setenv("RECORDED_ROLLOUTS", str(recorded))
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{Path(__file__).parent}")
     write_dataset(tmp_path, make(train=32, val=8, sft_rows=0))
     reward = "reward.custom_reward_function"
     run = main_ppo(
@@ -93,7 +92,7 @@ def test_two_turns_train_and_everyone_sees_the_whole_trajectory(taught_model, tm
         "actor_rollout_ref.rollout.multi_turn.max_assistant_turns=8",
         "actor_rollout_ref.rollout.multi_turn.max_parallel_calls=4",
         f"{reward}.path=pkg://reward_models.reward",
-        f"+{reward}.reward_kwargs.judge=recording_judge:RecordingJudge",
+        f"+{reward}.reward_kwargs.judge=tests.e2e.recording_judge:RecordingJudge",
         f"+{reward}.reward_kwargs.verifier=state",
         f"+{reward}.reward_kwargs.verifier_kwargs.classes.Bank={CLASSES['Bank']}",
         "+algorithm.awpo.clip_higher=1.4",

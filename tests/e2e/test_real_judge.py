@@ -21,9 +21,8 @@ import pytest
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-from stock_verl import CPU, ROOT, cpu_environment, judge_overrides, logged_steps, start, wait
-
-from reward_models.judges.client.job_steps import steps_file
+from reward_models.llm_client.step_stats import steps_file
+from tests.e2e.stock_verl import CPU, ROOT, cpu_environment, judge_overrides, logged_steps, start, wait
 
 pytestmark = [
     pytest.mark.e2e,

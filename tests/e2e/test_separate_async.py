@@ -3,11 +3,11 @@
 from itertools import combinations
 
 import pytest
-from expected import expected_of_step
-from stock_verl import cpu_overrides, main_ppo
 
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
+from tests.e2e.expected import expected_of_step
+from tests.e2e.stock_verl import cpu_overrides, main_ppo
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")

@@ -10,10 +10,10 @@ import time
 
 import pytest
 import torch
-from expected import expected_of_step
-from stock_verl import logged_steps, main_ppo, start
 
 from awpo_ext.config import AwpoConfig
+from tests.e2e.expected import expected_of_step
+from tests.e2e.stock_verl import logged_steps, main_ppo, start
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")

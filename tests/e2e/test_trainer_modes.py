@@ -1,10 +1,10 @@
 """Other ways to train with stock verl: asynchronous rollouts, several ranks, epochs and dynamic micro-batches."""
 
 import pytest
-from expected import expected_of_step
-from stock_verl import main_ppo
 
 from awpo_ext.config import AwpoConfig
+from tests.e2e.expected import expected_of_step
+from tests.e2e.stock_verl import main_ppo
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")

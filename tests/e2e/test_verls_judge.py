@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-from stock_verl import CPU, cpu_environment, judge_overrides, main_ppo
+from tests.e2e.stock_verl import CPU, cpu_environment, judge_overrides, main_ppo
 
 pytestmark = [
     pytest.mark.e2e,

@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "reward_models"), str(HERE)]
+sys.path.insert(0, str(HERE.parents[1]))
 
 AS_TEXT = ("qwen3_coder", "glm", "minimax")  # values without quotes, so not of any text
 CORPUS = HERE / "corpus" / "parsing.json"
@@ -41,8 +41,8 @@ class Target:
     """
 
     def __init__(self, of="parsing"):
-        from parsing_strategies import check
-        from strict_check import check_strict
+        from tests.fuzz.strict_check import check_strict
+        from tests.reward_models.parsing.strategies import check
 
         self._check = {"parsing": check, "strict": check_strict}[of]
         self._limit = 2 * LIMIT_S if of == "strict" else LIMIT_S  # the text is read twice: by itself, and to be scored
@@ -98,9 +98,8 @@ class Mutator:
     """Random texts: pieces in a row, well-formed responses with damage, and one in a hundred of up to 64 KiB."""
 
     def __init__(self, seed):
-        from parsing_strategies import FRAGMENTS, HEADS, REPEATED, TAILS
-
         from reward_models.parsing import DIALECTS, MAX_CHARS
+        from tests.reward_models.parsing.strategies import FRAGMENTS, HEADS, REPEATED, TAILS
 
         self.random = random.Random(seed)
         self.fragments, self.heads, self.repeated, self.tails = FRAGMENTS, HEADS, REPEATED, TAILS
@@ -183,7 +182,7 @@ def fuzz_with_atheris(options, of="parsing"):
 
     with atheris.instrument_imports(include=["reward_models.parsing", "reward_models.verifiers"]):
         from reward_models.parsing import DIALECTS
-    from parsing_strategies import FRAGMENTS
+    from tests.reward_models.parsing.strategies import FRAGMENTS
 
     dialects = (*DIALECTS, "auto")
     target = Target(of)

@@ -3,12 +3,11 @@
 import json
 import zlib
 
-from parsing_strategies import check
-
 from reward_models.parsing import ToolCall, render_response
 from reward_models.types import Rollout
 from reward_models.verifiers import make_verifier
 from reward_models.verifiers.reasons import REASON_CODES
+from tests.reward_models.parsing.strategies import check
 
 WEATHER = ToolCall("weather.get", {"city": "São Paulo", "days": 3, "x": [-1.5, None, True, {"k": "a\"'\\\n"}]})
 TOOLS = [

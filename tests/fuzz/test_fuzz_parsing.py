@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from fuzz_parsing import Target, fuzz, read_corpus
+
+from tests.fuzz.fuzz_parsing import Target, fuzz, read_corpus
 
 INPUTS = 1_000_000 if os.environ.get("AWPO_TEST_PROFILE") == "deep" else 20_000
 

@@ -15,11 +15,11 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 
 from typer.testing import CliRunner
 
-from awpo_ext.cli import app
+from awpo_ext.cli.main import app
 from awpo_ext.verl_plugin.config_check import compose, problems
-from awpo_ext.verl_plugin.run_checks import awpo_section
+from awpo_ext.verl_plugin.driver.run_checks import awpo_section
+from tests.paths import RECIPES
 
-RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 # recipe -> (its environment, overrides that must have arrived)
 RUNS = {
     "qwen3-1.7b": ("run_awpo_qwen3.sh", {"SIZE": "1.7b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-1.7B"]),

@@ -1,0 +1,1 @@
+"""The `awpo` command: the only place that knows typer and rich."""

@@ -1,0 +1,205 @@
+"""`awpo eval ...`: the commands. Options are read and results printed here; the work is done in the other modules."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from awpo_ext.cli.eval_options import Asking, json_object, with_asking
+from awpo_ext.evaluate import report
+from awpo_ext.evaluate.errors import EvalError
+from awpo_ext.evaluate.mmlu_pro import SUBJECTS
+from awpo_ext.evaluate.results import read_result
+from awpo_ext.evaluate.session import Plan, evaluate
+from awpo_ext.evaluate.types import Benchmark
+
+app = typer.Typer(name="eval", help="Evaluate a model, and compare two.", no_args_is_help=True)
+
+
+@app.callback()
+def main() -> None:
+    """Evaluate a model, and compare two."""
+
+
+@app.command()
+@with_asking()
+def tool(
+    asking: Asking,
+    data: Annotated[Path, typer.Option(help="A parquet file in verl's RL schema, as awpo data makes it.")],
+    verifier: Annotated[str, typer.Option(help="A verifier's name, or package.module:Class.")] = "strict",
+    verifier_options: Annotated[str, typer.Option(help='JSON, such as {"dialect": "toolrl"}.')] = "{}",
+    samples: Annotated[int, typer.Option(help="Answers to each row.")] = 1,
+    k: Annotated[list[int] | None, typer.Option("--k", help="Report pass@k; may be given several times.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check options, verifier and, where they are there, rows; ask nothing.")
+    ] = False,
+) -> None:
+    """A verifier on the rows of a parquet file: full marks or not, pass@k, and the reasons."""
+    from awpo_ext.evaluate.tool import Tool, checked_verifier
+
+    with _errors_as_messages():
+        plan = Plan(asking.out, asking.limit, samples, tuple(k or ()), asking.concurrency)
+        options = json_object("--verifier-options", verifier_options)
+        if dry_run:
+            asking.check()
+            checked_verifier(verifier, options)
+            rows = (
+                f"{len(Tool(data, verifier, options).tasks())} rows" if data.exists() else "not there yet, not checked"
+            )
+            typer.echo(f"evaluation of {asking.checkpoint or asking.model}: options are well; {data}: {rows}")
+            return
+        benchmark = Tool(data, verifier, options)
+        # equal answers would make pass@k the accuracy
+        _run(benchmark, asking, plan, temperature=0.0 if samples == 1 else 1.0)
+
+
+@app.command()
+@with_asking()
+def bfcl(
+    asking: Asking,
+    categories: Annotated[str, typer.Option(help="Comma-separated categories or groups of BFCL.")] = "single_turn",
+    mode: Annotated[str, typer.Option(help="prompt: BFCL's system prompt; tools: the chat API's tools=.")] = "prompt",
+    official_name: Annotated[
+        str | None, typer.Option(help="A model name that bfcl-eval knows, for `bfcl evaluate` on the same answers.")
+    ] = None,
+    tool_parser: Annotated[
+        str | None, typer.Option(help="With --checkpoint and --mode tools: vLLM's --tool-call-parser.")
+    ] = None,
+) -> None:
+    """The Berkeley Function Calling Leaderboard, scored by the official bfcl-eval package."""
+    from awpo_ext.evaluate.bfcl import TEMPERATURE, Bfcl
+    from awpo_ext.evaluate.template import check_tools
+
+    console = Console(soft_wrap=True)
+    with _errors_as_messages():
+        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
+        sampling = asking.sampling(TEMPERATURE)
+        parser = f" --enable-auto-tool-choice --tool-call-parser {shlex.quote(tool_parser)}" if tool_parser else ""
+        with contextlib.closing(Bfcl(_names(categories), mode)) as benchmark:
+            with asking.served(console, parser) as found:
+                chat = asking.chat(found, sampling)
+                if mode == "tools":
+                    check_tools(chat)
+                result = evaluate(benchmark, chat, found, plan, console)
+            folder = benchmark.write_official(asking.out / "bfcl", official_name or found["name"], result["answers"])
+        _show(result, asking.out, console)
+        console.print(f"For the official runner: {escape(str(folder))} (docs/evaluation.md says how)")
+
+
+@app.command()
+@with_asking()
+def apibank(
+    asking: Asking,
+    data: Annotated[Path, typer.Option(help="A folder with level-{1,2,3}-api_processed.json of ToolRL's repository.")],
+    levels: Annotated[str, typer.Option(help="Comma-separated.")] = "1,2,3",
+) -> None:
+    """API-Bank, levels 1 to 3: the call's name and parameters equal the gold ones."""
+    from awpo_ext.evaluate.apibank import ApiBank
+
+    with _errors_as_messages():
+        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
+        _run(ApiBank(data, _levels(levels)), asking, plan, temperature=0.0)
+
+
+@app.command("mmlu_pro")
+@with_asking(max_tokens=2048)
+def mmlu_pro(
+    asking: Asking,
+    data: Annotated[
+        Path | None, typer.Option(help="A folder with test and validation as .jsonl or .parquet; default: the hub.")
+    ] = None,
+    subjects: Annotated[str, typer.Option(help="Comma-separated subjects.")] = ",".join(SUBJECTS),
+) -> None:
+    """MMLU-Pro with the prompts, extraction and metric of lm-eval."""
+    from awpo_ext.evaluate.mmlu_pro import MmluPro
+
+    with _errors_as_messages():
+        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
+        _run(MmluPro(_names(subjects), data), asking, plan, temperature=0.0)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="result.json of one model, for instance before training.")],
+    second: Annotated[Path, typer.Argument(help="result.json of the other.")],
+    out: Annotated[Path | None, typer.Option(help="A JSON file for the comparison.")] = None,
+) -> None:
+    """Two models on the same tasks: difference with a paired bootstrap interval, and McNemar's exact test."""
+    from awpo_ext.evaluate.compare import compare as compared
+
+    console = Console(soft_wrap=True)
+    with _errors_as_messages():
+        found = compared(read_result(first), read_result(second))
+    shown = Table(
+        "category", "tasks", "first", "second", "difference", "95 %", "only first", "only second", "McNemar p"
+    )
+    for row in found["rows"]:
+        shown.add_row(
+            escape(row["category"]),
+            str(row["tasks"]),
+            *(f"{100 * row[key]:.1f} %" for key in ("first", "second")),
+            f"{100 * row['difference']:+.1f}",
+            f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+            str(row["only_first"]),
+            str(row["only_second"]),
+            f"{row['p']:.3g}" if "p" in row else "-",
+        )
+    console.print(shown)
+    for note in found["notes"]:
+        console.print(f"[yellow]note:[/yellow] {escape(note)}")
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _run(benchmark: Benchmark, asking: Asking, plan: Plan, temperature: float) -> None:
+    """`temperature` is the benchmark's own."""
+    console = Console(soft_wrap=True)
+    sampling = asking.sampling(temperature)
+    with asking.served(console) as found:
+        result = evaluate(benchmark, asking.chat(found, sampling), found, plan, console)
+    _show(result, asking.out, console)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _levels(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise EvalError(f"--levels {text!r}: must be numbers, such as 1,2,3") from None
+
+
+def _show(result: dict[str, Any], out: Path, console: Console) -> None:
+    """Print it; exit code 1 where requests failed and another run is needed."""
+    console.print(report.table(result))
+    for line in report.reasons(result):
+        console.print(escape(line))
+    for note in result["notes"]:
+        console.print(f"[yellow]note:[/yellow] {escape(note)}")
+    console.print(f"{escape(str(out))}: result.json, result.md, result.html")
+    if result["unanswered"]:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _errors_as_messages() -> Iterator[None]:
+    """An EvalError as one message on stderr and exit code 1; Ctrl-C likewise; anything else keeps its traceback."""
+    try:
+        yield
+    except EvalError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the answers so far are kept: run the same command again to go on")
+        raise typer.Exit(130) from None

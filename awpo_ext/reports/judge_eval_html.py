@@ -1,0 +1,148 @@
+"""A judge's report and a comparison as one HTML page each, without scripts and without anything from outside.
+
+Rows, verdicts and names are hostile text: the templates escape all of it, hidden characters are taken out of what is
+quoted, and a policy in the page forbids scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from awpo_ext.cli.judge_eval_show import measure_rows
+from awpo_ext.reports.judge_eval_plots import figures
+from reward_models.judge_eval.comparison import Comparison
+from reward_models.judge_eval.limits import fitness, show
+from reward_models.judge_eval.measures import RowResult
+from reward_models.judge_eval.report import Report
+from reward_models.judges.llm.fencing import clean
+from reward_models.labelled import LabelledRollout
+from reward_models.statistics import Interval
+
+_MISTAKES = 5
+_SHOWN_CHARS = 900
+_MOST_CHARS = 2000
+
+
+def report_page(report: Report, rows: Sequence[LabelledRollout], broken: Sequence[str]) -> str:
+    """The page; `rows` are quoted where the judge was most wrong, `broken` are the limits that were not kept."""
+    return (
+        _environment()
+        .get_template("judge_eval.html")
+        .render(
+            report=report,
+            options=json.dumps(report.options, ensure_ascii=False),
+            fitness=fitness(report, broken),
+            broken=broken,
+            tiles=_tiles(report),
+            kinds=sorted(report.kinds.items(), key=lambda item: _last_if_nan(item[1].auc.value)),
+            figures={name: Markup(uri) for name, uri in figures(report).items()},
+            measures=measure_rows(report),
+            mistakes=_mistakes(report, rows),
+        )
+    )
+
+
+def comparison_page(found: Comparison) -> str:
+    tests = [*found.overall_tests, *found.kind_tests]
+    return (
+        _environment()
+        .get_template("comparison.html")
+        .render(
+            found=found,
+            significant=[test for test in tests if test.significant],
+            total=len(tests),
+            tables=[("Overall", found.overall, False), ("AUC by kind", found.kinds, True)],
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("awpo_ext", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: clean(value, _MOST_CHARS) if type(value) is str else value,
+    )
+    environment.globals |= {"show": show, "number": _number}
+    environment.tests["known"] = _known
+    return environment
+
+
+def _tiles(report: Report) -> list[tuple[str, str, str]]:
+    """(title, value, interval) of what is looked at first."""
+    intervals = [
+        ("AUC", report.agreement.auc, 2),
+        ("pair accuracy", report.agreement.pair_accuracy, 2),
+        ("ECE", report.agreement.ece, 3),
+        ("coverage", report.coverage.share, 3),
+        ("swayed by attacks", report.canaries.share if report.canaries else Interval(math.nan, math.nan, math.nan), 2),
+        ("length, within kinds", report.length.within_kind, 2),
+    ]
+    tiles = []
+    for title, interval, digits in intervals:
+        value, _, ends = show(interval, digits).partition(" ")
+        tiles.append((title, value, ends))
+    speed = report.speed
+    tiles.append(
+        (
+            "calls a second",
+            f"{speed.per_second:,.{0 if speed.per_second >= 100 else 1}f}",
+            f"median {_duration(speed.p50_s.value)}",
+        )
+    )
+    if report.cost is not None:
+        tiles.append(("cost of 1000 verdicts", f"{report.cost.per_thousand:.3g}", f"{report.cost.calls:.0f} requests"))
+    return tiles
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+
+def _mistakes(report: Report, rows: Sequence[LabelledRollout]) -> list[tuple[str, list[dict]]]:
+    by_id = {row.id: row for row in rows}
+
+    def quoted(results: list[RowResult]) -> list[dict[str, Any]]:
+        worst_of_source: dict[str, RowResult] = {}
+        for item in results:
+            worst_of_source.setdefault(item.source, item)
+        return [
+            {
+                "id": item.id,
+                "kind": item.kind,
+                "score": item.score,
+                "question": clean(by_id[item.id].rollout.question, _SHOWN_CHARS // 3),
+                "response": clean(by_id[item.id].rollout.response, _SHOWN_CHARS),
+            }
+            for item in list(worst_of_source.values())[:_MISTAKES]
+        ]
+
+    scored = [row for row in report.rows if row.score is not None]
+    scored.sort(key=lambda row: row.score)
+    bad, good = [row for row in reversed(scored) if row.label <= 0.5], [row for row in scored if row.label > 0.5]
+    return [
+        ("Worst mistakes: bad reasoning with the highest scores", quoted(bad)),
+        ("Worst mistakes: good reasoning with the lowest scores", quoted(good)),
+    ]
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)
+
+
+def _number(value: float | None) -> str:
+    return f"{value:.2f}" if _known(value) else "–"
+
+
+def _last_if_nan(value: float) -> float:
+    return math.inf if math.isnan(value) else value

@@ -1,0 +1,1 @@
+"""A run without an accelerator; inert unless VERL_PLATFORM=cpu."""

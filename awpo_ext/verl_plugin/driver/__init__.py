@@ -1,0 +1,1 @@
+"""The trainer's process: reward columns in, advantages and clip radius out."""

@@ -1,0 +1,227 @@
+"""Is a verl configuration one that AWPO can train? Checked by the trainer before it starts, and by `awpo doctor`."""
+
+import difflib
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from awpo_ext.config import AwpoConfig
+from awpo_ext.verl_plugin.compat import AwpoSetupError
+from awpo_ext.verl_plugin.driver import estimator
+from awpo_ext.verl_plugin.driver.group_check import check_group_judge
+from awpo_ext.verl_plugin.worker import loss
+
+logger = logging.getLogger(__name__)
+
+OUTCOME_METRICS = ("reward", "score")  # what algorithm.filter_groups.metric may name without the judge in it
+OUR_REWARD = "pkg://reward_models.reward"
+TURNS_AGENT_LOOP = "awpo_tool_agent"  # `turns.NAME`, whose import would load the agent loops
+
+
+def uses_awpo(config: DictConfig) -> bool:
+    """True where the run asks for the estimator `awpo`."""
+    return config.algorithm.adv_estimator == estimator.NAME
+
+
+def awpo_section(config: DictConfig) -> AwpoConfig:
+    """The validated `algorithm.awpo` section; AwpoConfigError names key, value and what is allowed."""
+    for key in config.algorithm:
+        if key != "awpo" and difflib.get_close_matches(str(key), ["awpo"], cutoff=0.7):
+            raise AwpoSetupError(f"algorithm.{key} is not read by anything; did you mean algorithm.awpo?")
+    section = config.algorithm.get("awpo")
+    if section is not None and not isinstance(section, Mapping | DictConfig):
+        raise AwpoSetupError(f"algorithm.awpo={section!r} is not a section; set +algorithm.awpo.<key>=<value>")
+    given = OmegaConf.to_container(section, resolve=True) if section is not None else {}
+    return AwpoConfig.from_mapping({**outcome_range(config), **given})
+
+
+def outcome_range(config: DictConfig) -> dict[str, float]:
+    """`reward_min` and `reward_max` as the reward function states them; {} where it has no `outcome_range`."""
+    function, kwargs = reward_function(config)
+    stated = getattr(function, "outcome_range", None)
+    if stated is None:
+        return {}
+    with named_reward_errors(config):
+        low, high = stated(**kwargs)
+    return {"reward_min": low, "reward_max": high}
+
+
+def check_run(config: DictConfig) -> AwpoConfig | None:
+    """The AWPO section of a run that AWPO can train; None where the run does not use AWPO at all.
+
+    Raises:
+        AwpoSetupError, AwpoConfigError: naming the key to set.
+    """
+    if not uses_awpo(config):
+        if config.actor_rollout_ref.actor.policy_loss.loss_mode == loss.NAME:
+            raise AwpoSetupError(
+                f"policy_loss.loss_mode=awpo needs algorithm.adv_estimator=awpo, which gives it the clip radius; "
+                f"found algorithm.adv_estimator={config.algorithm.adv_estimator}"
+            )
+        return None
+    section = awpo_section(config)
+    if not config.trainer.use_v1:
+        raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
+    check_loss(config, section)
+    check_combinations(config, section)
+    check_turns(config)
+    check_reward_function(config)
+    check_ground_truths(config)
+    return section
+
+
+def check_loss(config: DictConfig, section: AwpoConfig) -> None:
+    """The policy loss has to use the radius, in the form that it has; warns where no radius has any effect."""
+    actor = config.actor_rollout_ref.actor
+    loss_mode = actor.policy_loss.loss_mode
+    if loss_mode != loss.NAME and section.clip_schedule != "fixed":
+        raise AwpoSetupError(
+            f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} ignores AWPO's clip radius; set it to awpo, "
+            "or set +algorithm.awpo.clip_schedule=fixed to train AWPO's advantages with that loss"
+        )
+    if loss_mode == loss.NAME and actor.clip_ratio_low != actor.clip_ratio_high:
+        raise AwpoSetupError(
+            f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but the loss "
+            "awpo reads neither: leave both alone, set the radius by +algorithm.awpo.clip_min and clip_max, and for "
+            f"clip-higher +algorithm.awpo.clip_higher={actor.clip_ratio_high / actor.clip_ratio_low:.3g}, the upper radius "
+            "over the lower one"
+        )
+    if clip_is_inert(config):
+        logger.warning(
+            "awpo-ext: data.train_batch_size equals actor.ppo_mini_batch_size and ppo_epochs=1, so each batch is one "
+            "update, the probability ratio is 1 and no clip radius has any effect; use a smaller ppo_mini_batch_size"
+        )
+
+
+def clip_is_inert(config: DictConfig) -> bool:
+    """True where each batch is one update from its own policy: the ratio is then 1 and clipping does nothing."""
+    actor = config.actor_rollout_ref.actor
+    return (
+        actor.ppo_mini_batch_size >= config.data.train_batch_size
+        and actor.ppo_epochs == 1
+        and not _rollout_correction(config).get("bypass_mode")  # there the ratio is to vLLM's policy
+    )
+
+
+def check_combinations(config: DictConfig, section: AwpoConfig) -> None:
+    """Features of verl that AWPO cannot share a run with, and a warning where two work against each other."""
+    if config.get("distillation") and config.distillation.get("enabled"):
+        raise AwpoSetupError("distillation.enabled=True replaces the policy loss; AWPO cannot be combined with it")
+    if config.critic.enable:
+        raise AwpoSetupError(
+            "critic.enable=True trains a critic that AWPO's group-relative advantages never read; set critic.enable=False"
+        )
+    correction = _rollout_correction(config)
+    unread = [key for key in ("rollout_is", "rollout_rs") if correction.get(key)]
+    if correction.get("bypass_mode") and unread:
+        raise AwpoSetupError(
+            f"algorithm.rollout_correction.{unread[0]}={correction.get(unread[0])} is not read with bypass_mode=True by "
+            "verl's V1 trainer; set bypass_mode=False, or leave it out and let the clip bound the ratio"
+        )
+    groups = config.algorithm.get("filter_groups") or {}
+    if groups.get("enable") and groups.get("metric") in OUTCOME_METRICS and section.gate != "none":
+        logger.warning(
+            "awpo-ext: algorithm.filter_groups.metric=%s drops the groups whose outcomes are all equal, which is where "
+            "AWPO leans on the judge; to keep them, set it to outcome_plus_reasoning, a column of reward_models.reward, or "
+            "to one of your own function that adds the two",
+            groups.metric,
+        )
+
+
+def _rollout_correction(config: DictConfig) -> Mapping:
+    return config.algorithm.get("rollout_correction") or {}
+
+
+def check_turns(config: DictConfig) -> None:
+    """The verifier `state` needs to know who wrote what, which verl's own agent loops do not tell it."""
+    rollout = config.actor_rollout_ref.rollout
+    tools = rollout.multi_turn.tool_config_path or rollout.multi_turn.function_tool_path
+    kwargs = (config.reward.get("custom_reward_function") or {}).get("reward_kwargs") or {}
+    if tools and kwargs.get("verifier") == "state" and rollout.agent.default_agent_loop != TURNS_AGENT_LOOP:
+        raise AwpoSetupError(
+            f"actor_rollout_ref.rollout.agent.default_agent_loop={rollout.agent.default_agent_loop} gives the verifier "
+            f"'state' one text in which tools and model cannot be told apart; set it to {TURNS_AGENT_LOOP}"
+        )
+
+
+def check_reward_function(config: DictConfig) -> None:
+    """Let the reward function check itself before the run, where it has a `preflight` (reward_models.reward has one).
+
+    verl loads it lazily inside its reward workers, where an error turns into failed prompt groups in mid-training.
+    """
+    function, kwargs = reward_function(config)
+    needs_group = getattr(function, "needs_group", None)
+    if needs_group is not None:
+        with named_reward_errors(config):
+            ranks = needs_group(**kwargs)
+        if ranks:
+            check_group_judge(config)
+    preflight = getattr(function, "preflight", None)
+    if preflight is not None:
+        with named_reward_errors(config):
+            preflight(**kwargs)
+
+
+def reward_function(config: DictConfig) -> tuple[Callable | None, dict]:
+    """The run's own reward function with its kwargs; None where it has none."""
+    settings = config.reward.get("custom_reward_function") or {}
+    if not settings.get("path"):
+        return None, {}
+    kwargs = settings.get("reward_kwargs")
+    kwargs = OmegaConf.to_container(kwargs, resolve=True) if OmegaConf.is_config(kwargs) else dict(kwargs or {})
+    return _load(settings.path, settings.get("name")), kwargs
+
+
+@cache
+def _load(path: str, name: str) -> Callable:
+    """Once a process: verl runs a file anew at each load, and range and preflight both need the function."""
+    from verl.utils.import_utils import load_extern_object
+
+    return load_extern_object(module_path=path, object_name=name)
+
+
+@contextmanager
+def named_reward_errors(config: DictConfig):
+    """Any error inside becomes an AwpoSetupError that says whose reward function raised it."""
+    settings = config.reward.custom_reward_function
+    try:
+        yield
+    except Exception as error:
+        where = f"reward.custom_reward_function (path={settings.path}, name={settings.get('name')})"
+        raise AwpoSetupError(f"{where}: {error}") from error
+
+
+def check_ground_truths(config: DictConfig) -> None:
+    """With our reward function, every row of the local data files needs a ground truth.
+
+    In mid-training such a row is a failed prompt group, which verl drops or waits for. `awpo data validate` checks more.
+    """
+    if (config.reward.get("custom_reward_function") or {}).get("path") != OUR_REWARD:
+        return
+    for key in ("train_files", "val_files"):
+        files = config.data[key]
+        for name in [files] if isinstance(files, str) else files:
+            path = Path(name).expanduser()
+            if path.suffix != ".parquet" or not path.is_file():
+                continue  # verl itself says so, or downloads it
+            for row, reward_model in enumerate(_reward_models(path)):
+                truth = (reward_model or {}).get("ground_truth")
+                if not isinstance(truth, str) or not truth.strip():
+                    raise AwpoSetupError(
+                        f"data.{key}={path}, row {row}: reward_model.ground_truth={truth!r} is not a text with the "
+                        "expected answer; `awpo data validate` lists all such rows"
+                    )
+
+
+def _reward_models(path: Path) -> list[dict | None]:
+    """The `reward_model` column of a parquet file, all None where the file has no such column."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    if "reward_model" not in file.schema_arrow.names:
+        return [None] * file.metadata.num_rows
+    return file.read(columns=["reward_model"]).column("reward_model").to_pylist()

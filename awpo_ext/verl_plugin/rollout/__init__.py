@@ -1,0 +1,1 @@
+"""The agent loop's and the reward workers' processes."""

@@ -1,0 +1,79 @@
+"""verl's tool agent loop, with the whole trajectory for the reward: `rollout.agent.default_agent_loop=awpo_tool_agent`.
+
+It adds two things. What the model wrote is kept turn by turn in `extra_info["turns"]`, where the verifier `state` looks
+(verl itself passes one decoded text, in which tools' answers and the model's words are no longer told apart). And where a
+row has `extra_info["user_turns"]`, the user's later messages follow, one each time the model has answered without a call;
+`extra_info["later_tools"]` names the tools that come with each, whose definitions are then in the message.
+"""
+
+from typing import Any
+
+from verl.experimental.agent_loop.agent_loop import register
+from verl.experimental.agent_loop.tool_agent_loop import AgentState, ToolAgentLoop
+
+from awpo_ext.verl_plugin.compat import check_parameters
+
+NAME = "awpo_tool_agent"
+SCENE = "awpo_scene"  # in AgentData.tools_kwargs: the row's ground truth, from which a StateTool takes its start
+
+check_parameters(
+    ToolAgentLoop._handle_generating_state,
+    ("self", "agent_data", "sampling_params", "ignore_termination"),
+    "verl's ToolAgentLoop._handle_generating_state",
+)
+
+
+@register(NAME)
+class TurnsAgentLoop(ToolAgentLoop):
+    """One trajectory: user turns of one or more assistant texts each, with tools' answers in between.
+
+    A trajectory that reaches `multi_turn.max_assistant_turns`, `max_user_turns` or the response length ends there; the
+    user's remaining messages are then never asked, and the verifier finds those turns missing.
+    """
+
+    async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs: Any) -> Any:
+        info = kwargs.get("extra_info") or {}
+        self._later = list(info.get("user_turns") or [])
+        self._later_tools = list(info.get("later_tools") or [[] for _ in self._later])
+        self._turns: list[list[str]] = [[]]
+        truth = (kwargs.get("reward_model") or {}).get("ground_truth", "")
+        kwargs["tools_kwargs"] = {**(kwargs.get("tools_kwargs") or {}), SCENE: truth}
+        return await super().run(sampling_params, priority, **kwargs)
+
+    async def _handle_generating_state(
+        self, agent_data: Any, sampling_params: dict[str, Any], ignore_termination: bool = False
+    ) -> AgentState:
+        known = len(agent_data.messages)
+        state = await super()._handle_generating_state(agent_data, sampling_params, ignore_termination)
+        text = await self.loop.run_in_executor(
+            None, lambda: self.tokenizer.decode(agent_data.response_ids, skip_special_tokens=True)
+        )
+        self._turns[-1].append(text)
+        agent_data.extra_fields["turns"] = self._turns
+        answered = len(agent_data.messages) > known  # verl adds no message where a limit ended the trajectory
+        if state is AgentState.TERMINATED and answered and self._later:
+            return await self._ask_next(agent_data)
+        return state
+
+    async def _ask_next(self, agent_data: Any) -> AgentState:
+        """The user's next message, as verl itself appends a tool's answer."""
+        previous = list(agent_data.messages)
+        agent_data.messages.append({"role": "user", "content": self._later.pop(0)})
+        merged, mask, logprobs = await self.ct_merge_context_msg(
+            previous,
+            agent_data.messages,
+            agent_data.prompt_ids,
+            agent_data.response_mask,
+            agent_data.response_logprobs or None,
+            tools=agent_data._active_tool_schemas,
+        )
+        if len(mask) >= self.response_length:
+            return AgentState.TERMINATED
+        agent_data.prompt_ids = merged.token_ids
+        agent_data.response_mask = mask
+        agent_data.response_logprobs = logprobs or []
+        agent_data.user_turns += 1
+        self._turns.append([])
+        new = {name: self.tools[name] for name in self._later_tools.pop(0)}
+        agent_data._active_tools = {**agent_data._active_tools, **new}
+        return AgentState.GENERATING

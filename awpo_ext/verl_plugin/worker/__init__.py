@@ -1,0 +1,1 @@
+"""The actor's processes: the policy loss."""

@@ -1,0 +1,1 @@
+"""Sentence encoders, shared by judges and scorers."""

@@ -1,0 +1,134 @@
+"""What the judges that ask a language model share: the client, the preflight, and failures that stay values.
+
+What is asked, and what is made of the answer, is each judge's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.util import find_spec
+from typing import Any
+
+from reward_models.judges.base import Judge, JudgeNotReadyError
+from reward_models.llm_client import ChatAnswer, ChatClient, ChatRequest, ClientConfig
+from reward_models.options import refuse_unknown
+from reward_models.types import Unscored, UnscoredReason, Verdict
+
+logger = logging.getLogger(__name__)
+
+FROM_VERL = "verl"  # base_url: the server that verl runs for its reward model
+_TRIAL_S = 30.0
+
+
+class ChatJudge(Judge):
+    """A judge with a client for a chat API.
+
+    `ask` raises nothing but cancellation: aiohttp missing, or a key that cannot be one, is Unscored(load_failed), an
+    answer that is cut Unscored(bad_verdict), and no answer the client's Unscored. Usable from several event loops;
+    `aclose` closes the running loop's connections.
+    """
+
+    name = ""  # as in judge=<name>, for messages
+    structured = True
+    asks_before_the_run = True
+    fix_of_refusal = "set structured=false if the server knows no response_format"
+
+    def __init__(self, client_options: Mapping[str, Any]) -> None:
+        # Where the address is verl's it is not known yet; the other options are checked all the same.
+        waiting = client_options.get("base_url") == FROM_VERL
+        options = {**client_options, "base_url": "http://localhost/v1"} if waiting else client_options
+        self.client_config = ClientConfig(**options)
+        self._client = None if waiting else ChatClient(self.client_config)
+        self._closed = False
+        self._logged: set[UnscoredReason] = set()
+
+    def check(self) -> None:
+        if find_spec("aiohttp") is None:
+            raise JudgeNotReadyError(f"the {self.name} judge needs the package aiohttp: pip install aiohttp")
+
+    async def preflight(self) -> None:
+        """Ask whether the endpoint can judge; JudgeNotReadyError with the fix. Nothing where `preflight` is false.
+
+        One judgement is made on trial. Of its failures only a refusal raises; the others may pass and are logged. With
+        base_url=verl there is nothing to ask yet: verl starts that server after this.
+        """
+        if not self.asks_before_the_run or self._client is None:
+            return
+        await self._client.preflight()
+        try:
+            verdict = await asyncio.wait_for(self._trial(), _TRIAL_S)
+        except asyncio.TimeoutError:
+            logger.warning(
+                "The LLM judge's trial judgement took more than %.0f s: a slow judge slows training", _TRIAL_S
+            )
+            return
+        if isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.REFUSED:
+            hint = self.fix_of_refusal if self.structured else "see its log"
+            raise JudgeNotReadyError(f"the judge's server refused a trial judgement ({verdict.detail}); {hint}")
+
+    @abstractmethod
+    async def _trial(self) -> Verdict:
+        """One judgement that the model should be able to make; may raise JudgeNotReadyError with a fix of its own."""
+
+    async def ask(self, request: ChatRequest) -> ChatAnswer | Unscored:
+        """The model's answer, or why there is none that can be read; an answer may be empty or cut."""
+        if self._closed:
+            return Unscored(UnscoredReason.ERROR, "the judge is closed")
+        if self._client is None:
+            detail = f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True"
+            return Unscored(UnscoredReason.LOAD_FAILED, detail)
+        try:
+            return await self._client.ask(request)
+        except (JudgeNotReadyError, ImportError) as error:
+            return Unscored(UnscoredReason.LOAD_FAILED, str(error))
+        except Exception as error:
+            # The type alone: messages of HTTP errors may hold headers, and so the key.
+            return Unscored(UnscoredReason.ERROR, type(error).__name__)
+
+    def summary(self) -> dict[str, float]:
+        """Calls, tokens and cost of this process so far, as the client counts them; {} before it has an address."""
+        return {} if self._client is None else self._client.summary()
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections; requests under way become Unscored."""
+        self._closed = True
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _log_first(self, verdict: Verdict) -> None:
+        if isinstance(verdict, Unscored) and verdict.reason not in self._logged:
+            self._logged.add(verdict.reason)
+            logger.warning(
+                "The LLM judge's first Unscored(%s): %s; later ones are only counted",
+                verdict.reason.value,
+                verdict.detail,
+            )
+
+
+def was_cut(answer: ChatAnswer) -> Unscored | None:
+    """Why an answer is no verdict whatever it says: it ended at max_tokens."""
+    if answer.finish_reason == "length":
+        return Unscored(UnscoredReason.BAD_VERDICT, "the answer was cut at max_tokens")
+    return None
+
+
+def split_options(options: Mapping[str, Any], own_class: type, owner: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The judge's own options and the client's. An unknown one is refused without its value, which could be a key."""
+    own = {field.name for field in fields(own_class)}
+    client = {field.name for field in fields(ClientConfig)}
+    shown = {key: value if key in own | client else "(not shown)" for key, value in options.items()}
+    refuse_unknown(shown, sorted(own | client), owner)
+    return (
+        {key: value for key, value in options.items() if key in own},
+        {key: value for key, value in options.items() if key in client},
+    )
+
+
+def action_of(response: str) -> str:
+    """What stands after the thought, or all of it where there is no thought."""
+    before, end, after = response.partition("</think>")
+    return (after if end else before).strip()

@@ -1,0 +1,244 @@
+"""The LLM judge: a language model behind an OpenAI-compatible API grades the thought by a rubric, or says Yes or No.
+
+What the policy wrote reaches the model as fenced data and may still sway it, so a score is an opinion, not a proof.
+Transport, limits, cache and costs are the client's; the prompt is rubric.py's, what counts as a verdict verdict.py's
+and yes_no.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reward_models.judge_eval.attacks import controls
+from reward_models.judges.base import JudgeNotReadyError
+from reward_models.judges.llm.chat_judge import ChatJudge, action_of, split_options, was_cut
+from reward_models.judges.llm.expected_score import MAX_TOKENS, MAX_TOP, TOP_LOGPROBS, expected_grade
+from reward_models.judges.llm.rubric import SCORE, VERDICTS, YES_NO, Prompt, load_rubric
+from reward_models.judges.llm.verdict import Grade, read_verdict, response_format
+from reward_models.judges.llm.votes import AGGREGATES, combine, vote_seed
+from reward_models.judges.llm.yes_no import read_yes_no
+from reward_models.judges.llm_group.ranker import PairAsker
+from reward_models.llm_client import ChatAnswer, ChatRequest
+from reward_models.options import require_number
+from reward_models.parsing import parse_response
+from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
+
+_OWNER = "judge 'llm'"
+_VOTING_TEMPERATURE = 0.7
+_MAX_TOKENS = {SCORE: 512, YES_NO: 16}
+
+
+@dataclass(frozen=True)
+class LlmConfig:
+    """Options of the LLM judge beside those of its client (`ClientConfig`: base_url, model, api_key_env, ..).
+
+    rubric: path of a prompt file of one's own, readable wherever verl's reward workers run; None: the built-in one.
+    verdict: what the rubric asks for. `score`: reasons, then a number, as JSON. `yes_no`: one word, and the score is the
+        probability of Yes, see yes_no.py; for small models, on servers with `logprobs`. It is one vote without
+        `structured`, `expected` and `scale`.
+    reference: show the data set's own answer to the model.
+    scale: the top of the scale that the rubric is expected to have, checked against it; None: no such check.
+    votes: how many times the model is asked, in [1, 64].
+    aggregate: `mean`, `median` or `majority` of the votes.
+    temperature: in [0, 2]; None: 0 for one vote, 0.7 for several, which at 0 would be the same vote.
+    max_tokens: of one answer, in [16, 32768]; an answer cut there is no verdict. None: 512, or 16 for the one word.
+    structured: ask the server for JSON by a schema; false where the server refuses `response_format`.
+    expected: the score is the mean over the scale by the model's own probabilities, see expected_score.py, and not the number
+        it gives; for servers with `logprobs`, structured output, and rubrics with a scale up to 10.
+    preflight: ask the endpoint before the run, a trial judgement included.
+    """
+
+    rubric: str | None = None
+    verdict: str = SCORE
+    reference: bool = False
+    scale: int | None = None
+    votes: int = 1
+    aggregate: str = "mean"
+    temperature: float | None = None
+    max_tokens: int | None = None
+    structured: bool = True
+    expected: bool = False
+    preflight: bool = True
+
+    def __post_init__(self) -> None:
+        if self.rubric is not None and not (isinstance(self.rubric, str) and self.rubric.strip()):
+            raise ValueError(f"{_OWNER}: rubric={self.rubric!r} must be the path of a text file, or null")
+        for key in ("reference", "structured", "expected", "preflight"):
+            if not isinstance(getattr(self, key), bool):
+                raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be true or false")
+        if self.scale is not None:
+            require_number(_OWNER, "scale", self.scale, 1, 100, whole=True)
+        require_number(_OWNER, "votes", self.votes, 1, 64, whole=True)
+        if self.aggregate not in AGGREGATES:
+            raise ValueError(f"{_OWNER}: aggregate={self.aggregate!r} is not known; known: {', '.join(AGGREGATES)}")
+        if self.temperature is None:
+            object.__setattr__(self, "temperature", _VOTING_TEMPERATURE if self.votes > 1 else 0.0)
+        require_number(_OWNER, "temperature", self.temperature, 0, 2)
+        if self.votes > 1 and self.temperature == 0:
+            raise ValueError(
+                f"{_OWNER}: votes={self.votes} at temperature=0 are the same vote; leave temperature out, or set votes=1"
+            )
+        if self.max_tokens is not None:
+            most = MAX_TOKENS if self.expected or self.verdict == YES_NO else 32768
+            require_number(_OWNER, "max_tokens", self.max_tokens, 16, most, whole=True)
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"{_OWNER}: verdict={self.verdict!r} is not known; known: {', '.join(VERDICTS)}")
+        if self.verdict == YES_NO:
+            self._check_one_word()
+        if self.expected and not self.structured:
+            raise ValueError(f"{_OWNER}: expected=true needs structured=true, so that the answer ends with the score")
+
+    def _check_one_word(self) -> None:
+        """Refuse what has no meaning beside a probability."""
+        for key, plain in (("scale", None), ("votes", 1), ("expected", False)):
+            if getattr(self, key) != plain:
+                raise ValueError(
+                    f"{_OWNER}: {key}={getattr(self, key)!r} has no meaning with verdict=yes_no, which scores by the "
+                    f"probability of one word: leave {key} out, or set verdict=score"
+                )
+
+    @property
+    def needs_odds(self) -> bool:
+        """Whether the server has to send the tokens' probabilities."""
+        return self.expected or self.verdict == YES_NO
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One answer of the model and what was read in it; `answer` is None where none came."""
+
+    result: Grade | Unscored
+    answer: ChatAnswer | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its record: the rubric's name and hash, the prompt ("" where none was sent), the votes."""
+
+    verdict: Verdict
+    rubric: str
+    prompt: str = ""
+    votes: tuple[Vote, ...] = ()
+
+
+class LlmJudge(ChatJudge):
+    """Score = the model's grade, mapped from the rubric's scale to [0, 1], aggregated over the votes; with
+    verdict=yes_no the probability of Yes.
+
+    - No thought, or a blank one: 0.0 without a request.
+    - No question and nothing after the thought, or no reference where one is to be shown: Unscored(no_evidence),
+      without a request.
+    - An answer that is cut, or has no verdict of its own on the scale: Unscored(bad_verdict).
+    - No answer: the client's Unscored. aiohttp missing, or a key that cannot be one: Unscored(load_failed).
+
+    `Scored.spread` is the standard deviation of several votes, None for one. Usable from several event loops; `aclose`
+    closes the running loop's connections.
+    """
+
+    name = "llm"
+
+    def __init__(self, **options: Any) -> None:
+        own, client = split_options(options, LlmConfig, _OWNER)
+        self.config = LlmConfig(**own)
+        try:
+            self.rubric = load_rubric(
+                self.config.rubric,
+                reference=self.config.reference,
+                scale=self.config.scale,
+                verdict=self.config.verdict,
+            )
+        except ValueError as error:
+            raise ValueError(f"{_OWNER}: {error}") from None
+        if self.config.expected and self.rubric.scale.high > MAX_TOP:
+            raise ValueError(
+                f"{_OWNER}: expected=true needs a rubric with a scale up to {MAX_TOP}, and {self.rubric.name!r} goes up "
+                f"to {self.rubric.scale.high}: set expected=false, or write a smaller scale"
+            )
+        super().__init__(client)
+        one_word = self.config.verdict == YES_NO
+        self.structured, self.asks_before_the_run = self.config.structured, self.config.preflight
+        if one_word:
+            self.fix_of_refusal = "set verdict=score if the server knows no logprobs"
+        elif self.config.expected:
+            self.fix_of_refusal += ", and expected=false if it knows no logprobs"
+        self._format = response_format(self.rubric.scale) if self.structured and not one_word else None
+        self._pairs = PairAsker(
+            self.ask,
+            self.config.reference,
+            self.config.max_tokens or _MAX_TOKENS[SCORE],
+            structured=self.config.structured,
+        )
+
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        judgements = await asyncio.gather(*(self.judge(rollout) for rollout in rollouts))
+        return [judgement.verdict for judgement in judgements]
+
+    async def judge(self, rollout: Rollout) -> Judgement:
+        """`score` for one rollout, with the record of how it came about."""
+        prompt = self._prompt(rollout)
+        if not isinstance(prompt, Prompt):
+            return Judgement(prompt, self.rubric.version)
+        votes = await asyncio.gather(*(self._vote(rollout, prompt, number) for number in range(self.config.votes)))
+        verdict = combine([vote.result for vote in votes], self.config.aggregate)
+        self._log_first(verdict)
+        return Judgement(verdict, self.rubric.version, prompt.text, tuple(votes))
+
+    async def compare(self, first: Rollout, second: Rollout) -> Verdict:
+        """Whose reasoning is better, asked once with `first` shown first: 1.0 the first one's, 0.5 a tie, 0.0 the second's.
+
+        A model may favour a position, so callers ask in both orders. The built-in prompt for pairs is used, whatever
+        `rubric` is, at temperature 0. Both should answer the same request; the first one's is shown. Without a request:
+        a thought beats none, and equal texts tie.
+        """
+        verdict = await self._pairs.compare(first, second)
+        self._log_first(verdict)
+        return verdict
+
+    async def _trial(self) -> Verdict:
+        judgement = await self.judge(controls()[0].rollout)
+        if self.config.needs_odds and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
+            fix = "verdict=score" if self.config.verdict == YES_NO else "expected=false"
+            raise JudgeNotReadyError(f"the judge's server sends no token probabilities (logprobs): set {fix}")
+        return judgement.verdict
+
+    def _prompt(self, rollout: Rollout) -> Prompt | Verdict:
+        """The prompt, or a verdict where none is needed."""
+        thought = parse_response(rollout.response).thought
+        if not thought:
+            return Scored(0.0)
+        action = action_of(rollout.response)
+        if not action and not rollout.question.strip():
+            return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor an action to compare with")
+        reference = action_of(rollout.ground_truth) if self.config.reference else ""
+        if self.config.reference and not reference:
+            return Unscored(UnscoredReason.NO_EVIDENCE, "no ground truth to show as the reference")
+        return self.rubric.render(rollout.question, rollout.tools, thought, action, reference)
+
+    async def _vote(self, rollout: Rollout, prompt: Prompt, number: int) -> Vote:
+        answer = await self.ask(self._request(rollout, prompt, number))
+        if isinstance(answer, Unscored):
+            return Vote(answer)
+        if self.config.verdict == YES_NO:
+            return Vote(read_yes_no(answer.text, answer.tail), answer)
+        if (cut := was_cut(answer)) is not None:
+            return Vote(cut, answer)
+        grade = read_verdict(answer.text, self.rubric.scale, prompt.echo_keys)
+        if self.config.expected and isinstance(grade, Grade):
+            grade = expected_grade(grade, answer.tail, self.rubric.scale)
+        return Vote(grade, answer)
+
+    def _request(self, rollout: Rollout, prompt: Prompt, number: int) -> ChatRequest:
+        row = rollout.extra_info.get("uid", rollout.extra_info.get("index", rollout.question))
+        return ChatRequest(
+            messages=({"role": "user", "content": prompt.text},),
+            max_tokens=self.config.max_tokens or _MAX_TOKENS[self.config.verdict],
+            temperature=self.config.temperature,
+            # Greedy decoding has no use for a seed, and without one equal prompts of different rows share a call.
+            seed=vote_seed(str(row), rollout.response, number) if self.config.temperature else None,
+            response_format=self._format,
+            top_logprobs=TOP_LOGPROBS if self.config.needs_odds else 0,
+            vote=number,
+        )

@@ -1,0 +1,135 @@
+"""The folder of a classifier: an ordinary Hugging Face one, and beside it what is ours.
+
+awpo_scorer.json: what the model is, how it was trained, its calibration and its figures.
+awpo_template.txt: the text that it was trained to read.
+awpo_sources.txt: hashes of the sources of its training rows, so that nobody measures it on them by mistake.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from reward_models.options import require_number
+from reward_models.scorers.calibration import Calibration
+from reward_models.scorers.classifier.text import MAX_TOKENS, MIN_TOKENS, read_template, template_hash
+
+FORMAT = 1
+FAMILY = "classifier"
+OBJECTIVES = ("pairs", "scores", "labels")
+PROBLEM_TYPE = "regression"  # transformers' name for one output without an activation
+METADATA, TEMPLATE_COPY = "awpo_scorer.json", "awpo_template.txt"
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+@dataclass(frozen=True)
+class ClassifierMetadata:
+    """What `awpo_scorer.json` says of a classifier.
+
+    base_model: the folder or hub id that the training began with.
+    objective: one of OBJECTIVES.
+    max_tokens: the longest input, special tokens included.
+    template: hash of `awpo_template.txt`, see `template_hash`.
+    calibration: from the model's logit to [0, 1]; None: the logistic function.
+    training: data file's SHA-256, rows, seed, steps, versions.
+    metrics: by name of the data they were measured on, `validation` (at the end of training) or `calibration`.
+    """
+
+    base_model: str
+    objective: str
+    max_tokens: int
+    template: str
+    calibration: Calibration | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_number(METADATA, "max_tokens", self.max_tokens, MIN_TOKENS, MAX_TOKENS, whole=True)
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"{METADATA}: objective={self.objective!r} is not one of: {', '.join(OBJECTIVES)}")
+        for key in ("base_model", "template"):
+            if not isinstance(getattr(self, key), str):
+                raise ValueError(f"{METADATA}: {key}={getattr(self, key)!r} must be a text")
+        for key in ("training", "metrics"):
+            if not isinstance(getattr(self, key), Mapping):
+                raise ValueError(f"{METADATA}: {key}={getattr(self, key)!r} must be an object")
+
+    def with_calibration(self, calibration: Calibration, metrics: Mapping[str, Any]) -> ClassifierMetadata:
+        return replace(self, calibration=calibration, metrics={**self.metrics, "calibration": dict(metrics)})
+
+
+def read_metadata(folder: Path) -> ClassifierMetadata:
+    """ValueError, with the file and the fix, where it is missing, broken, of another family or another format."""
+    path = folder / METADATA
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{folder}: is no scorer's folder, {METADATA} is missing; `awpo scorer` makes such folders"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: expected an object")
+    if data.get("format") != FORMAT:
+        raise ValueError(
+            f"{path}: format={data.get('format')!r} is not {FORMAT}, the one this release reads: train the scorer "
+            "again, or install the release that wrote it"
+        )
+    if data.get("family") != FAMILY:
+        raise ValueError(f"{path}: family={data.get('family')!r} is not {FAMILY!r}")
+    known = ClassifierMetadata.__dataclass_fields__
+    wanted = {"format", "family", *known}
+    if set(data) != wanted:
+        off = ", ".join(repr(key) for key in sorted(set(data) ^ wanted))
+        raise ValueError(f"{path}: missing or unknown: {off}; the keys are {', '.join(sorted(wanted))}")
+    values = {key: data[key] for key in known}
+    try:
+        if values["calibration"] is not None:
+            values["calibration"] = Calibration.from_json(values["calibration"])
+        return ClassifierMetadata(**values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def write_metadata(folder: Path, metadata: ClassifierMetadata) -> None:
+    """Whole or not at all."""
+    values = {key: getattr(metadata, key) for key in ClassifierMetadata.__dataclass_fields__}
+    calibration = metadata.calibration.to_json() if metadata.calibration else None
+    data = {"format": FORMAT, "family": FAMILY, **values, "calibration": calibration}
+    temporary = folder / f".{METADATA}.new"
+    temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / METADATA)
+
+
+def check_folder(folder: Path) -> tuple[ClassifierMetadata, str]:
+    """The metadata and the template; ValueError where a file is missing or does not belong to the others. Loads nothing."""
+    metadata = read_metadata(folder)
+    template = read_template(folder / TEMPLATE_COPY)
+    if template_hash(template) != metadata.template:
+        raise ValueError(
+            f"{folder / TEMPLATE_COPY}: its hash {template_hash(template)} is not {metadata.template}, the one that the "
+            "model was trained with: put the file back as it was"
+        )
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder}: {name} is missing: copy the whole folder, or train the scorer again")
+    if _problem_type(folder / "config.json") != PROBLEM_TYPE:
+        raise ValueError(
+            f"{folder / 'config.json'}: problem_type is not {PROBLEM_TYPE!r}, by which servers know to hand out the output as "
+            "it is: train the scorer again"
+        )
+    if not any((folder / name).is_file() for name in _WEIGHTS):
+        raise ValueError(f"{folder}: no weights ({_WEIGHTS[0]}): copy the whole folder, or train the scorer again")
+    return metadata, template
+
+
+def _problem_type(config: Path) -> Any:
+    try:
+        return json.loads(config.read_text(encoding="utf-8")).get("problem_type")
+    except (OSError, ValueError, RecursionError, AttributeError) as error:
+        raise ValueError(f"{config}: cannot be read as a model's configuration: {error}") from None

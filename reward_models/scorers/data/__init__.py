@@ -1,0 +1,1 @@
+"""What scorers learn from: honest rollouts and their corruptions."""

@@ -1,0 +1,1 @@
+"""The feature scorer: grounding, structure, order and embeddings under a small head."""

@@ -1,0 +1,162 @@
+"""How well a scorer tells honest reasoning from each kind of spoilt one, beside what its parts alone would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reward_models.labelled import HONEST, LabelledRollout
+from reward_models.scorers.features.model import Scorer
+from reward_models.scorers.features.trace import read_trace
+from reward_models.scorers.features.vector import BASELINES, columns_of, thought_lengths
+from reward_models.statistics import Interval, auc, bootstrap, ece, spearman
+
+# What the scorer has to reach on held-out rows of real traces: AUC against honest rows, by kind.
+WANTED_AUC = {"nearest_thought": 0.93, "swapped_tool": 0.90, "swapped_values": 0.85, "shuffled": 0.80, "padded": 0.80}
+WANTED_PAIRS = {"tool_listing": 0.90, "keyword_stuffing": 0.90}
+UNSEEN = "all kinds not trained on"
+WANTED_UNSEEN = 0.75
+
+
+@dataclass(frozen=True)
+class KindFigures:
+    """AUC of one kind against the honest rows, with interval, and of the baselines; share of pairs with the honest row above.
+
+    `wanted` is the AUC asked for, `wanted_pairs` the share of pairs; None where none is.
+    """
+
+    kind: str
+    rows: int
+    seen: bool
+    auc: Interval
+    pairs: float
+    baselines: dict[str, float]
+    wanted: float | None
+    wanted_pairs: float | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether what is wanted was reached, by the point estimate; None where nothing is wanted."""
+        if self.wanted is None and self.wanted_pairs is None:
+            return None
+        enough = self.wanted is None or self.auc.value >= self.wanted
+        return enough and (self.wanted_pairs is None or self.pairs >= self.wanted_pairs)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All figures of a scorer on one file. ECE is at even odds; `length_correlation` is the rank correlation of score and
+    length among the honest rows, where length is no sign of anything."""
+
+    kinds: tuple[KindFigures, ...]
+    overall: Interval
+    ece: Interval
+    ece_raw: Interval
+    length_correlation: float
+    unscored: int
+
+
+def evaluate(scorer: Scorer, rows: Sequence[LabelledRollout], seen_kinds: Sequence[str], n: int = 1000) -> Evaluation:
+    """Figures of `scorer` on labelled rollouts with at least one HONEST row and another kind.
+
+    n: resamples of sources for the 95 % intervals. Rows that the scorer cannot score are counted and left out.
+    """
+    traces = [read_trace(row.rollout) for row in rows]
+    logits = np.full(len(rows), -np.inf)
+    said = [number for number, trace in enumerate(traces) if trace.thought.strip()]
+    features = scorer.features([traces[number] for number in said])
+    logits[said] = scorer.head.logits(features)
+    columns = {"scorer": scorer.to_unit(logits)}
+    ranked = {"scorer": logits}
+    for name, head in scorer.baselines.items():
+        inputs = (
+            thought_lengths([traces[i] for i in said])
+            if name == "length"
+            else features[:, columns_of(*BASELINES[name])]
+        )
+        ranked[name] = np.full(len(rows), -np.inf)
+        ranked[name][said] = head.logits(inputs)
+    # The AUC wants finite numbers; only the order counts.
+    ranked = {name: np.maximum(values, -1e9) for name, values in ranked.items()}
+    kinds = np.array([row.kind for row in rows])
+    sources = np.array([row.source for row in rows])
+    honest = kinds == HONEST
+    if not honest.any() or honest.all():
+        raise ValueError(f"the rows need some of the kind {HONEST!r} and some of another")
+    names = sorted(set(kinds) - {HONEST})
+    spoken = {kinds[number] for number in said}  # a blank thought is 0.0 by rule, there is nothing to learn
+    unseen = [name for name in names if name in spoken and name not in seen_kinds]
+    figures = [_figures(name, name not in unseen, kinds == name, honest, ranked, sources, rows, n) for name in names]
+    if unseen:
+        figures.append(_figures(UNSEEN, False, np.isin(kinds, unseen), honest, ranked, sources, rows, n))
+    labels = np.array([row.label for row in rows])
+    chosen = even_odds(labels)
+    lengths = thought_lengths(traces)[honest, 0]
+    raw = 1 / (1 + np.exp(-np.maximum(logits, -500)))
+    return Evaluation(
+        tuple(figures),
+        bootstrap(auc, ranked["scorer"], honest.astype(float), groups=sources, n=n),
+        bootstrap(ece, columns["scorer"][chosen], labels[chosen], groups=sources[chosen], n=n),
+        bootstrap(ece, raw[chosen], labels[chosen], groups=sources[chosen], n=n),
+        spearman(ranked["scorer"][honest], lengths),
+        int(np.isnan(logits).sum()),
+    )
+
+
+def _figures(name, seen, spoilt, honest, ranked, sources, rows, n) -> KindFigures:
+    shown = spoilt | honest
+    labels = honest[shown].astype(float)
+    by_id = {row.id: number for number, row in enumerate(rows)}
+    pairs = [(by_id[rows[i].pair], i) for i in np.flatnonzero(spoilt) if rows[i].pair in by_id]
+    scores = ranked["scorer"]
+    wins = [float(scores[one] > scores[two]) + 0.5 * float(scores[one] == scores[two]) for one, two in pairs]
+    return KindFigures(
+        kind=name,
+        rows=int(spoilt.sum()),
+        seen=seen,
+        auc=bootstrap(auc, scores[shown], labels, groups=sources[shown], n=n),
+        pairs=float(np.mean(wins)) if wins else float("nan"),
+        baselines={key: auc(values[shown], labels) for key, values in ranked.items() if key != "scorer"},
+        wanted=WANTED_UNSEEN if name == UNSEEN else WANTED_AUC.get(name),
+        wanted_pairs=WANTED_PAIRS.get(name),
+    )
+
+
+def even_odds(labels: np.ndarray) -> np.ndarray:
+    """Indices in which good rows (label above 0.5) and bad ones are about equally many: the rarer ones are repeated."""
+    good, bad = np.flatnonzero(labels > 0.5), np.flatnonzero(labels <= 0.5)
+    if not len(good) or not len(bad):
+        return np.arange(len(labels))
+    few, many = sorted((good, bad), key=len)
+    return np.sort(np.concatenate([many, np.resize(few, len(many))]))
+
+
+def summary(
+    rows: Sequence[LabelledRollout], scores: np.ndarray, before: np.ndarray, *, even: bool = True
+) -> dict[str, Any]:
+    """Figures for the metadata: AUC over all, by kind, ECE before and after calibration (on the rows that it was fitted on)."""
+    kinds = np.array([row.kind for row in rows])
+    good = np.array([row.label > 0.5 for row in rows])
+    labels = np.array([row.label for row in rows])
+    chosen = even_odds(labels) if even else np.arange(len(labels))
+    by_kind = {}
+    for kind in sorted(set(kinds[~good])):
+        shown = good | (kinds == kind)
+        by_kind[str(kind)] = _number(auc(scores[shown], good[shown].astype(float)))
+    return {
+        "rows": len(rows),
+        "sources": len({row.source for row in rows}),
+        "auc": _number(auc(scores, good.astype(float))),
+        "by_kind": by_kind,
+        "odds": "even" if even else "of the data",
+        "ece_before": _number(ece(before[chosen], labels[chosen])),
+        "ece_after": _number(ece(scores[chosen], labels[chosen])),
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN; six digits are more than is meant."""
+    return round(float(value), 6) if np.isfinite(value) else None

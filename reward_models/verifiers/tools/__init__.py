@@ -1,0 +1,1 @@
+"""Verifiers that run tools in the sandbox."""

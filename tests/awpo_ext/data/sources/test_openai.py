@@ -1,0 +1,192 @@
+"""OpenAI-style data: what becomes of messages and tools, what cannot be used, and chat templates that can and cannot."""
+
+import json
+
+import pytest
+
+from awpo_ext.data.dataset import write_dataset
+from awpo_ext.data.errors import DataError
+from awpo_ext.data.sources.openai import OpenaiOptions, convert_openai
+from awpo_ext.data.sources.openai_source import read_conversation, read_tools
+from awpo_ext.data.tagged import parse_tagged
+from awpo_ext.data.template import TemplateRenderer
+from awpo_ext.data.validate import validate_rows
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+def call(city, name="get_weather"):
+    return {"id": "1", "type": "function", "function": {"name": name, "arguments": json.dumps({"city": city})}}
+
+
+def record(city="Paris", **changes):
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": f"How is the weather in {city}?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [call(city)],
+            "reasoning_content": "It asks for the weather.",
+        },
+    ]
+    return {"messages": messages, "tools": [WEATHER], **changes}
+
+
+def longer(city="Rome"):
+    """A call, its answer, an answer in words, another question, two calls."""
+    messages = record(city)["messages"] + [
+        {"role": "tool", "tool_call_id": "1", "content": '{"sky": "clear"}'},
+        {"role": "assistant", "content": "It is clear."},
+        {"role": "user", "content": "And in Oslo and Bern?"},
+        {"role": "assistant", "content": "", "tool_calls": [call("Oslo"), call("Bern")]},
+    ]
+    return {"messages": messages, "tools": json.dumps([WEATHER])}
+
+
+def convert(*records, template=None, **options):
+    return convert_openai(list(records), "mine.jsonl", OpenaiOptions(val_rows=0, **options), template)
+
+
+def test_the_last_answer_is_the_ground_truth_and_what_comes_before_the_prompt(tmp_path):
+    dataset = convert(record("Paris"), longer("Rome"))
+    by_category = {row["extra_info"]["category"]: row for row in dataset.train}
+    single, parallel = by_category["single"], by_category["parallel"]
+    assert [(c.name, c.arguments) for c in parse_tagged(single["reward_model"]["ground_truth"]).calls] == [
+        ("get_weather", {"city": "Paris"})
+    ]
+    assert len(parse_tagged(parallel["reward_model"]["ground_truth"]).calls) == 2
+    assert [message["role"] for message in parallel["prompt"]] == [
+        "system",
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+        "user",
+    ]
+    system = single["prompt"][0]["content"]
+    assert "get_weather" in system and system.endswith("Be brief.")
+    assert '{"name": "get_weather", "parameters": {"city": "Rome"}}' in parallel["prompt"][2]["content"]
+    assert parallel["extra_info"]["question"] == "And in Oslo and Bern?"
+    assert not validate_rows(dataset.train)
+    (sft,) = dataset.sft  # of the record whose answer has a thought
+    assert parse_tagged(sft["messages"][-1]["content"]).thought == "It asks for the weather."
+    manifest = write_dataset(tmp_path, dataset)
+    assert manifest["source"] == {"name": "mine.jsonl", "records": 2} and manifest["licence"] == "not stated"
+
+
+def test_every_turn_makes_a_row_of_each_answer():
+    dataset = convert(longer(), every_turn=True)
+    assert sorted(row["extra_info"]["category"] for row in dataset.train) == ["parallel", "response", "single"]
+
+
+def test_records_that_come_twice_are_kept_once():
+    dataset = convert(record(), record(), record("Rome"))
+    assert len(dataset.train) == 2 and dataset.skipped == {"the same as an earlier row": ["mine.jsonl, record 1"]}
+
+
+def test_tools_for_all_records_and_functions_alone():
+    tools = read_tools([WEATHER["function"]], "tools.json")
+    assert read_conversation(record(tools=None), "r", tools).tools == tools
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (record(tools=[]), "record 0: no tools; give each record a field 'tools', or all of them --tools FILE"),
+        ({"conversations": []}, "there is no field 'messages' (there are conversations)"),
+        (record(messages=record()["messages"][:2]), "no ground truth: there is no message of the assistant after"),
+        (record(messages=[*record()["messages"][:2], {"role": "assistant", "content": " "}]), "neither calls a tool nor says"),
+        (record(messages=[{"role": "human", "content": "x"}]), "role 'human' is not one of"),
+        (record(messages="[{"), "messages: a text that is not JSON"),
+        (record(tools=[{"type": "function"}]), 'tools[0]: not {"type": "function"'),
+        (
+            record(messages=[*record()["messages"][:2], {"role": "assistant", "tool_calls": [call("x", "fly")]}]),
+            "messages[2]: calls 'fly', which is not among its tools: ['get_weather']",
+        ),
+        (
+            record(messages=[*record()["messages"][:2], {"role": "assistant", "tool_calls": [
+                {"function": {"name": "get_weather", "arguments": "{city"}}]}]),
+            "tool_calls[0] (get_weather): arguments are not JSON",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_named(bad, message):
+    with pytest.raises(DataError) as caught:
+        convert(bad)
+    assert message in str(caught.value) and "--drop-invalid leaves such records out" in str(caught.value)
+    dataset = convert(bad, record(), drop_invalid=True)
+    assert len(dataset.train) == 1 and len(dataset.skipped["not valid"]) == 1
+
+
+# Chat templates
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content or '' }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+HERMES = (
+    "{% if tools %}<|im_start|>system\n{% if messages[0].role == 'system' %}{{ messages[0].content }}\n\n{% endif %}# Tools\n"
+    "{% for t in tools %}{{ t | tojson }}\n{% endfor %}<|im_end|>\n{% elif messages[0].role == 'system' %}"
+    "<|im_start|>system\n{{ messages[0].content }}<|im_end|>\n{% endif %}"
+    "{% for m in messages %}{% if m.role != 'system' %}<|im_start|>{{ m.role }}\n{{ m.content or '' }}"
+    "{% for c in m.tool_calls or [] %}CALLS<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+CALL = "\n<tool_call>\n{{ c.function | tojson }}\n</tool_call>{% endfor %}"
+
+
+class FakeTokenizer:
+    """transformers' rendering of a template without a vocabulary."""
+
+    def __init__(self, chat_template):
+        self.chat_template = chat_template
+
+    def apply_chat_template(self, messages, tools=None, add_generation_prompt=False, tokenize=False):
+        render_jinja_template = pytest.importorskip("transformers.utils.chat_template_utils").render_jinja_template
+        rendered, _ = render_jinja_template(
+            [messages], tools=tools, chat_template=self.chat_template, add_generation_prompt=add_generation_prompt
+        )
+        return rendered[0]
+
+
+def test_a_template_that_knows_tools_gives_the_same_text_from_plain_messages():
+    tokenizer = FakeTokenizer(HERMES.replace("CALLS", CALL))
+    template = TemplateRenderer(tokenizer, "mine")
+    (row,) = convert(longer(), template=template).train
+    original = longer()["messages"][:-1]
+    for message in original:
+        for one in message.get("tool_calls") or []:
+            one["function"]["arguments"] = json.loads(one["function"]["arguments"])
+            del one["id"]
+        message["content"] = message["content"] or ""
+    from_tools = tokenizer.apply_chat_template(original, tools=[WEATHER], add_generation_prompt=True)
+    assert tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True) == from_tools
+    assert all(set(message) == {"role", "content"} for message in row["prompt"])
+
+
+@pytest.mark.parametrize(
+    ("chat_template", "message"),
+    [
+        (None, "it has no chat template"),
+        (CHATML, "its chat template drops the tools"),
+        (HERMES.replace("CALLS", "{% endfor %}"), "its chat template drops tool calls (of 'get_weather')"),
+        (
+            HERMES.replace("CALLS", CALL).replace("{{ m.role }}", "{{ m.role }}{{ 1 if tools and m.role == 'tool' }}"),
+            "cannot repeat",
+        ),
+        ("{{ raise_exception('no tools here') }}", "refuses a conversation (no tools here)"),
+    ],
+)
+def test_templates_that_lose_something_are_refused(chat_template, message):
+    with pytest.raises(DataError) as caught:
+        convert(longer(), template=TemplateRenderer(FakeTokenizer(chat_template), "mine"), drop_invalid=True)
+    assert message in str(caught.value) and "--tokenizer mine" in str(caught.value)
+    assert "leave --tokenizer out" in str(caught.value)

@@ -1,0 +1,62 @@
+"""A run's metrics -> table, figure, one line a step: resumed runs, half-written lines, steps without validation."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from awpo_ext.reports.run_summary import before_after, plot, read_steps, step_line, table
+
+
+def record(step, **data):
+    return json.dumps({"step": step, "data": {key.replace("__", "/"): value for key, value in data.items()}})
+
+
+def metrics(step, gate):
+    return record(step, awpo__outcome__mean=float(step), awpo__gate__mean=gate, awpo__clip_radius=0.2 - gate / 10)
+
+
+def validation(step, value):
+    return json.dumps({"step": step, "data": {"val-core/bfcl/simple_python/reward/mean@1": value}})
+
+
+@pytest.fixture
+def files(tmp_path):
+    first, resumed = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text("\n".join([validation(0, -2.0), metrics(1, 0.1), metrics(2, 0.9), '{"step": 3, "da']))
+    resumed.write_text("\n".join([metrics(2, 0.2), metrics(3, 0.3), validation(3, 1.5)]) + "\n")
+    return [str(first), str(resumed)]
+
+
+def test_a_resumed_run_wins_and_a_half_written_line_is_dropped(files):
+    steps = read_steps(files)
+    assert list(steps) == [0, 1, 2, 3]
+    assert steps[2]["awpo/gate/mean"] == 0.2
+    assert before_after(steps) == "Validation reward: -2.000 before, 1.500 after"
+
+
+def test_table_and_figure(files, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the plot extra")
+    steps = read_steps(files)
+    console = Console(record=True, width=120)
+    console.print(table(steps, every=5))
+    text = console.export_text()
+    assert "validation reward" in text and "1.500" in text and "0.900" not in text
+    plot(steps, str(tmp_path / "run.png"))
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("", "no metrics in"), ("nonsense\n" + '{"step": 1, "data": {}}', ":1 is not JSON")]
+)
+def test_bad_files_are_named(tmp_path, content, message):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_steps([str(path)])
+
+
+def test_step_line_reads_verls_console():
+    line = "(TaskRunnerV1 pid=1) step:7 - awpo/outcome/mean:-1.25 - awpo/clip_radius:np.float64(0.15) - x:oops"
+    assert step_line(line) == "step 7: outcome -1.250, clip radius 0.150"
+    assert step_line("Training Progress: 10%") is None

@@ -1,0 +1,72 @@
+"""AwpoConfig: every mistake names the key, the value and what is allowed."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from awpo_ext.config import CHOICES, RANGES, AwpoConfig, AwpoConfigError
+from tests.awpo_ext.batches import many
+
+
+@pytest.mark.parametrize(
+    ("section", "parts"),
+    [
+        ({"gatee": "ratio"}, ["algorithm.awpo.gatee='ratio'", "did you mean 'gate'?", "allowed keys: "]),
+        ({"gate": "ratios"}, ["algorithm.awpo.gate='ratios'", "ratio | threshold | none | always"]),
+        ({"gate_threshold": 0.5}, ["algorithm.awpo.gate_threshold=0.5", "(0.0, 0.5)"]),
+        ({"clip_min": 0.3}, ["clip_min=0.3 is above clip_max=0.2"]),
+        ({"reward_min": 5}, ["reward_min=5.0 is not below reward_max=4.0"]),
+        ({"norm_by_std": 1}, ["norm_by_std=1 has the wrong type", "true or false"]),
+        ({"reasoning_weight": "1"}, ["reasoning_weight='1' has the wrong type", "a number in [0.0, inf)"]),
+        ({"reasoning_weight": True}, ["reasoning_weight=True has the wrong type"]),
+        ({"epsilon": math.nan}, ["epsilon=nan is out of range"]),
+        ({"reward_max": math.inf}, ["reward_max=inf is out of range"]),
+        ({"valid_key": ""}, ["valid_key='' has the wrong type"]),
+        ({"reasoning_key": []}, ["reasoning_key=[] is empty"]),
+        ({"reasoning_key": ["a", "a"]}, ["reasoning_key=['a', 'a'] names a column twice"]),
+        ({"reasoning_key": ["a", "b"], "valid_key": "ok"}, ["valid_key=['ok'] has 1 entries for 2 signals"]),
+        ({"judge_stop_share": 0}, ["judge_stop_share=0.0 is out of range", "(0.0, inf]"]),
+        ({"judge_stop_steps": 1.5}, ["judge_stop_steps=1.5 has the wrong type", "a whole number in [1, 10000]"]),
+        ({"judge_stop_steps": 0}, ["judge_stop_steps=0 is out of range"]),
+        ({"preset": "ppo"}, ["algorithm.awpo.preset='ppo' is unknown", "awpo | outcome_only"]),
+    ],
+)
+def test_mistakes_are_named(section, parts):
+    with pytest.raises(AwpoConfigError) as error:
+        AwpoConfig.from_mapping(section)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_defaults_and_freezing():
+    assert AwpoConfig.from_mapping(None) == AwpoConfig()
+    with pytest.raises(AttributeError):
+        AwpoConfig().gate = "none"
+
+
+def test_every_number_and_choice_is_checked():
+    kinds = {name: field.type for name, field in AwpoConfig.__dataclass_fields__.items()}
+    assert {name for name, kind in kinds.items() if kind in (float, int, tuple[float, ...])} == set(RANGES)
+    assert set(CHOICES) == {name for name, kind in kinds.items() if kind is str} - {"outcome_valid_key"}
+
+
+@many
+@given(st.sampled_from(sorted(RANGES)), st.floats())
+def test_a_number_is_in_its_range_or_refused_by_name(key, value):
+    try:
+        config = AwpoConfig.from_mapping({key: value})
+    except AwpoConfigError as error:
+        assert key in str(error)
+    else:
+        low, high, *_ = RANGES[key]
+        taken = getattr(config, key)
+        assert low <= (taken[0] if isinstance(taken, tuple) else taken) <= high
+
+
+def test_one_value_stands_for_all_signals_and_valid_keys_follow_the_columns():
+    config = AwpoConfig.from_mapping({"reasoning_key": ["relevance", "grounding"], "reasoning_weight": 2})
+    assert config.reasoning_weight == (2.0, 2.0) and config.signals == 2
+    assert config.valid_key == ("relevance_valid", "grounding_valid")
+    assert AwpoConfig(reasoning_key="relevance", valid_key="ok").valid_key == ("ok",)

@@ -1,0 +1,111 @@
+"""Configurations that AWPO cannot train, and keys that verl drops: each is named before anything starts."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
+
+from awpo_ext.config import PRESETS
+from awpo_ext.verl_plugin.config_check import compose, problems
+from awpo_ext.verl_plugin.driver.run_checks import awpo_section
+
+GOOD = [
+    "algorithm.adv_estimator=awpo",
+    "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
+    "actor_rollout_ref.rollout.name=vllm",
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8",
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8",
+    "reward.custom_reward_function.path=pkg://reward_models.reward",
+    "+reward.custom_reward_function.reward_kwargs.judge=none",
+]
+
+
+def test_a_good_configuration_has_no_problem():
+    assert problems([*GOOD, "+algorithm.awpo.gate=threshold"]) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+algorithm.awpo.gatee=ratio", "algorithm.awpo.gatee='ratio'; did you mean 'gate'?"),
+        ("+algorithm.awop.gate=ratio", "did you mean algorithm.awpo?"),
+        ("+algorithm.awpo=ratio", "algorithm.awpo='ratio' is not a section"),
+        ("trainer.save_frq=3", "Could not override 'trainer.save_frq'"),
+        ("+trainer.save_freqq=3", "trainer.save_freqq=3 is ignored"),
+        ("custom_reward_function.path=x.py", "is ignored by verl's V1 trainer; set reward.custom_reward_function"),
+        ("+actor_rollout_ref.actor.no_such_key=1", "no_such_key"),
+        ("trainer.use_v1=False", "set trainer.use_v1=True"),
+        ("+algorithm.awpo.preset=grpo", "algorithm.awpo.preset='grpo' is unknown; allowed: awpo | outcome_only"),
+        ("+algorithm.awpo.reasoning_weight=[1,2]", "reasoning_weight=[1.0, 2.0] has 2 entries for 1 signals"),
+        ("critic.enable=True", "critic.enable=True trains a critic"),
+        ("actor_rollout_ref.actor.policy_loss.loss_mode=vanilla", "ignores AWPO's clip radius"),
+        ("algorithm.adv_estimator=grpo", "policy_loss.loss_mode=awpo needs algorithm.adv_estimator=awpo"),
+        ("actor_rollout_ref.actor.clip_ratio_high=0.28", "+algorithm.awpo.clip_higher=1.4, the upper radius"),
+        ("distillation.enabled=True", "distillation.enabled=True replaces the policy loss"),
+        ("reward.custom_reward_function.reward_kwargs.judge=embeding", "judge='embeding' is not known"),
+        ("reward.custom_reward_function.path=pkg://reward_models.nothing", "reward_models.nothing"),
+    ],
+)
+def test_what_is_wrong_is_named(override, message):
+    found = problems([*GOOD, override])
+    assert any(message in problem for problem in found), found
+
+
+def test_the_range_of_the_outcome_comes_from_the_reward_function(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def compute_score(*args, **kwargs): ...\ncompute_score.outcome_range = lambda top=1.0: (0.0, top)\n"
+    )
+    mine = [*GOOD[:-2], f"reward.custom_reward_function.path={tmp_path}/mine.py"]
+    section = awpo_section(compose([*mine, "+reward.custom_reward_function.reward_kwargs.top=2.0"]))
+    assert (section.reward_min, section.reward_max) == (0.0, 2.0)
+    section = awpo_section(compose([*mine, "+algorithm.awpo.reward_max=5.0"]))
+    assert (section.reward_min, section.reward_max) == (0.0, 5.0)  # a key that is given wins
+    (problem,) = problems([*mine, "+reward.custom_reward_function.reward_kwargs.bottom=1"])
+    assert "mine.py" in problem and "bottom" in problem
+
+
+def test_bypass_mode_goes_with_what_verl_reads_of_it():
+    bypass = [*GOOD, "algorithm.rollout_correction.bypass_mode=True"]
+    assert problems(bypass) == []
+    (problem,) = problems([*bypass, "algorithm.rollout_correction.rollout_is=token"])
+    assert "rollout_is=token is not read with bypass_mode=True" in problem
+
+
+@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("mixed", False)])
+def test_filtering_groups_by_outcome_warns(caplog, metric, warns):
+    filtering = ["algorithm.filter_groups.enable=True", f"algorithm.filter_groups.metric={metric}"]
+    assert problems([*GOOD, *filtering]) == []
+    assert ("where AWPO leans on the judge" in caplog.text) == warns
+
+
+@pytest.mark.parametrize("mode", ["colocate_async", "separate_async"])
+def test_the_other_trainer_modes_are_fine(mode):
+    assert problems([*GOOD, f"trainer.v1.trainer_mode={mode}"]) == []
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_with_a_fixed_radius_may_keep_verls_loss(preset):
+    vanilla = ["actor_rollout_ref.actor.policy_loss.loss_mode=vanilla", f"+algorithm.awpo.preset={preset}"]
+    assert (problems([*GOOD, *vanilla]) == []) == (preset != "awpo")
+
+
+def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
+    assert problems([*GOOD, "data.train_batch_size=64", "actor_rollout_ref.actor.ppo_mini_batch_size=64"]) == []
+    assert "no clip radius has any effect" in caplog.text
+
+
+def test_a_row_without_ground_truth_is_named(tmp_path):
+    rows = [
+        {
+            "data_source": "sums",
+            "prompt": [{"role": "user", "content": "2 + 2?"}],
+            "reward_model": {"style": "rule", "ground_truth": truth},
+            "extra_info": {"index": i},
+        }
+        for i, truth in enumerate(["<response>4</response>", ""])
+    ]
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    (problem,) = problems([*GOOD, f"data.train_files={path}"])
+    assert f"data.train_files={path}, row 1: reward_model.ground_truth=''" in problem
