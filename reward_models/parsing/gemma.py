@@ -17,10 +17,7 @@ from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
 _CLOSING = {"<|tool_call>": "<tool_call|>", "<start_function_call>": "<end_function_call>", "": ""}
-_BLOCK = re.compile(
-    r"(?P<token><\|tool_call>|<start_function_call>|(?<!\w))call:(?P<name>[^\W\d][\w.-]{0,127})(?=\{)"
-    r"|```(?P<fence>tool_code|tool_call|json)[ \t]*\n"
-)
+_BLOCK = re.compile(r"call:(?<!\wcall:)([^\W\d][\w.-]{0,127})(?=\{)|```(tool_code|tool_call|json)[ \t]*\n")
 _QUOTE = re.compile(r'<\|"\|>|<escape>')
 _KEY = re.compile(r"\s*([^\s<>{}\[\]:,][^<>{}\[\]:,]*):")
 _BARE = re.compile(r"[^<>{}\[\],]*")
@@ -33,18 +30,20 @@ def read_gemma(reader: JsonReader, start: int) -> Body:
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     position = start
     while block := _BLOCK.search(text, position):
-        outside.add(position, block.start())
-        if block["fence"]:
+        if block[2]:
+            outside.add(position, block.start())
             position = _read_fence(reader, block, calls)
             continue
-        arguments, position = _Values(reader, block["name"], calls).object(block.end(), 0)
-        closing = _CLOSING[block["token"]]
+        opening = next(token for token in _CLOSING if text.endswith(token, position, block.start()))
+        first, closing = block.start() - len(opening), _CLOSING[opening]
+        outside.add(position, first)
+        arguments, position = _Values(reader, block[1], calls).object(block.end(), 0)
         position = reader.skip(position)
         if not text.startswith(closing, position):
             code = ParseCode.NOT_MARKUP if text.find(closing, position) >= 0 else ParseCode.UNCLOSED_BLOCK
-            raise Unreadable(code, block.start(), position)
+            raise Unreadable(code, first, position)
         position += len(closing)
-        calls.add_named(block["name"], arguments, (block.start(), position))
+        calls.add_named(block[1], arguments, (first, position))
     if not outside:
         return read_answer(reader, start, len(text))
     outside.add(position, len(text))
@@ -53,7 +52,7 @@ def read_gemma(reader: JsonReader, start: int) -> Body:
 
 def _read_fence(reader: JsonReader, block: re.Match[str], calls: CallList) -> int:
     text = reader.text
-    if block["fence"] == "json":
+    if block[2] == "json":
         value, position = reader.read(reader.skip(block.end()), calls.problems)
         for item in value if isinstance(value, list) else [value]:
             calls.add(item, (block.start(), position), ("arguments", "parameters"))
