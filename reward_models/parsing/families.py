@@ -12,18 +12,24 @@ _PYTHON_LIST = re.compile(rf"\[\s*{CALL_START}")
 _PYTHON_CALL = re.compile(CALL_START)
 _IN_TOKENS = ("<|tool_call_start|>", "<|python_start|>")
 _AFTER_TOOL_CALL = re.compile(r"<tool_call>\s*(?:(\{)|(<function=)|(<invoke)|(?=(.)))", re.DOTALL)
-# A family's first token, and the dialects that have it.
-_SIGNS = (
-    ("[TOOL_CALLS]", ("mistral",)),
-    ("<|tool_call", ("kimi", "gemma")),
-    ("<｜", ("deepseek",)),
-    ("<|python_tag|>", ("llama3",)),
-    ("<function=", ("qwen3_coder", "llama3")),
-    ("<seed:tool_call>", ("qwen3_coder",)),
-    ("<invoke name=", ("minimax",)),
-    ("<start_function_call>", ("gemma",)),
-    ("```tool_c", ("gemma",)),
-    ("<|message|>", ("harmony",)),
+# A family's tokens: the first in the text decides, as the others may be in its strings.
+_SIGN = re.compile(
+    r"<(?:(tool_call)>|(response)>|(function)=|(seed):tool_call>|(invoke name=|minimax:tool_call>|function_calls>)"
+    r"|(start_function_call)>|\|(?:(tool_call)|(python_tag)\|>|(message)\|>)|(｜))|\[(TOOL_CALLS)\]|```(tool_c)"
+)
+_DIALECTS = (
+    (),  # <tool_call>, which depends on what follows
+    ("toolrl", "hermes"),
+    ("qwen3_coder", "llama3"),
+    ("qwen3_coder",),
+    ("minimax",),
+    ("gemma",),
+    ("kimi", "gemma"),
+    ("llama3",),
+    ("harmony",),
+    ("deepseek",),
+    ("mistral",),
+    ("gemma",),
 )
 _NAME_BEFORE_JSON = re.compile(rf"{NAME}(?:[.-]\w+){{0,16}}(?:\[ARGS\])?\s*\{{")
 
@@ -33,11 +39,11 @@ def candidates(text: str, start: int) -> tuple[str, ...]:
 
     1. `{`, or a `[` before anything but a Python call or `[TOOL_CALLS]`: json, openai, llama3, or an answer;
     2. `[name(`, or `name(` with a `)` at the very end, in a fence or special tokens or not: python;
-    3. `<tool_call>`: toolrl or hermes before JSON, else qwen3_coder, minimax or glm; `<response>`: toolrl or hermes;
-    4. another family's token anywhere: that family's dialect;
-    5. `[name(argument=` or `[name()` anywhere: python;
-    6. what is left of a family's call without its special tokens: mistral, kimi, gemma;
-    7. any other text: hermes.
+    3. by the first token of any family: its dialect; `<tool_call>` is toolrl or hermes before JSON, else qwen3_coder,
+       minimax or glm; `<response>` is toolrl or hermes;
+    4. `[name(argument=` or `[name()` anywhere: python;
+    5. what is left of a family's call without its special tokens: mistral, kimi, gemma;
+    6. any other text: hermes.
     """
     first, end = strip_fence(text, start)
     if text.startswith(_IN_TOKENS, first) or text.startswith("<function_calls>", first):
@@ -46,20 +52,15 @@ def candidates(text: str, start: int) -> tuple[str, ...]:
         return ("python", "gemma") if "```tool_c" in text else ("python",)
     if text.startswith(("{", "["), first) and not text.startswith("[TOOL_CALLS]", first):
         return ("json", "openai", "llama3", "hermes") if text[first] == "{" else ("json", "openai", "hermes")
-    if text.find("<tool_call>", start) >= 0:
-        return _with_tool_call(text, start)
-    if text.find("<response>", start) >= 0:
-        return ("toolrl", "hermes")
-    for sign, dialects in _SIGNS:
-        if text.find(sign, start) >= 0:
-            return dialects
+    if sign := _SIGN.search(text, start):
+        return _DIALECTS[sign.lastindex - 1] or _with_tool_call(text, sign.start())
     if has_listed_call(text[start:]):
         return ("python",)
     return _without_tokens(text, start)
 
 
 def _with_tool_call(text: str, start: int) -> tuple[str, ...]:
-    found = _AFTER_TOOL_CALL.search(text, start)
+    found = _AFTER_TOOL_CALL.match(text, start)
     if found is None or found[1]:
         return ("toolrl", "hermes")
     if found[2]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reward_models.parsing.parse import DIALECTS, parse_response
-from reward_models.parsing.render_families import FAMILIES, Renderer, harmony, to_json
+from reward_models.parsing.render_families import FAMILIES, WITHOUT_ESCAPES, Renderer, harmony, to_json
 from reward_models.parsing.thoughts import THINKING_FORMS
 from reward_models.parsing.types import ToolCall
 
@@ -45,7 +45,7 @@ def render_response(
 
 def _without_closing_tags(body: str, dialect: str) -> str:
     """The body with the closing tags of thoughts escaped in its strings: one alone would make a thought of what is before."""
-    if dialect not in _WITH_ESCAPES:
+    if dialect in WITHOUT_ESCAPES:
         return body
     for form in THINKING_FORMS:
         if form.closing in body:
@@ -117,4 +117,3 @@ _RENDERERS: dict[str, Renderer] = {
     "python": _python,
     **FAMILIES,
 }
-_WITH_ESCAPES = frozenset(DIALECTS) - {"qwen3_coder", "glm", "minimax", "gemma"}

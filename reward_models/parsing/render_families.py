@@ -10,6 +10,9 @@ from reward_models.parsing.types import ToolCall
 
 Renderer = Callable[[Sequence[ToolCall], str | None], str]
 
+# Dialects whose strings cannot hold every text: nothing in them is escaped.
+WITHOUT_ESCAPES = ("qwen3_coder", "glm", "minimax", "gemma")
+
 _GEMMA_QUOTE = '<|"|>'
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from reward_models.parsing import DIALECTS, ParsedResponse, Status, ToolCall, parse_response
 from reward_models.parsing.answers import SIGN
+from reward_models.parsing.render_families import WITHOUT_ESCAPES
 from reward_models.parsing.types import INVALID_CODES
 
 # Without lone surrogates, which no dialect lets pass; with tags, quotes, NULs and brackets.
@@ -40,6 +41,18 @@ tool_names = st.lists(identifiers, min_size=1, max_size=3).map(".".join)
 argument_names = st.one_of(identifiers, hostile_text, st.sampled_from(["class", "None", "name", "arguments", "ﬁ"]))
 tool_calls = st.builds(ToolCall, tool_names, st.dictionaries(argument_names, json_values, max_size=4))
 call_lists = st.lists(tool_calls, min_size=1, max_size=4).map(tuple)
+# Without what a format whose values are text cannot hold: tags, and white space around names.
+plain_text = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<>◁▷/|"), max_size=30)
+plain_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), numbers, plain_text),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(plain_text, inner, max_size=4)),
+    max_leaves=12,
+)
+plain_calls = st.builds(ToolCall, tool_names, st.dictionaries(identifiers, plain_values, max_size=4))
+plain_call_lists = st.lists(plain_calls, min_size=1, max_size=4, unique_by=lambda call: call.name).map(tuple)
+# Dialects whose strings may hold any text.
+IN_QUOTES = tuple(name for name in DIALECTS if name not in WITHOUT_ESCAPES)
+WITH_ANSWER = tuple(name for name in IN_QUOTES if name not in ("json", "python"))
 thoughts = st.one_of(
     st.none(),
     st.text(st.characters(exclude_characters="<", exclude_categories=["Cs"]), max_size=30).map(str.strip),

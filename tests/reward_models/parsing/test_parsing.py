@@ -14,6 +14,7 @@ from reward_models.parsing import (
     parse_response,
     render_response,
 )
+from tests.reward_models.parsing.strategies import IN_QUOTES
 
 F = ToolCall("f", {"a": 1})
 G = ToolCall("g.h", {"b": "x"})
@@ -21,10 +22,6 @@ ONE = '{"name": "f", "arguments": {"a": 1}}'
 TWO = '{"name": "g.h", "arguments": {"b": "x"}}'
 LONG = "9" * 1001
 BAD_ARGUMENTS = '{"name": "f", "arguments": [1]}'
-
-
-# Dialects whose strings stand in quotes, and so may hold any text.
-IN_QUOTES = [name for name in DIALECTS if name not in ("qwen3_coder", "glm", "minimax")]
 
 
 def nested(depth):
