@@ -30,7 +30,7 @@ _TAG = re.compile(
 _LISTED = re.compile(rf"\[(?<![\w)\]]\[){KEYWORD_CALL}")
 _ANNOUNCED = re.compile(rf"[Cc]all(?:ing)?[: ]\s*`?{KEYWORD_CALL}")
 _WHOLE = re.compile(rf"{CALL_START}\s*(?:\)|{NAME}\s*=)")
-_NAME_BEFORE_JSON = re.compile(rf"^(?:functions\.)?{NAME}(?:[.-]\w+)*(?::\d+)?\s*\{{\s*[\"'}}]", re.MULTILINE)
+_NAME_BEFORE_JSON = re.compile(rf"^(?:functions\.)?{NAME}(?:[.-]\w+)*(?::\d+)?\{{\s*[\"'}}]", re.MULTILINE)
 # What is left of a call of Kimi, Gemma or gpt-oss without its special tokens.
 PLAIN_KIMI = re.compile(r"functions\.[\w.-]{1,128}:\d+\s*\{")
 PLAIN_GEMMA = re.compile(r"call:(?<!\wcall:)[\w.-]{1,128}\{")

@@ -11,11 +11,11 @@ from reward_models.parsing.thoughts import strip_span
 _PYTHON_LIST = re.compile(rf"\[\s*{CALL_START}")
 _PYTHON_CALL = re.compile(CALL_START)
 _IN_TOKENS = ("<|tool_call_start|>", "<|python_start|>")
-_AFTER_TOOL_CALL = re.compile(r"<tool_call>\s*(?:(\{)|(<function=)|(<invoke)|(?=(.)))", re.DOTALL)
+_AFTER_TOOL_CALL = re.compile(r"<tool_call>\s*(?:(\{)|(<function=)|(<invoke)|(?=([^\W\d])))")
 # A family's tokens: the first in the text decides, as the others may be in its strings.
 _SIGN = re.compile(
     r"<(?:(tool_call)>|(response)>|(function)=|(seed):tool_call>|(invoke name=|minimax:tool_call>|function_calls>)"
-    r"|(start_function_call)>|\|(?:(tool_call)|(python_tag)\|>|(message)\|>)|(｜))|\[(TOOL_CALLS)\]|```(tool_c)"
+    r"|(start_function_call)>|\|(?:(tool_call)>|(tool_calls?_)|(python_tag)\|>|(message)\|>)|(｜))|\[(TOOL_CALLS)\]|```(tool_c)"
 )
 _DIALECTS = (
     (),  # <tool_call>, which depends on what follows
@@ -24,7 +24,8 @@ _DIALECTS = (
     ("qwen3_coder",),
     ("minimax",),
     ("gemma",),
-    ("kimi", "gemma"),
+    ("gemma",),
+    ("kimi",),
     ("llama3",),
     ("harmony",),
     ("deepseek",),
@@ -65,7 +66,7 @@ def _with_tool_call(text: str, start: int) -> tuple[str, ...]:
         return ("toolrl", "hermes")
     if found[2]:
         return ("qwen3_coder",)
-    return ("minimax",) if found[3] else ("toolrl", "hermes", "glm")
+    return ("minimax",) if found[3] else ("glm", "toolrl", "hermes")
 
 
 def _without_tokens(text: str, start: int) -> tuple[str, ...]:
