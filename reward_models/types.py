@@ -37,6 +37,10 @@ class UnscoredReason(str, Enum):
         return member
 
 
+class JudgeNotReadyError(RuntimeError):
+    """Something a judge needs is missing; the message says what to install or set."""
+
+
 @dataclass(frozen=True)
 class Rollout:
     """One sampled response with what it answers.
