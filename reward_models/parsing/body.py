@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reward_models.parsing.answers import FENCE, check_answer, check_no_tag
 from reward_models.parsing.limits import MAX_CALLS
+from reward_models.parsing.source import Source
 from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Problem, Span, ToolCall, Unreadable
-
-if TYPE_CHECKING:
-    from reward_models.parsing.json_values import JsonReader
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ def strip_fence(text: str, start: int, end: int | None = None) -> Span:
     return start, end
 
 
-def read_answer(reader: JsonReader, start: int, end: int) -> Body:
+def read_answer(reader: Source, start: int, end: int) -> Body:
     """The span as the whole of the response: an answer and no call."""
     span = strip_span(reader.text, start, end)
     answer = reader.text[slice(*span)]

@@ -10,9 +10,10 @@ import re
 from typing import Any
 
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
-from reward_models.parsing.json_values import JsonReader, is_encodable
+from reward_models.parsing.json_values import is_encodable
 from reward_models.parsing.limits import MAX_CONTAINERS, MAX_DEPTH
 from reward_models.parsing.python_calls import read_calls
+from reward_models.parsing.source import Source
 from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
@@ -25,7 +26,7 @@ _PRINTED = re.compile(r"print\((.*)\)", re.DOTALL)
 _API = "default_api."
 
 
-def read_gemma(reader: JsonReader, start: int) -> Body:
+def read_gemma(reader: Source, start: int) -> Body:
     """Calls in Gemma's own syntax, or in a fence: Python's after `tool_code`, JSON after `json`; text may be around."""
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     position = start
@@ -50,7 +51,7 @@ def read_gemma(reader: JsonReader, start: int) -> Body:
     return outside.body(calls)
 
 
-def _read_fence(reader: JsonReader, block: re.Match[str], calls: CallList) -> int:
+def _read_fence(reader: Source, block: re.Match[str], calls: CallList) -> int:
     text = reader.text
     if block[2] == "json":
         value, position = reader.read(reader.skip(block.end()), calls.problems)
@@ -73,7 +74,7 @@ def _read_fence(reader: JsonReader, block: re.Match[str], calls: CallList) -> in
 class _Values:
     """Reads the values of one call."""
 
-    def __init__(self, reader: JsonReader, tool: str, calls: CallList) -> None:
+    def __init__(self, reader: Source, tool: str, calls: CallList) -> None:
         self._text, self._tools, self._tool, self._calls = reader.text, reader.tools, tool, calls
         self._skip = reader.skip
         self._containers = 0

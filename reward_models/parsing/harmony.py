@@ -13,7 +13,7 @@ import re
 
 from reward_models.parsing.answers import check_answer
 from reward_models.parsing.body import Body, CallList
-from reward_models.parsing.json_values import JsonReader
+from reward_models.parsing.source import Source
 from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Span, Unreadable
 
@@ -42,7 +42,7 @@ def looks_like_harmony(text: str, start: int) -> bool:
     return text.find("assistantfinal", start) >= 0 or text.find("to=functions.", start) >= 0
 
 
-def read_harmony(reader: JsonReader, start: int) -> Body:
+def read_harmony(reader: Source, start: int) -> Body:
     """The messages of one turn. The thought is that of all analysis messages, up to the last one's end."""
     text, calls = reader.text, CallList()
     plain = looks_like_harmony(text, start) and text.find("<|message|>", start) < 0
@@ -70,7 +70,7 @@ def read_harmony(reader: JsonReader, start: int) -> Body:
     return _body(reader, calls, thoughts, answers)
 
 
-def _body(reader: JsonReader, calls: CallList, thoughts: list[Span], answers: list[Span]) -> Body:
+def _body(reader: Source, calls: CallList, thoughts: list[Span], answers: list[Span]) -> Body:
     text = reader.text
     answer = "\n".join(text[slice(*span)] for span in answers) or None
     answer_span = (answers[0][0], answers[-1][1]) if answers else None

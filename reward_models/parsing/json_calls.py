@@ -6,13 +6,14 @@ from typing import Any
 
 from reward_models.parsing.answers import check_answer
 from reward_models.parsing.body import Body, CallList, read_answer, strip_fence
-from reward_models.parsing.json_values import JsonReader, read_whole
+from reward_models.parsing.json_values import read_whole
+from reward_models.parsing.source import Source
 from reward_models.parsing.types import ParseCode, Problem, Span, Unreadable
 
 _CALL_KEYS = ("arguments", "parameters", "function")
 
 
-def read_json(reader: JsonReader, start: int) -> Body:
+def read_json(reader: Source, start: int) -> Body:
     """A call `{"name", "arguments" | "parameters"}`, or a list of calls; any other text is an answer."""
     text, calls = reader.text, CallList()
     start, end = strip_fence(text, start)
@@ -23,7 +24,7 @@ def read_json(reader: JsonReader, start: int) -> Body:
     return Body(calls.calls, problems=calls.problems)
 
 
-def read_openai(reader: JsonReader, start: int) -> Body:
+def read_openai(reader: Source, start: int) -> Body:
     """A message with `content` and/or `tool_calls` (or the older `function_call`), or the list of tool calls alone.
 
     Each is `{"type": "function", "function": {"name", "arguments"}}` (`type` may be missing), the arguments an object
@@ -48,7 +49,7 @@ def read_openai(reader: JsonReader, start: int) -> Body:
     return Body(calls.calls, answer or None, (start, end) if answer else None, calls.problems)
 
 
-def _values(reader: JsonReader, start: int, end: int, problems: list[Problem]) -> list[tuple[Any, Span]]:
+def _values(reader: Source, start: int, end: int, problems: list[Problem]) -> list[tuple[Any, Span]]:
     """The items of the array, or the one value, that text[start:end] consists of; at least one, or NO_ACTION."""
     if reader.text.startswith("[", start):
         items, position = reader.read_items(start, problems)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reward_models.parsing.limits import MAX_CALLS, MAX_CONTAINERS, MAX_DEPTH, MAX_NUMBER_CHARS
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
-
-if TYPE_CHECKING:
-    from reward_models.parsing.tool_types import ToolTypes
 
 BLANK = re.compile(r"[ \t\r\n]*")
 # A string (an open one runs to the end, so that it is not scanned again), a container without containers or escapes
@@ -65,11 +62,10 @@ class JsonReader:
     """Reads values out of one text, each place once, however many dialects are tried.
 
     What makes the response INVALID is added to `problems` and reading goes on; what makes it UNPARSEABLE is raised.
-    `tools` is what the row says about its tools.
     """
 
-    def __init__(self, text: str, tools: ToolTypes | None = None) -> None:
-        self.text, self.tools = text, tools
+    def __init__(self, text: str) -> None:
+        self.text = text
         self._shallow = text.count("[") + text.count("{") <= MAX_DEPTH
         # Surrogates are there as such or as an escape.
         self._encodable = text.isascii() and "\\u" not in text

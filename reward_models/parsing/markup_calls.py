@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
-from reward_models.parsing.json_values import JsonReader, is_encodable
+from reward_models.parsing.json_values import is_encodable
+from reward_models.parsing.source import Source
 from reward_models.parsing.tool_types import json_value
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
@@ -75,22 +76,22 @@ DSML = Markup(
 )
 
 
-def read_qwen3_coder(reader: JsonReader, start: int) -> Body:
+def read_qwen3_coder(reader: Source, start: int) -> Body:
     """`<function=name>` with `<parameter=key>`, in `<tool_call>` or bare; the text around is the answer."""
     return read_markup(reader, start, _QWEN)
 
 
-def read_glm(reader: JsonReader, start: int) -> Body:
+def read_glm(reader: Source, start: int) -> Body:
     """`<tool_call>name` with `<arg_key>` and `<arg_value>`; the text around is the answer."""
     return read_markup(reader, start, _GLM)
 
 
-def read_minimax(reader: JsonReader, start: int) -> Body:
+def read_minimax(reader: Source, start: int) -> Body:
     """`<invoke name="name">` with `<parameter name="key">`, in a wrapper or bare; the text around is the answer."""
     return read_markup(reader, start, _MINIMAX)
 
 
-def read_markup(reader: JsonReader, start: int, markup: Markup) -> Body:
+def read_markup(reader: Source, start: int, markup: Markup) -> Body:
     """Any number of calls as `markup` writes them."""
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     position = start
@@ -110,7 +111,7 @@ def read_markup(reader: JsonReader, start: int, markup: Markup) -> Body:
     return outside.body(calls)
 
 
-def _read_call(reader: JsonReader, start: int, markup: Markup, calls: CallList) -> int:
+def _read_call(reader: Source, start: int, markup: Markup, calls: CallList) -> int:
     """Read the call that opens at `start`; returns its end."""
     text = reader.text
     opening = markup.call.match(text, start)
@@ -146,7 +147,7 @@ def _value(text: str, start: int, end: int, line_breaks: bool) -> str:
     return text[start:end]
 
 
-def _typed(reader: JsonReader, argument: re.Match[str], tool: str, key: str, text: str, codes: list[ParseCode]) -> Any:
+def _typed(reader: Source, argument: re.Match[str], tool: str, key: str, text: str, codes: list[ParseCode]) -> Any:
     """The value of the text: as the tag says, or else by the tool's schema."""
     declared = argument[2] if argument.re.groups > 1 else None
     if declared == "true":

@@ -14,17 +14,16 @@ from reward_models.parsing.families import candidates
 from reward_models.parsing.gemma import read_gemma
 from reward_models.parsing.harmony import looks_like_harmony, read_harmony
 from reward_models.parsing.json_calls import read_json, read_openai
-from reward_models.parsing.json_values import JsonReader
 from reward_models.parsing.limits import MAX_CHARS
 from reward_models.parsing.markup_calls import read_glm, read_minimax, read_qwen3_coder
 from reward_models.parsing.python_calls import read_python
+from reward_models.parsing.source import Source
 from reward_models.parsing.tagged import read_hermes, read_toolrl
 from reward_models.parsing.thoughts import THINKING, split_thought
 from reward_models.parsing.token_calls import read_deepseek, read_kimi, read_llama3, read_mistral
-from reward_models.parsing.tool_types import tool_types
 from reward_models.parsing.types import INVALID_CODES, ParseCode, ParsedResponse, Problem, Span, Status, Unreadable
 
-_READERS: dict[str, Callable[[JsonReader, int], Body]] = {
+_READERS: dict[str, Callable[[Source, int], Body]] = {
     "toolrl": read_toolrl,
     "hermes": read_hermes,
     "openai": read_openai,
@@ -89,14 +88,14 @@ def parse_response(
         text = _without_end_tokens(text)
     start = len(text) - len(text.lstrip())
     if named == "harmony" or (dialect == "auto" and looks_like_harmony(text, start)):
-        return _parse(JsonReader(text, tool_types(tools)), "harmony", None, start)
+        return _parse(Source(text, tools), "harmony", None, start)
     try:
         thought, start = split_thought(text, thinking)
     except Unreadable as error:
         return _failed(named, error.problem, None, text)
     if is_engine(dialect):
         return _with_engine(text, dialect, tools, thought, start)
-    reader = JsonReader(text, tool_types(tools))
+    reader = Source(text, tools)
     if dialect != "auto":
         return _parse(reader, dialect, thought, start)
     best = None
@@ -129,7 +128,7 @@ def _without_end_tokens(text: str) -> str:
     return text[:end] if end < len(text.rstrip()) else text
 
 
-def _parse(reader: JsonReader, dialect: str, thought: Span | None, start: int) -> ParsedResponse:
+def _parse(reader: Source, dialect: str, thought: Span | None, start: int) -> ParsedResponse:
     text = reader.text
     try:
         body = _READERS[dialect](reader, start)
@@ -138,7 +137,7 @@ def _parse(reader: JsonReader, dialect: str, thought: Span | None, start: int) -
     except RecursionError:
         # Limits keep nesting shallow, so this is a caller whose own stack is nearly used up.
         return _failed(dialect, Problem(ParseCode.TOO_DEEP, start, len(text)), thought, text)
-    return _parsed(text, dialect, body, thought)
+    return _parsed(text, dialect, body, thought, start)
 
 
 def _with_engine(
@@ -148,10 +147,10 @@ def _with_engine(
         body = read_with_engine(text, start, dialect, tools)
     except Unreadable as error:
         return _failed(dialect, error.problem, thought, text)
-    return _parsed(text, dialect, body, thought)
+    return _parsed(text, dialect, body, thought, start)
 
 
-def _parsed(text: str, dialect: str, body: Body, thought: Span | None) -> ParsedResponse:
+def _parsed(text: str, dialect: str, body: Body, thought: Span | None, start: int) -> ParsedResponse:
     thought = body.thought or thought
     return ParsedResponse(
         dialect=dialect,
@@ -162,6 +161,7 @@ def _parsed(text: str, dialect: str, body: Body, thought: Span | None) -> Parsed
         problems=tuple(body.problems),
         thought_span=thought,
         answer_span=body.answer_span,
+        body_span=(start, len(text)),
     )
 
 

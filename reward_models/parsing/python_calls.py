@@ -16,8 +16,9 @@ from typing import Any
 
 from reward_models.parsing.answers import CALL_START, KEYWORD_CALL, NAME
 from reward_models.parsing.body import Body, CallList, Outside, read_answer, strip_fence
-from reward_models.parsing.json_values import JsonReader, is_encodable
+from reward_models.parsing.json_values import is_encodable
 from reward_models.parsing.limits import MAX_CALLS, MAX_DEPTH, MAX_NUMBER_CHARS, MAX_TOKENS
+from reward_models.parsing.source import Source
 from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Problem, Span, ToolCall, Unreadable
 
@@ -73,7 +74,7 @@ class _Bad(Exception):
         self.code = code
 
 
-def read_python(reader: JsonReader, start: int) -> Body:
+def read_python(reader: Source, start: int) -> Body:
     """Calls with keyword arguments only, in a list or bare, in the special tokens of a family or without.
 
     Any other text is an answer.
@@ -97,7 +98,7 @@ def read_python(reader: JsonReader, start: int) -> Body:
     return read_calls(reader, start, end)
 
 
-def read_calls(reader: JsonReader, start: int, end: int) -> Body:
+def read_calls(reader: Source, start: int, end: int) -> Body:
     """The calls that text[start:end], a stripped span, consists of.
 
     Argument values are constants (also negative numbers), lists, tuples and dicts with string keys; `f(**{"a-b": 1})`

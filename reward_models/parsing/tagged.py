@@ -10,7 +10,7 @@ from typing import Any
 
 from reward_models.parsing.answers import check_answer, check_no_tag
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
-from reward_models.parsing.json_values import JsonReader
+from reward_models.parsing.source import Source
 from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
@@ -20,7 +20,7 @@ _BLOCK = re.compile(r"<(?:tool_call|response)>")
 _LINE_BREAK = re.compile(r"[ \t\r]*\n[ \t\r]*")
 
 
-def read_hermes(reader: JsonReader, start: int) -> Body:
+def read_hermes(reader: Source, start: int) -> Body:
     """One JSON object `{"name", "arguments"}` in each block; the text around the blocks is the answer."""
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     position = start
@@ -39,7 +39,7 @@ def read_hermes(reader: JsonReader, start: int) -> Body:
     return outside.body(calls)
 
 
-def read_toolrl(reader: JsonReader, start: int) -> Body:
+def read_toolrl(reader: Source, start: int) -> Body:
     """A `<tool_call>` block with one JSON object `{"name", "parameters"}` a line, and/or a `<response>` block.
 
     Text that is not a tag is ignored around the blocks.
@@ -69,7 +69,7 @@ def read_toolrl(reader: JsonReader, start: int) -> Body:
     return Body(calls.calls, answer, answer_span, calls.problems)
 
 
-def _read_lines(reader: JsonReader, block: int, calls: CallList) -> int:
+def _read_lines(reader: Source, block: int, calls: CallList) -> int:
     """Read the block that opens at `block`; returns its end."""
     text = reader.text
     position = reader.skip(block + len(_OPEN))
@@ -87,7 +87,7 @@ def _read_lines(reader: JsonReader, block: int, calls: CallList) -> int:
         position = line_break.end()
 
 
-def _read_in_block(reader: JsonReader, block: int, start: int, problems: list[Problem]) -> tuple[Any, int]:
+def _read_in_block(reader: Source, block: int, start: int, problems: list[Problem]) -> tuple[Any, int]:
     try:
         return reader.read(start, problems)
     except Unreadable as error:

@@ -9,9 +9,9 @@ import re
 from dataclasses import replace
 
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
-from reward_models.parsing.json_values import JsonReader
 from reward_models.parsing.markup_calls import DSML, read_markup
 from reward_models.parsing.python_calls import read_calls
+from reward_models.parsing.source import Source
 from reward_models.parsing.types import ParseCode, ToolCall, Unreadable
 
 # Bounded, so that a long run of such characters is not tried from each of its places.
@@ -40,7 +40,7 @@ _LLAMA_FUNCTION = re.compile(r"<function=([^<>\s]+)>\s*(?=\{)")
 _LLAMA_FUNCTION_END = "</function>"
 
 
-def read_mistral(reader: JsonReader, start: int) -> Body:
+def read_mistral(reader: Source, start: int) -> Body:
     """`[TOOL_CALLS]` before a list of calls in JSON, or before each `name[ARGS]{..}`; text may come first."""
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     position = text.find(_MISTRAL_TOKEN, start)
@@ -71,13 +71,13 @@ def read_mistral(reader: JsonReader, start: int) -> Body:
     return outside.body(calls)
 
 
-def _without_call_id(name: str, reader: JsonReader) -> str:
+def _without_call_id(name: str, reader: Source) -> str:
     # `name[CALL_ID]abcdefghi[ARGS]{..}` without its tokens: only the row's tools tell where the name ends.
     shorter = name[:-_CALL_ID_CHARS]
     return shorter if name not in reader.tools.names and shorter in reader.tools.names else name
 
 
-def read_kimi(reader: JsonReader, start: int) -> Body:
+def read_kimi(reader: Source, start: int) -> Body:
     """`functions.name:0` and JSON arguments between special tokens, in a section; text may be around."""
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     if not _KIMI_BLOCK.search(text, start):
@@ -95,14 +95,14 @@ def read_kimi(reader: JsonReader, start: int) -> Body:
     return outside.body(calls)
 
 
-def _read_kimi_call(reader: JsonReader, start: int, calls: CallList) -> int:
+def _read_kimi_call(reader: Source, start: int, calls: CallList) -> int:
     call = _KIMI_CALL.match(reader.text, start)
     if call is None:
         raise _broken(reader.text, start, _KIMI_CALL_END)
     return _read_arguments(reader, call[1], call.start(), call.end(), (_KIMI_CALL_END,), calls)
 
 
-def _read_plain_kimi(reader: JsonReader, start: int) -> Body:
+def _read_plain_kimi(reader: Source, start: int) -> Body:
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     position = start
     while call := _KIMI_PLAIN.search(text, position):
@@ -115,7 +115,7 @@ def _read_plain_kimi(reader: JsonReader, start: int) -> Body:
     return outside.body(calls)
 
 
-def read_deepseek(reader: JsonReader, start: int) -> Body:
+def read_deepseek(reader: Source, start: int) -> Body:
     """V3 and R1 (a fence of JSON after `function` and the name), V3.1 (name and JSON), V3.2 and later (DSML)."""
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     position = start
@@ -131,7 +131,7 @@ def read_deepseek(reader: JsonReader, start: int) -> Body:
     return outside.body(calls)
 
 
-def _read_deepseek_call(reader: JsonReader, start: int, calls: CallList) -> int:
+def _read_deepseek_call(reader: Source, start: int, calls: CallList) -> int:
     call = _DEEPSEEK_CALL.match(reader.text, start)
     if call is None:
         raise _broken(reader.text, start, _DEEPSEEK_CALL_END)
@@ -139,7 +139,7 @@ def _read_deepseek_call(reader: JsonReader, start: int, calls: CallList) -> int:
     return _read_arguments(reader, call[1] or call[2], call.start(), call.end(), ends, calls)
 
 
-def read_llama3(reader: JsonReader, start: int) -> Body:
+def read_llama3(reader: Source, start: int) -> Body:
     """JSON objects with `;` between, after `<|python_tag|>` or alone; `<function=name>{..}</function>`; `tool.call(a=1)`.
 
     Text may come before the token, and around `<function=name>`.
@@ -172,7 +172,7 @@ def read_llama3(reader: JsonReader, start: int) -> Body:
         position = reader.skip(position + (1 if text[position] == ";" else len(_PYTHON_TAG)))
 
 
-def _read_llama_functions(reader: JsonReader, start: int) -> Body:
+def _read_llama_functions(reader: Source, start: int) -> Body:
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
     position = start
     while function := _LLAMA_FUNCTION.search(text, position):
@@ -189,7 +189,7 @@ def _without_call(call: ToolCall) -> ToolCall:
 
 
 def _read_arguments(
-    reader: JsonReader, name: str, start: int, value_start: int, ends: tuple[str, ...], calls: CallList
+    reader: Source, name: str, start: int, value_start: int, ends: tuple[str, ...], calls: CallList
 ) -> int:
     """Read the JSON arguments of a call that opens at `start`, and the tokens after them; returns where the next begins."""
     text = reader.text
