@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import read_config, require_number
+from reward_models.options import Options, Range, require
 from reward_models.parsing import ParsedResponse, Status, parse_response
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import Dialect, problem_codes
 
 _OWNER = "verifier 'format'"
 _LIMIT = 10**6
@@ -38,17 +38,17 @@ class FormatCode(str, Enum):
 
 
 @dataclass(frozen=True)
-class FormatConfig:
+class FormatConfig(Options, owner=_OWNER):
     """`dialect`: a name of `parsing.DIALECTS`, or `auto`. The bounds are on the characters of the stripped thought."""
 
-    dialect: str = "auto"
-    min_thought_chars: int = 0
-    max_thought_chars: int = _LIMIT
+    dialect: Dialect = "auto"
+    min_thought_chars: Annotated[int, Range(0, _LIMIT)] = 0
+    max_thought_chars: Annotated[int, Range(0, _LIMIT)] = _LIMIT
 
     def __post_init__(self) -> None:
-        require_dialect(_OWNER, self.dialect)
-        require_number(_OWNER, "min_thought_chars", self.min_thought_chars, 0, _LIMIT, whole=True)
-        require_number(_OWNER, "max_thought_chars", self.max_thought_chars, self.min_thought_chars, _LIMIT, whole=True)
+        super().__post_init__()
+        above = Annotated[int, Range(self.min_thought_chars, _LIMIT)]
+        require(_OWNER, "max_thought_chars", self.max_thought_chars, above)
 
 
 class FormatVerifier(Verifier):
@@ -57,7 +57,7 @@ class FormatVerifier(Verifier):
     outcome_range = (0.0, 1.0)
 
     def __init__(self, **options: Any) -> None:
-        self.config = read_config(FormatConfig, options, _OWNER)
+        self.config = FormatConfig.read(options)
 
     def verify(self, rollout: Rollout) -> Outcome:
         parsed = parse_response(rollout.response, self.config.dialect)

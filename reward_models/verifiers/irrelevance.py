@@ -8,22 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from reward_models.options import read_config
+from reward_models.options import Options
 from reward_models.parsing import ParsedResponse, Status, parse_response
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.expected import read_expected
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import Dialect, problem_codes
 
 ABSTAINED = "abstained"
 CALLED = "called_a_tool"
 
 
 @dataclass(frozen=True)
-class IrrelevanceConfig:
+class IrrelevanceConfig(Options, owner="verifier 'irrelevance'"):
     """`dialect` is a name of `reward_models.parsing.DIALECTS`, or `auto`."""
 
-    dialect: str = "auto"
+    dialect: Dialect = "auto"
 
 
 class IrrelevanceVerifier(Verifier):
@@ -32,8 +32,7 @@ class IrrelevanceVerifier(Verifier):
     outcome_range = (0.0, 1.0)
 
     def __init__(self, **options: Any) -> None:
-        self.config = read_config(IrrelevanceConfig, options, "verifier 'irrelevance'")
-        require_dialect("verifier 'irrelevance'", self.config.dialect)
+        self.config = IrrelevanceConfig.read(options)
 
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response. ValueError for a row that expects calls: to abstain there is not right."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from reward_models.options import OneOf
 from reward_models.parsing import DIALECTS, ParsedResponse
 
-
-def require_dialect(owner: str, dialect: str) -> None:
-    """Raise ValueError unless `dialect` is `auto` or a name of DIALECTS."""
-    if dialect != "auto" and dialect not in DIALECTS:
-        raise ValueError(f"{owner}: dialect={dialect!r} is not known; known: auto, {', '.join(DIALECTS)}")
+Dialect = Annotated[str, OneOf(("auto", *DIALECTS))]
 
 
 def problem_codes(parsed: ParsedResponse) -> tuple[str, ...]:

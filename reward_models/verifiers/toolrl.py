@@ -30,9 +30,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import read_config, require_number
+from reward_models.options import Options, Range
 from reward_models.parsing import MAX_CHARS, ParseCode
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
@@ -54,25 +54,18 @@ class Reason(str, Enum):
 
 
 @dataclass(frozen=True)
-class ToolRLConfig:
+class ToolRLConfig(Options, owner=_OWNER):
     """The range: format is 0 or `format_max`, correctness in [-`correctness_max`, `correctness_max`].
 
     With `schedule_steps` > 0 the maxima run linearly from `format_start` and `correctness_start` at step 0 to those above
     at that step, and stay there. The published schedule is `format_start=2 correctness_start=2 schedule_steps=150`.
     """
 
-    format_max: float = 1.0
-    correctness_max: float = CORRECTNESS_MAX
-    format_start: float = 1.0
-    correctness_start: float = CORRECTNESS_MAX
-    schedule_steps: int = 0
-
-    def __post_init__(self) -> None:
-        for key in ("format_max", "format_start"):
-            require_number(_OWNER, key, getattr(self, key), 0.0, _LIMIT)
-        for key in ("correctness_max", "correctness_start"):
-            require_number(_OWNER, key, getattr(self, key), 0.01, _LIMIT)
-        require_number(_OWNER, "schedule_steps", self.schedule_steps, 0, 10**9, whole=True)
+    format_max: Annotated[float, Range(0.0, _LIMIT)] = 1.0
+    correctness_max: Annotated[float, Range(0.01, _LIMIT)] = CORRECTNESS_MAX
+    format_start: Annotated[float, Range(0.0, _LIMIT)] = 1.0
+    correctness_start: Annotated[float, Range(0.01, _LIMIT)] = CORRECTNESS_MAX
+    schedule_steps: Annotated[int, Range(0, 10**9)] = 0
 
     def maxima(self, step: float) -> tuple[float, float]:
         """(of format, of correctness) at a training step."""
@@ -87,7 +80,7 @@ class ToolRLVerifier(Verifier):
     """ToolRL's reward; outcomes in [-3, 4] by default, at most `format_max` where the ground truth calls no tool."""
 
     def __init__(self, **options: Any) -> None:
-        config = self.config = read_config(ToolRLConfig, options, _OWNER)
+        config = self.config = ToolRLConfig.read(options)
         ends = [(config.format_max, config.correctness_max)]
         if config.schedule_steps:
             ends.append((config.format_start, config.correctness_start))

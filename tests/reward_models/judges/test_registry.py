@@ -6,7 +6,7 @@ import pytest
 
 from reward_models import Rollout, Scored, UnscoredReason
 from reward_models.judges import Judge, make_judge
-from reward_models.options import plain, require_number
+from reward_models.options import plain
 from reward_models.verifiers import make_verifier
 
 ROLLOUT = Rollout("q", "[]", "r", "g", "test")
@@ -99,8 +99,3 @@ def test_omegaconf_containers_become_plain_ones():
     copied = plain(config)
     assert copied == {"a": {"b": [1, {"c": "x"}], "d": "x"}}
     assert type(copied["a"]) is dict and type(copied["a"]["b"]) is list
-
-
-def test_a_number_in_range_is_accepted():
-    require_number("owner", "key", 1, 0, 1, whole=True)
-    require_number("owner", "key", 0.5, 0, 1)
