@@ -69,7 +69,10 @@ def test_an_unknown_option_of_ones_own_judge():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"windw_ms": 5}, r"unknown key 'windw_ms' \(value 5\); known keys: cache_size, max_batch"),
+        (
+            {"windw_ms": 5},
+            r"unknown key 'windw_ms' \(value 5\); did you mean 'window_ms'\? known keys: cache_size, max_batch",
+        ),
         ({"window_ms": -1}, r"window_ms=-1 must be a number in \[0, 1000\]"),
         ({"window_ms": float("nan")}, "window_ms=nan"),
         ({"threads": 0}, r"threads=0 must be an integer in \[1, 256\]"),
