@@ -54,11 +54,14 @@ class AwpoConfig(Options):
     baseline: Literal["mean", "leave_one_out"] = "mean"
     norm_by_std: bool = True  # divide group-relative rewards by their std, as GRPO does (R)
     epsilon: Radius = 1e-6  # added to every std before dividing (verl's GRPO value)
-    # normalise the summed reward (R), or each reward by itself and sum (GDPO)
-    integration: Literal["mix", "decoupled"] = "mix"
+    # w leads to the advantage of the summed reward (R), of the reasoning reward alone (R), or GDPO's sum of advantages
+    integration: Literal["mix", "reasoning", "decoupled"] = "mix"
     whiten: bool = False  # bring the batch's advantages to mean 0 and variance 1 over response tokens (GDPO)
 
-    gate: Literal["ratio", "threshold", "none", "always"] = "ratio"  # variance-aware gate w (S)
+    # how w is found: variance-aware (S), the judge's own share (R), as far as outcomes confirm the judge (ours)
+    gate: Literal["ratio", "signal", "reliability", "threshold", "none", "always"] = "ratio"
+    # `reliability` forgets all but 1/e of its evidence in so many groups (ours)
+    reliability_horizon: Annotated[float, Range(1.0, math.inf, "[)")] = 10_000.0
     # `threshold` opens where std_out / (reward_max - reward_min) is below this (R)
     gate_threshold: Annotated[float, Range(0.0, 0.5, "()")] = 0.1
     # groups already at reward_max: closed, or left to the `reasoning` reward (R)
@@ -100,6 +103,11 @@ class AwpoConfig(Options):
             raise AwpoConfigError(
                 f"algorithm.awpo.reward_min={self.reward_min} is not below reward_max={self.reward_max}; "
                 "give the range of the outcome reward"
+            )
+        if self.gate == "reliability" and self.integration == "decoupled":
+            raise AwpoConfigError(
+                "algorithm.awpo.gate='reliability' does not go with integration='decoupled', in which lambda and not w is "
+                "the judge's share; set integration=reasoning (or mix)"
             )
         self._match_signals()
 

@@ -15,8 +15,11 @@ from tests.awpo_ext.batches import many
     ("section", "parts"),
     [
         ({"gatee": "ratio"}, ["algorithm.awpo.gatee='ratio'", "did you mean 'gate'?", "allowed keys: "]),
-        ({"gate": "ratios"}, ["algorithm.awpo.gate='ratios'", "ratio | threshold | none | always"]),
-        ({"gate": 3}, ["algorithm.awpo.gate=3", "ratio | threshold | none | always"]),
+        (
+            {"gate": "ratios"},
+            ["algorithm.awpo.gate='ratios'", "ratio | signal | reliability | threshold | none | always"],
+        ),
+        ({"gate": 3}, ["algorithm.awpo.gate=3", "ratio | signal | reliability | threshold | none | always"]),
         ({"whiten": "true"}, ["whiten='true' has the wrong type", "true or false"]),
         ({"reasoning_weight": [1, -1]}, ["reasoning_weight=-1 is out of range", "[0.0, inf)"]),
         ({"reasoning_key": [3]}, ["reasoning_key=3 has the wrong type"]),

@@ -66,7 +66,7 @@ class AwpoTrainerMixin:
             batch = super()._compute_advantage(batch, metrics)
         if channel.result is None:
             raise AwpoSetupError("verl computed advantages without calling the estimator awpo")
-        radius = clip_radius(channel.result.gate, self._awpo)
+        radius = clip_radius(channel.result.gate, self._awpo, channel.result.verified)
         columns = (channel.outcome, channel.reasoning, channel.valid)
         metrics.update(awpo_metrics(channel.result, *columns, radius, self._awpo, channel.outcome_valid))
         metrics.update(self._judge.add(channel.valid, channel.failure))
