@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any
 
-from reward_models.options import Options, Range, require
-from reward_models.parsing import ParsedResponse, Status, parse_response
+from reward_models.options import Range, require
+from reward_models.parsing import ParsedResponse, Status
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
-from reward_models.verifiers.reading import Dialect, problem_codes
+from reward_models.verifiers.reading import Reading, parse_own, problem_codes
 
 _OWNER = "verifier 'format'"
 _LIMIT = 10**6
@@ -38,10 +38,9 @@ class FormatCode(str, Enum):
 
 
 @dataclass(frozen=True)
-class FormatConfig(Options, owner=_OWNER):
-    """`dialect`: a name of `parsing.DIALECTS`, or `auto`. The bounds are on the characters of the stripped thought."""
+class FormatConfig(Reading, owner=_OWNER):
+    """`dialect`, `thinking`: see `parse_response`. The bounds are on the characters of the stripped thought."""
 
-    dialect: Dialect = "auto"
     min_thought_chars: Annotated[int, Range(0, _LIMIT)] = 0
     max_thought_chars: Annotated[int, Range(0, _LIMIT)] = _LIMIT
 
@@ -60,7 +59,7 @@ class FormatVerifier(Verifier):
         self.config = FormatConfig.read(options)
 
     def verify(self, rollout: Rollout) -> Outcome:
-        parsed = parse_response(rollout.response, self.config.dialect)
+        parsed = parse_own(rollout, self.config)
         codes = format_codes(rollout.response, parsed) + self._length_codes(parsed)
         wrong = tuple(dict.fromkeys(code for code in codes if code != WELL_FORMED))
         reasons = wrong or codes
@@ -87,8 +86,8 @@ def format_codes(text: str, parsed: ParsedResponse) -> tuple[str, ...]:
     if parsed.dialect == "toolrl" and parsed.thought is None:
         return (FormatCode.NO_THOUGHT.value,)
     keeps_layout = _LAYOUTS.get(parsed.dialect)
-    start = 0 if parsed.thought is None else text.index("</think>") + len("</think>")
-    if keeps_layout is not None and not keeps_layout(text, start, parsed):
+    start, end = parsed.body_span
+    if keeps_layout is not None and not keeps_layout(text[:end], start, parsed):
         return (FormatCode.STRAY_TEXT.value,)
     return (WELL_FORMED,)
 

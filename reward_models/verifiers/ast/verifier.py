@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from reward_models.options import OneOf, Options
-from reward_models.parsing import ParsedResponse, Status, ToolCall, parse_response
+from reward_models.options import OneOf
+from reward_models.parsing import ParsedResponse, Status, ToolCall
 from reward_models.types import Rollout
 from reward_models.verifiers.ast.literals import NotALiteral, read_calls
 from reward_models.verifiers.ast.rows import LANGUAGES, read_row
 from reward_models.verifiers.ast.rules import AstCall, AstCode
 from reward_models.verifiers.base import Outcome, Verifier
-from reward_models.verifiers.reading import Dialect, problem_codes
+from reward_models.verifiers.reading import Reading, parse_own, problem_codes
 
 OWNER = "verifier 'ast'"
 NO_CALL = "no_call"
@@ -25,8 +25,8 @@ NOT_CALLS = "not_calls"
 
 
 @dataclass(frozen=True)
-class AstConfig(Options, owner=OWNER):
-    """`dialect` is a name of `reward_models.parsing.DIALECTS`, or `auto`.
+class AstConfig(Reading, owner=OWNER):
+    """`dialect`, `thinking`: see `parse_response`.
 
     In rows of Java and JavaScript `python` (call syntax) means calls in that language's syntax; with any other dialect
     an argument must be a string that holds the literal's source text, as BFCL asks of function-calling models.
@@ -35,7 +35,7 @@ class AstConfig(Options, owner=OWNER):
     tool names cannot hold a dot.
     """
 
-    dialect: Dialect = "python"
+    dialect: str = "python"
     language: Annotated[str, OneOf(("auto", *LANGUAGES))] = "auto"
     underscore_names: bool = False
 
@@ -63,7 +63,7 @@ class AstVerifier(Verifier):
         if language != "python" and self.config.dialect == "python":
             codes = _judge_source(expected, rollout.response)
         else:
-            codes = _judge_parsed(expected, parse_response(rollout.response, self.config.dialect))
+            codes = _judge_parsed(expected, parse_own(rollout, self.config))
         return Outcome(0.0, float(codes == (AstCode.ACCEPTED.value,)), codes[0], reasons=codes)
 
     def _language(self, rollout: Rollout) -> str:

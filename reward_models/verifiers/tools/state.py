@@ -24,14 +24,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
-from reward_models.options import Options, Range
-from reward_models.parsing import Status, parse_response
+from reward_models.options import Range
+from reward_models.parsing import Status
 from reward_models.rollout_view import turns_of
 from reward_models.sandbox.replies import are_turns
 from reward_models.sandbox.snapshot import same
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome
-from reward_models.verifiers.reading import Dialect, problem_codes
+from reward_models.verifiers.reading import Reading, parse_own, problem_codes
 from reward_models.verifiers.tools.executed import executed_calls
 from reward_models.verifiers.tools.sandboxed import SandboxedVerifier, Trial
 from reward_models.verifiers.tools.state_truth import Call, Truth, read_truth
@@ -54,7 +54,7 @@ NOT_EXECUTED = "not_executed"
 
 
 @dataclass(frozen=True)
-class StateConfig(Options, owner=_OWNER):
+class StateConfig(Reading, owner=_OWNER):
     """Options of the mode.
 
     `classes`: name in `involved_classes` -> "package.module:Class"; no other class is ever made. Its public methods are
@@ -69,7 +69,6 @@ class StateConfig(Options, owner=_OWNER):
     turn_separator: str = "<|turn|>"
     extra_call_cost: Annotated[float, Range(0.0, 1.0)] = 0.05
     float_tolerance: Annotated[float, Range(0.0, 1.0)] = 1e-9
-    dialect: Dialect = "auto"
     sandbox: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,7 +119,7 @@ class StateVerifier(SandboxedVerifier):
         steps = self._steps(rollout)
         if len(steps) > len(truth.turns):
             return Outcome(0.0, 0.0, TOO_MANY_TURNS, reasons=(TOO_MANY_TURNS,))
-        turns = [self._read_turn(texts) for texts in steps]
+        turns = [self._read_turn(rollout, texts) for texts in steps]
         executed = executed_calls(rollout, len(steps))
         if executed is not None:
             turns = [_as_executed(turn, calls) for turn, calls in zip(turns, executed, strict=True)]
@@ -151,11 +150,11 @@ class StateVerifier(SandboxedVerifier):
             return [[text] for text in rollout.response.split(self.config.turn_separator)]
         return turns
 
-    def _read_turn(self, texts: Sequence[str]) -> Turn:
+    def _read_turn(self, rollout: Rollout, texts: Sequence[str]) -> Turn:
         calls: list[Call] = []
         codes: list[str] = []
         for text in texts:
-            parsed = parse_response(text, self.config.dialect)
+            parsed = parse_own(rollout, self.config, text)
             calls += [{"name": call.name, "arguments": call.arguments} for call in parsed.calls]
             if parsed.status not in (Status.VALID, Status.ABSTAINED):
                 codes += problem_codes(parsed)
