@@ -1,7 +1,6 @@
 """What a user can get wrong, and what is said of it: two tables of inputs, exit codes and messages."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -47,8 +46,8 @@ def folder(tmp_path_factory) -> Path:
 
 
 def flat(output: str) -> str:
-    """The text of an error box, on one line."""
-    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", output).split())
+    """On one line."""
+    return " ".join(output.split())
 
 
 @pytest.mark.parametrize(("code", "command", "parts"), table("messages_cli.txt"))
@@ -57,9 +56,6 @@ def test_a_command_says_what_is_wrong(code, command, parts, folder, tmp_path, mo
     arguments = [part.replace("{tmp}", str(folder)) for part in command.split(" ")]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "300"}, input="")
     expected = [part.replace("{tmp}", str(folder)) for part in parts]
-    if expected[0].startswith("TRACEBACK"):
-        assert type(result.exception).__name__ == expected[0].split()[1]
-        return
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code == int(code), result.output
     assert [part for part in expected if part not in flat(result.output)] == [], flat(result.output)
