@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -22,7 +24,7 @@ from reward_models.errors import UserError
 Stage = Callable[..., Callable[[], None]]
 """`stage(name, total, done=0)` opens a progress bar and returns the call that advances it by one."""
 
-# ValueError is what reward_models says of options and rows that do not fit, ImportError of an extra that is missing.
+# What reward_models raises for options and rows that do not fit is a ValueError, and for a missing extra an ImportError.
 USER_ERRORS = (UserError, OSError, ImportError, ValueError)
 TRACEBACK = "AWPO_TRACEBACK"  # in the environment: show where the error comes from
 STOPPED = "Stopped. What is done is kept: run the same command to go on."
@@ -72,12 +74,23 @@ def errors_as_messages() -> Iterator[None]:
     except BrokenPipeError:
         raise  # the reader has gone, as in `awpo .. | head`: typer ends quietly
     except USER_ERRORS as error:
-        if os.environ.get(TRACEBACK):
+        if os.environ.get(TRACEBACK) or (isinstance(error, ValueError) and _foreign(error)):
             raise
         fail(message(error))
     except KeyboardInterrupt:
         stderr().print("Stopped.")
         raise typer.Exit(130) from None
+
+
+def _foreign(error: BaseException) -> bool:
+    """Whether a library raised it, not this project or a user's own judge: then nobody has said what is wrong."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None or frame.tb_frame.f_globals.get("__name__", "").partition(".")[0] in ("awpo_ext", "reward_models"):
+        return False
+    places = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    return any(Path(place) in Path(frame.tb_frame.f_code.co_filename).parents for place in places if place)
 
 
 @contextmanager
