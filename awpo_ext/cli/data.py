@@ -65,14 +65,17 @@ def _write(out: Path, dataset: Dataset, against: list[Path] | None, near: float 
 
 def _print_manifest(out: Path, manifest: dict[str, Any]) -> None:
     console = stdout()
-    table = Table("file", "rows", "median chars", "categories", "content sha256")
+    table = Table("file", "rows", "kB", "median chars", "categories", "content sha256")
     for name, file in manifest["files"].items():
         categories = ", ".join(f"{category} {count}" for category, count in file["categories"].items())
         chars = str(file["prompt_and_answer_chars"]["median"])
-        table.add_row(name, str(file["rows"]), chars, categories, file["content_sha256"][:16])
+        size = f"{(out / name).stat().st_size / 1000:.0f}"
+        table.add_row(name, str(file["rows"]), size, chars, categories, file["content_sha256"][:16])
     console.print(table)
     for reason, ids in manifest["skipped"].items():
-        console.print(escape(f"left out {len(ids)}: {reason}"))
+        console.print(escape(f"left out {len(ids)}: {reason}; for example {ids[0]}"))
+    for note in manifest.get("notes", ()):
+        console.print(escape(note))
     if "train.parquet" in manifest["files"] and "sft.parquet" not in manifest["files"]:
         console.print("sft.parquet was not written: there is no row for it (a placeholder is no thought to learn)")
     console.print(f"licence: {escape(manifest['licence'])}")
@@ -120,10 +123,13 @@ def bfcl(
 
 @app.command()
 def toolrl(
-    source: Annotated[
-        str, typer.Argument(help="A .parquet, .json or .jsonl file, ToolRL's rlla_4k folder, or a hub id.")
-    ],
     out: Out,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="A .parquet, .json or .jsonl file, ToolRL's rlla_4k folder, or a hub id; default: ToolRL's own."
+        ),
+    ] = None,
     val_rows: Annotated[
         int | None, typer.Option(help="Rows held out, at most; default: the source's test split, else 64.")
     ] = None,
@@ -139,11 +145,11 @@ def toolrl(
 ) -> None:
     """Convert data in ToolRL's format."""
     from awpo_ext.data.sources.toolrl import ToolrlOptions, convert_toolrl
-    from awpo_ext.data.sources.toolrl_source import read_source
+    from awpo_ext.data.sources.toolrl_source import HUB_ID, read_source
 
     options = ToolrlOptions(val_rows, sft_rows, drop_invalid, seed)
     sft = None if sft_source is None else read_source(sft_source)
-    _write(out, convert_toolrl(read_source(source), options, sft), against, near, evaluate)
+    _write(out, convert_toolrl(read_source(source or HUB_ID), options, sft), against, near, evaluate)
 
 
 @app.command()
@@ -163,12 +169,16 @@ def apibank(
     _write(out, convert_api_bank(local_or_hub(source), tuple(map(int, names(levels)))), None, None)
 
 
+@app.command("openai", hidden=True)
 @app.command()
-def openai(
+def convert(
     source: Annotated[
         str, typer.Argument(help="A .jsonl, .json or .parquet file, a folder with train.parquet, or a hub id.")
     ],
     out: Out,
+    form: Annotated[
+        str, typer.Option("--format", help="auto: by each record's columns; or a form's name, docs/data.md lists them.")
+    ] = "auto",
     tokenizer: Tokenizer = None,
     tools: Annotated[Path | None, typer.Option(help="A JSON list of tools for records that have none.")] = None,
     val_rows: Annotated[int, typer.Option(help="Rows held out for validation, at most.")] = 64,
@@ -177,19 +187,24 @@ def openai(
     ] = False,
     tool_format: ToolFormat = "json",
     licence: Annotated[str, typer.Option(help="What the manifest says of the data's licence.")] = "not stated",
+    keep_off_schema: Annotated[
+        bool, typer.Option("--keep-off-schema", help="Keep rows whose calls break their own tools' schemas.")
+    ] = False,
     drop_invalid: DropInvalid = False,
     seed: Seed = 0,
     against: Against = None,
     near: Near = None,
     evaluate: Evaluate = False,
 ) -> None:
-    """Convert OpenAI-style tool-call data: records with `messages` and `tools`."""
+    """Convert tool-call data in the form that it has: OpenAI, Anthropic, ShareGPT, Hermes, ToolACE, xLAM, Glaive, TRL."""
     from awpo_ext.data.sources.openai import OpenaiOptions, convert_openai
-    from awpo_ext.data.sources.openai_source import read_tools
+    from awpo_ext.data.sources.openai_tools import read_tools
     from awpo_ext.data.sources.toolrl_source import read_source
     from awpo_ext.data.template import TemplateRenderer
 
-    options = OpenaiOptions(0 if evaluate else val_rows, every_turn, tool_format, drop_invalid, licence, seed)
+    options = OpenaiOptions(
+        0 if evaluate else val_rows, every_turn, tool_format, drop_invalid, licence, seed, form, keep_off_schema
+    )
     template = None if tokenizer is None else TemplateRenderer.load(tokenizer)
     common = () if tools is None else read_tools(_text_of(tools), str(tools))
     found = read_source(source)

@@ -65,7 +65,7 @@ def comparison_page(found: Comparison) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("awpo_ext", "templates"),
+        loader=PackageLoader("awpo_ext.reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from reward_models.errors import UserError
-from reward_models.judges.base import JudgeNotReadyError
+from reward_models.types import JudgeNotReadyError
 
 logger = logging.getLogger(__name__)
 

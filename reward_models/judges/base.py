@@ -5,12 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from reward_models.errors import UserError
-from reward_models.types import Rollout, Verdict
+from reward_models.types import JudgeNotReadyError, Rollout, Verdict
 
-
-class JudgeNotReadyError(UserError, RuntimeError):
-    """Something a judge needs is missing; the message says what to install or set."""
+__all__ = ["Judge", "JudgeNotReadyError"]
 
 
 class Judge(ABC):

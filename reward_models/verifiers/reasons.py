@@ -36,7 +36,7 @@ _GROUPS: dict[int, tuple[str, ...]] = {
     # exec and state, and the limits of their sandbox
     500: (
         "wrong_result", "call_raised", "too_many_turns", "missing_turn", "wrong_state", "missing_result", "timeout",
-        "cpu_limit", "memory_limit", "output_limit", "crashed", "job_raised", "too_large",
+        "cpu_limit", "memory_limit", "output_limit", "crashed", "job_raised", "too_large", "not_executed",
     ),
     # The machinery
     900: ("worker_died", "worker_hung", "sandbox_unavailable"),

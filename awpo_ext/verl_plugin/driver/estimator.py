@@ -7,7 +7,7 @@ the estimator stops the run instead of doing something else.
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class StepChannel:
     task: torch.Tensor | None  # (N,) reward before verl's KL penalty; None where verl takes none off
     final_row: torch.Tensor  # (N,) the row that stands for the rollout: the last output of its session
     rollout_of_row: torch.Tensor  # (B,) index in [0, N), -1 for padding rows
+    unread: list[str | None] = field(default_factory=list)  # (N,) why the response could not be read, "" where it was
     failure: torch.Tensor | None = None  # (N, K) code of an UnscoredReason, 0 where scored, NaN where it is not said
     outcome: torch.Tensor | None = None  # (N,) the outcome reward, without a KL penalty
     result: AwpoResult | None = None

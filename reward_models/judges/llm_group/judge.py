@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
-from reward_models.judge_eval.attacks import controls
+from reward_models.judges.controls import controls
 from reward_models.judges.llm.chat_judge import ChatJudge, split_options
 from reward_models.judges.llm_group.participant import Desk, RoomPlan
 from reward_models.judges.llm_group.prompt import LISTWISE, PAIRWISE, Entry, Task, read_rollout
@@ -150,5 +150,4 @@ class LlmGroupJudge(ChatJudge):
         return verdicts
 
     async def _trial(self) -> Verdict:
-        good, bad = (canary.rollout for canary in controls())
-        return (await self.rank([good, bad]))[0]
+        return (await self.rank(controls()))[0]

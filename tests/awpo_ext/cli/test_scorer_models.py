@@ -14,6 +14,13 @@ from tests.reward_models.scorers.classifier.tiny_models import labelled_rows
 runner = CliRunner()
 
 
+@pytest.fixture
+def tiny_bert(tmp_path):
+    from tests.reward_models.scorers.classifier.tiny_models import save_tiny
+
+    return save_tiny(tmp_path / "bert", "bert")
+
+
 class WordJudge(Judge):
     """Bananas are no reason."""
 
@@ -61,7 +68,7 @@ def test_from_rollouts_to_a_card(tiny_bert, tmp_path):
     [
         (("card", "{tmp}/none"), "awpo_scorer.json is missing"),
         (("calibrate", "{tmp}/none", "--data", "{tmp}/x"), "awpo_scorer.json is missing"),
-        (("train-classifier", "{tmp}/x", "--out", "{tmp}/y", "--base", "b"), "No such file"),
+        (("train-classifier", "{tmp}/x", "--out", "{tmp}/y", "--base", "b"), "no such file"),
         (("train-classifier", "{tmp}/x", "--out", "{tmp}/y", "--base", "b", "--objective", "z"), "objective='z'"),
         (("distil", "{tmp}/x", "--out", "{tmp}/y", "--judge", "none"), "is not there"),
         (("distil", "{tmp}/x", "--out", "{tmp}", "--judge", "none"), "is there already"),
