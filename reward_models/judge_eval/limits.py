@@ -24,7 +24,7 @@ Share = Annotated[float, Range(0, 1)]
 
 
 @dataclass(frozen=True)
-class Limits(Options, owner="judge-eval"):
+class Limits(Options, owner="judge eval"):
     """What a judge must keep, each in [0, 1], None for no such limit.
 
     min_auc, min_pair_accuracy: for the low end of the interval, which must also lie above 0.5: else the judge has not

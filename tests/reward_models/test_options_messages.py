@@ -194,16 +194,16 @@ CONFIGS = [
         {"base_model": "m", "bf16": "x"},
         "train-classifier: bf16='x' must be true or false",
     ),
-    ("reward_models.judge_eval.limits:Limits", {"min_auc": 1.5}, "judge-eval: min_auc=1.5 must be a number in [0, 1]"),
+    ("reward_models.judge_eval.limits:Limits", {"min_auc": 1.5}, "judge eval: min_auc=1.5 must be a number in [0, 1]"),
     (
         "reward_models.judge_eval.run:ExaminationConfig",
         {"votes": 0},
-        "judge-eval: votes=0 must be an integer in [1, 64]",
+        "judge eval: votes=0 must be an integer in [1, 64]",
     ),
     (
         "reward_models.judge_eval.run:ExaminationConfig",
         {"seed": -1},
-        "judge-eval: seed=-1 must be an integer in [0, 4294967295]",
+        "judge eval: seed=-1 must be an integer in [0, 4294967295]",
     ),
 ]
 
