@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from reward_models.parsing import DIALECTS, ParsedResponse
+from dataclasses import dataclass
+from typing import Annotated
+
+from reward_models.options import OneOf, Options
+from reward_models.parsing import THINKING, ParsedResponse, check_dialect, parse_response
+from reward_models.types import Rollout
 
 
-def require_dialect(owner: str, dialect: str) -> None:
-    """Raise ValueError unless `dialect` is `auto` or a name of DIALECTS."""
-    if dialect != "auto" and dialect not in DIALECTS:
-        raise ValueError(f"{owner}: dialect={dialect!r} is not known; known: auto, {', '.join(DIALECTS)}")
+@dataclass(frozen=True)
+class Reading(Options):
+    """The options of a verifier that reads responses.
+
+    dialect: "auto", a name of `parsing.DIALECTS`, or a parser of vLLM or verl.
+    thinking: see `parse_response`; a row's own comes first.
+    """
+
+    dialect: str = "auto"
+    thinking: Annotated[str, OneOf(THINKING)] = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_dialect(self.dialect, f"{self.owner}: ")
+
+
+def parse_own(rollout: Rollout, config: Reading, text: str | None = None) -> ParsedResponse:
+    """One of the model's own texts, the response unless another is given, read with what the row knows.
+
+    That is its tools, and `extra_info["thinking"]` where data or a loop has put it there.
+    """
+    thinking = rollout.extra_info.get("thinking") or config.thinking
+    response = rollout.response if text is None else text
+    return parse_response(response, config.dialect, tools=rollout.tools, thinking=thinking)
 
 
 def problem_codes(parsed: ParsedResponse) -> tuple[str, ...]:

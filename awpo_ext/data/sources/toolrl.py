@@ -98,7 +98,9 @@ def toolrl_row(record: Record, where: str) -> Row:
     if problems:
         raise DataError(f"{where}, {problems[0].field}: {problems[0].message} (fix: {problems[0].fix})")
     if tagged is None:  # readable, but not ToolRL's text
-        raise DataError(f"{where}, reward_model.ground_truth: not <think>..</think> and <tool_call> or <response> blocks")
+        raise DataError(
+            f"{where}, reward_model.ground_truth: not <think>..</think> and <tool_call> or <response> blocks"
+        )
     messages = [{"role": message["role"], "content": message["content"]} for message in prompt]
     system = "\n\n".join(message["content"] for message in messages if message["role"] == "system")
     texts = [f"{message['role']}\x1f{message['content']}" for message in messages]
