@@ -15,6 +15,7 @@ from awpo_ext.cli.show_rows import PromptRenderer, render_row, select_rows
 from awpo_ext.data.dataset import Dataset, write_dataset
 from awpo_ext.data.dedup import NEAR, without
 from awpo_ext.data.errors import DataError
+from awpo_ext.data.forms.registry import FORMS, SAME_AS
 from awpo_ext.data.rows import load_rows
 from awpo_ext.data.sources.api_bank import convert_api_bank
 from awpo_ext.data.sources.bfcl import GROUPS, BfclOptions, convert_bfcl
@@ -23,7 +24,7 @@ from awpo_ext.data.sources.bfcl_multi_turn import convert_multi_turn, write_tool
 from awpo_ext.data.sources.bfcl_source import find_source
 from awpo_ext.data.sources.hub import local_or_hub
 from awpo_ext.data.sources.openai import OpenaiOptions, convert_openai
-from awpo_ext.data.sources.openai_source import read_tools
+from awpo_ext.data.sources.openai_tools import read_tools
 from awpo_ext.data.sources.toolrl import ToolrlOptions, convert_toolrl
 from awpo_ext.data.sources.toolrl_source import HUB_ID, read_source
 from awpo_ext.data.template import TemplateRenderer
@@ -79,14 +80,17 @@ def _write(out: Path, dataset: Dataset, against: list[Path] | None, near: float,
 
 def _print_manifest(out: Path, manifest: dict[str, Any]) -> None:
     console = Console(soft_wrap=True)
-    table = Table("file", "rows", "median chars", "categories", "content sha256")
+    table = Table("file", "rows", "kB", "median chars", "categories", "content sha256")
     for name, file in manifest["files"].items():
         categories = ", ".join(f"{category} {count}" for category, count in file["categories"].items())
         chars = str(file["prompt_and_answer_chars"]["median"])
-        table.add_row(name, str(file["rows"]), chars, categories, file["content_sha256"][:16])
+        size = f"{(out / name).stat().st_size / 1000:.0f}"
+        table.add_row(name, str(file["rows"]), size, chars, categories, file["content_sha256"][:16])
     console.print(table)
     for reason, ids in manifest["skipped"].items():
-        console.print(escape(f"left out {len(ids)}: {reason}"))
+        console.print(escape(f"left out {len(ids)}: {reason}; for example {ids[0]}"))
+    for note in manifest.get("notes", ()):
+        console.print(escape(note))
     if "train.parquet" in manifest["files"] and "sft.parquet" not in manifest["files"]:
         console.print("sft.parquet was not written: there is no row for it (a placeholder is no thought to learn)")
     console.print(f"licence: {escape(manifest['licence'])}")
@@ -138,10 +142,10 @@ def _bfcl_categories(text: str) -> tuple[str, ...]:
 
 @app.command()
 def toolrl(
-    source: Annotated[
-        str, typer.Argument(help=f"A .parquet, .json or .jsonl file, ToolRL's rlla_4k folder, or a hub id ({HUB_ID}).")
-    ],
     out: Out,
+    source: Annotated[
+        str, typer.Argument(help="A .parquet, .json or .jsonl file, ToolRL's rlla_4k folder, or a hub id.")
+    ] = HUB_ID,
     val_rows: Annotated[
         int | None, typer.Option(help="Rows held out, at most; default: the source's test split, else 64.")
     ] = None,
@@ -178,12 +182,16 @@ def apibank(
         _write(out, convert_api_bank(local_or_hub(source), tuple(map(int, names))), None, NEAR)
 
 
+@app.command("openai", hidden=True)
 @app.command()
-def openai(
+def convert(
     source: Annotated[
         str, typer.Argument(help="A .jsonl, .json or .parquet file, a folder with train.parquet, or a hub id.")
     ],
     out: Out,
+    form: Annotated[
+        str, typer.Option("--format", help=f"auto: by each record's columns; or {', '.join((*FORMS, *SAME_AS))}.")
+    ] = "auto",
     tokenizer: Tokenizer = None,
     tools: Annotated[Path | None, typer.Option(help="A JSON list of tools for records that have none.")] = None,
     val_rows: Annotated[int, typer.Option(help="Rows held out for validation, at most.")] = 64,
@@ -194,15 +202,20 @@ def openai(
         str, typer.Option(help="Without --tokenizer: json, or compact for very small models.")
     ] = "json",
     licence: Annotated[str, typer.Option(help="What the manifest says of the data's licence.")] = "not stated",
+    keep_off_schema: Annotated[
+        bool, typer.Option("--keep-off-schema", help="Keep rows whose calls break their own tools' schemas.")
+    ] = False,
     drop_invalid: DropInvalid = False,
     seed: Seed = 0,
     against: Against = None,
     near: Near = NEAR,
     evaluate: Evaluate = False,
 ) -> None:
-    """Convert OpenAI-style tool-call data: records with `messages` and `tools`."""
+    """Convert tool-call data in the form that it has: OpenAI, Anthropic, ShareGPT, Hermes, ToolACE, xLAM, Glaive, TRL."""
     with _errors_as_messages():
-        options = OpenaiOptions(0 if evaluate else val_rows, every_turn, tool_format, drop_invalid, licence, seed)
+        options = OpenaiOptions(
+            0 if evaluate else val_rows, every_turn, tool_format, drop_invalid, licence, seed, form, keep_off_schema
+        )
         template = None if tokenizer is None else TemplateRenderer.load(tokenizer)
         common = () if tools is None else read_tools(_text_of(tools), str(tools))
         found = read_source(source)

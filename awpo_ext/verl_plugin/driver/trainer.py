@@ -137,6 +137,7 @@ def build_channel(batch: Any, config: AwpoConfig, kl_in_reward: bool) -> StepCha
         outcome_valid=torch.tensor(
             [bool(info.get(config.outcome_valid_key, True)) for info in infos], dtype=torch.bool
         ),
+        outcome_range=_outcome_range(infos, config),
         group=[uid for uid, _ in last],
         unread=[unread_reason(info) for info in infos],
         task=torch.tensor([float(r.sum()) for r in fetched["rm_scores"]]).double() if kl_in_reward else None,
@@ -150,6 +151,13 @@ def read_responses(batch: Any, channel: StepChannel, numbers: list[int], tokeniz
     keys = [batch.keys[int(channel.final_row[number])] for number in numbers]
     fetched = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["responses"])
     return [tokenizer.decode(ids, skip_special_tokens=True) for ids in fetched["responses"]]
+
+
+def _outcome_range(infos: list[dict[str, Any]], config: AwpoConfig) -> torch.Tensor:
+    """`(N, 2)` of the columns `outcome_min` and `outcome_max`; `reward_min` and `reward_max` where there are none."""
+    limits = {"outcome_min": config.reward_min, "outcome_max": config.reward_max}
+    values = [[float(info.get(column, limit)) for column, limit in limits.items()] for info in infos]
+    return torch.tensor(values, dtype=torch.float64).reshape(len(infos), 2)
 
 
 def _columns(infos: list[dict[str, Any]], names: tuple[str, ...]) -> torch.Tensor:

@@ -42,7 +42,7 @@ def test_from_rollouts_to_a_card(tiny_bert, tmp_path):
         for row in rows
     ]
     (tmp_path / "rollouts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    judge = "test_scorer_models_cli:WordJudge"
+    judge = f"{__name__}:WordJudge"
     run("distil", tmp_path / "rollouts.jsonl", "--out", tmp_path / "all.jsonl", "--judge", judge, "--margin", "0.5")
     distilled = read_labelled(tmp_path / "all.jsonl")
     assert sum(row.pair is not None for row in distilled) == 24
