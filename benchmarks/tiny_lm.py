@@ -3,10 +3,10 @@
     python benchmarks/tiny_lm.py [--seeds 20] [--judges good useless ..] [--outcomes toolrl exact] [--cache FILE]
 
 A prompt gives four key-value pairs and asks for the sum of two of them. A full response writes `k1 is v1 k2 is v2`, then calls
-a tool with (v1 + v2) mod 10. Filler words may be written too; they use up the length, so that a thought full of them never
+a tool with (v1 + v2) mod 5. Filler words may be written too; they use up the length, so that a thought full of them never
 comes to its call. The outcome is what the project's ToolRL verifier says of the text (`exact`: 1 where it is exactly right,
 else 0); the judge scores the share of right statements, plus a bias for filler, plus noise. The model learns from noisy
-demonstrations first (half of the values are made up), then by policy gradient with the kernel that trains. The advantages of a
+demonstrations first (70 % of the values are made up), then by policy gradient with the kernel that trains. The advantages of a
 batch are brought to one root mean square. Several supervised starts, shared by all estimators; printed: sampled success on
 held-out prompts, as the difference from outcome-only, paired by seed, with its 95 % interval.
 """
@@ -24,14 +24,14 @@ from torch import nn
 from reward_models import Rollout
 from reward_models.verifiers import make_verifier
 
-VALUES, KEYS = 10, 6
+VALUES, KEYS = 5, 6
 ASK, IS, CALL, END, FILLER, PAD = range(VALUES + KEYS, VALUES + KEYS + 6)
 VOCABULARY, PROMPT, LENGTH = VALUES + KEYS + 6, 11, 10
 WORDS = [*map(str, range(VALUES)), *"abcdef", "ask", "is", "call", "end", "indeed"]
 # (weight of right statements, weight of filler) in the score
 JUDGES = {"good": (0.9, 0.0), "weak": (0.4, 0.0), "useless": (0.0, 0.0), "gameable": (0.4, 0.6), "turns": (0.9, 0.0)}
 TURNED = (0.0, 0.9)  # what the judge `turns` is from half time on
-STARTS, DEMONSTRATIONS, BATCH, GROUP, HELD_OUT = 4, 1500, 32, 4, 800
+STARTS, DEMONSTRATIONS, BATCH, GROUP, HELD_OUT = 2, 1000, 16, 4, 800
 VERIFIER = make_verifier("toolrl")
 
 
@@ -98,9 +98,9 @@ def draw(g: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def demonstrations(facts: np.ndarray, g: np.random.Generator) -> np.ndarray:
-    """Responses in which half of the values are made up, and one in five begins with a filler."""
+    """Responses in which 70 % of the values are made up, and one in five begins with a filler."""
     n = len(facts)
-    made_up = g.random((n, 2)) < 0.5
+    made_up = g.random((n, 2)) < 0.7
     v = np.where(made_up, g.integers(VALUES, size=(n, 2)), facts[:, [1, 3]])
     fixed = [np.full(n, token) for token in (IS, CALL, END, PAD, FILLER)]
     is_, call, end, pad, filler = fixed
@@ -113,9 +113,9 @@ def start(number: int) -> LanguageModel:
     """The supervised start: addition follows from the thought as written, looking values up is noisy."""
     torch.manual_seed(number)
     g, model = np.random.default_rng(number), LanguageModel()
-    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(DEMONSTRATIONS):
-        prompts, facts = draw(g, 128)
+        prompts, facts = draw(g, 64)
         x = torch.from_numpy(np.concatenate([prompts, demonstrations(facts, g)], 1))
         logits, y = model(x[:, :-1])[:, PROMPT - 1 :], x[:, PROMPT:]
         loss = F.cross_entropy(logits.reshape(-1, VOCABULARY), y.reshape(-1), ignore_index=PAD)
@@ -160,7 +160,7 @@ def success(model: LanguageModel) -> tuple[float, float]:
 
 def train(model: LanguageModel, name: str, judge: str, exact: bool, seed: int, steps: int) -> tuple[float, float]:
     """`success` after so many steps of policy gradient, each on BATCH prompts with GROUP rollouts."""
-    optimizer = torch.optim.Adam(model.parameters(), 3e-4)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     g, sampler = np.random.default_rng(1000 + seed), torch.Generator().manual_seed(1000 + seed)
     estimator = Estimator(name, 1, *((0.0, 1.0) if exact else VERIFIER.outcome_range))
     for step in range(steps):
