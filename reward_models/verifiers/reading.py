@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from reward_models.parsing import DIALECTS, ParsedResponse
+from typing import Protocol
+
+from reward_models.parsing import THINKING, ParsedResponse, check_dialect, parse_response
+from reward_models.types import Rollout
 
 
-def require_dialect(owner: str, dialect: str) -> None:
-    """Raise ValueError unless `dialect` is `auto` or a name of DIALECTS."""
-    if dialect != "auto" and dialect not in DIALECTS:
-        raise ValueError(f"{owner}: dialect={dialect!r} is not known; known: auto, {', '.join(DIALECTS)}")
+class Reading(Protocol):
+    """The options of a verifier that reads responses. `thinking`: see `parse_response`; a row's own comes first."""
+
+    dialect: str
+    thinking: str
+
+
+def require_reading(owner: str, config: Reading) -> None:
+    """Raise ValueError unless `dialect` is "auto", a dialect, or a parser of vLLM or verl, and `thinking` is known."""
+    check_dialect(config.dialect, f"{owner}: ")
+    if config.thinking not in THINKING:
+        raise ValueError(f"{owner}: thinking={config.thinking!r} is not known; known: {', '.join(THINKING)}")
+
+
+def parse_own(rollout: Rollout, config: Reading, text: str | None = None) -> ParsedResponse:
+    """One of the model's own texts, the response unless another is given, read with what the row knows.
+
+    That is its tools, and `extra_info["thinking"]` where data or a loop has put it there.
+    """
+    thinking = rollout.extra_info.get("thinking") or config.thinking
+    response = rollout.response if text is None else text
+    return parse_response(response, config.dialect, tools=rollout.tools, thinking=thinking)
 
 
 def problem_codes(parsed: ParsedResponse) -> tuple[str, ...]:

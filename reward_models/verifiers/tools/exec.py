@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 
 from reward_models.options import read_config, require_number
-from reward_models.parsing import Status, ToolCall, parse_response
+from reward_models.parsing import Status, ToolCall
 from reward_models.sandbox.jobs import RETURNED, UNKNOWN_TOOL
 from reward_models.sandbox.replies import are_results
 from reward_models.sandbox.snapshot import same
@@ -33,7 +33,7 @@ from reward_models.verifiers.base import Outcome
 from reward_models.verifiers.expected import ExpectedCall, ExpectedObject, read_expected
 from reward_models.verifiers.irrelevance import ABSTAINED, abstention_codes
 from reward_models.verifiers.matching import Matcher
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
 from reward_models.verifiers.tools.sandboxed import SandboxedVerifier, Trial
 
 _OWNER = "verifier 'exec'"
@@ -59,12 +59,13 @@ class ExecConfig:
     `tools_module`: "package.module" with the tools, or a list of such, of which a row names its own by
     `extra_info["tools_module"]`; the first is the default. Only functions in the module's `__all__`, and those marked
     with `reward_models.sandbox.tool`, can be called. `float_tolerance`: by how much numbers in results may differ,
-    relative or absolute. `dialect`: a name of `parsing.DIALECTS`, or `auto`. `sandbox`: options of `SandboxConfig`.
+    relative or absolute. `dialect`, `thinking`: see `parse_response`. `sandbox`: options of `SandboxConfig`.
     """
 
     tools_module: str | Sequence[str] = ()
     float_tolerance: float = 1e-9
     dialect: str = "auto"
+    thinking: str = "auto"
     sandbox: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ class ExecConfig:
             )
         object.__setattr__(self, "tools_module", tuple(modules))
         require_number(_OWNER, "float_tolerance", self.float_tolerance, 0.0, 1.0)
-        require_dialect(_OWNER, self.dialect)
+        require_reading(_OWNER, self)
 
 
 class ExecVerifier(SandboxedVerifier):
@@ -94,7 +95,7 @@ class ExecVerifier(SandboxedVerifier):
 
     def begin(self, rollout: Rollout) -> Outcome | Trial:
         expected = read_expected(rollout)
-        parsed = parse_response(rollout.response, self.config.dialect)
+        parsed = parse_own(rollout, self.config)
         if not expected:
             codes = abstention_codes(parsed)
             return Outcome(0.0, float(codes == (ABSTAINED,)), codes[0], reasons=codes)

@@ -25,13 +25,13 @@ from functools import partial
 from typing import Any
 
 from reward_models.options import read_config, require_number
-from reward_models.parsing import Status, parse_response
+from reward_models.parsing import Status
 from reward_models.rollout_view import turns_of
 from reward_models.sandbox.replies import are_turns
 from reward_models.sandbox.snapshot import same
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
 from reward_models.verifiers.tools.executed import executed_calls
 from reward_models.verifiers.tools.sandboxed import SandboxedVerifier, Trial
 from reward_models.verifiers.tools.state_truth import Call, Truth, read_truth
@@ -68,6 +68,7 @@ class StateConfig:
     extra_call_cost: float = 0.05
     float_tolerance: float = 1e-9
     dialect: str = "auto"
+    thinking: str = "auto"
     sandbox: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ class StateConfig:
             raise ValueError(f"{_OWNER}: turn_separator={self.turn_separator!r} must be a text that is not empty")
         require_number(_OWNER, "extra_call_cost", self.extra_call_cost, 0.0, 1.0)
         require_number(_OWNER, "float_tolerance", self.float_tolerance, 0.0, 1.0)
-        require_dialect(_OWNER, self.dialect)
+        require_reading(_OWNER, self)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class StateVerifier(SandboxedVerifier):
         steps = self._steps(rollout)
         if len(steps) > len(truth.turns):
             return Outcome(0.0, 0.0, TOO_MANY_TURNS, reasons=(TOO_MANY_TURNS,))
-        turns = [self._read_turn(texts) for texts in steps]
+        turns = [self._read_turn(rollout, texts) for texts in steps]
         executed = executed_calls(rollout, len(steps))
         if executed is not None:
             turns = [_as_executed(turn, calls) for turn, calls in zip(turns, executed, strict=True)]
@@ -153,11 +154,11 @@ class StateVerifier(SandboxedVerifier):
             return [[text] for text in rollout.response.split(self.config.turn_separator)]
         return turns
 
-    def _read_turn(self, texts: Sequence[str]) -> Turn:
+    def _read_turn(self, rollout: Rollout, texts: Sequence[str]) -> Turn:
         calls: list[Call] = []
         codes: list[str] = []
         for text in texts:
-            parsed = parse_response(text, self.config.dialect)
+            parsed = parse_own(rollout, self.config, text)
             calls += [{"name": call.name, "arguments": call.arguments} for call in parsed.calls]
             if parsed.status not in (Status.VALID, Status.ABSTAINED):
                 codes += problem_codes(parsed)
