@@ -90,7 +90,7 @@ def refuse_legacy(config: DictConfig, trainer: str) -> None:
     """Raise AwpoSetupError where a trainer that is none of V1's is made for a run with AWPO."""
     if uses_awpo(config):
         raise AwpoSetupError(
-            f"verl's {trainer} hands advantage estimators no reward columns: AWPO needs the V1 trainer. Set "
+            f"verl's {trainer} hands advantage estimators no reward columns: AWPO needs the V1 trainer; set "
             "trainer.use_v1=True and start python -m verl.trainer.main_ppo; for asynchronous training "
             "trainer.v1.trainer_mode=colocate_async or separate_async"
         )

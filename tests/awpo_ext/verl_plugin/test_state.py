@@ -21,7 +21,7 @@ def at(folder, mode="auto", path=None):
 
 @given(st.floats(-1, 1), st.floats(1e-300, 1), st.floats(0, 1e300))
 def test_every_bit_comes_back(tmp_path_factory, mean, variance, groups):
-    folder, state = tmp_path_factory.mktemp("run"), ReliabilityState(mean, variance, groups)
+    folder, state = tmp_path_factory.getbasetemp() / "state", ReliabilityState(mean, variance, groups)
     save_state(at(folder), 7, state)
     assert load_state(at(folder), 7, AwpoConfig()) == state
     named = at("elsewhere", "resume_path", str(folder / "global_step_7"))
