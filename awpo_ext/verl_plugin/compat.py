@@ -9,6 +9,8 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
+from reward_models.errors import UserError
+
 SUPPORTED = SpecifierSet(">=0.9.1,<0.11", prereleases=True)  # and the shapes below have to fit
 TESTED = "0.9.1"
 
@@ -40,7 +42,7 @@ TRAINER_METHODS = {
 PPO_LOSS_PARAMETERS = ("config", "model_output", "data", "dp_group")
 
 
-class AwpoSetupError(RuntimeError):
+class AwpoSetupError(UserError, RuntimeError):
     """AWPO cannot work in this run as it is set up; the message says what to set or install."""
 
 

@@ -19,7 +19,7 @@ from reward_models.types import Scored
 Pair = tuple[LabelledRollout, LabelledRollout]
 # The name and size of what comes next -> what to call as each is done.
 Stage = Callable[[str, int], Callable[[], None]]
-_OWNER = "judge-eval"
+_OWNER = "judge eval"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tensordict import TensorDict
 from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.driver.columns import (
     failure_columns,
+    outcome_range_columns,
     outcome_valid_column,
     require_columns,
     score_columns,
@@ -58,6 +59,7 @@ def build_channel(batch: Any, config: AwpoConfig, kl_in_reward: bool) -> StepCha
         valid=valid,
         failure=failure_columns(infos, [f"{key}_failure" for key in config.reasoning_key]),
         outcome_valid=outcome_valid_column(infos, config.outcome_valid_key),
+        outcome_range=outcome_range_columns(infos, config.reward_min, config.reward_max),
         group=[uid for uid, _ in last],
         unread=[unread_reason(info) for info in infos],
         task=torch.tensor([float(r.sum()) for r in fetched["rm_scores"]]).double() if kl_in_reward else None,

@@ -43,6 +43,26 @@ def outcome_valid_column(infos: Infos, name: str) -> torch.Tensor:
     return torch.tensor(flags, dtype=torch.bool)
 
 
+def outcome_range_columns(infos: Infos, lowest: float, highest: float) -> torch.Tensor:
+    """`(N, 2)` float64: `outcome_min` and `outcome_max` of each row; `lowest` and `highest` where a rollout has none.
+
+    Raises:
+        AwpoSetupError: a limit that is not a finite number, or a row's lowest outcome that is not below its highest.
+    """
+    rows = []
+    for i, info in enumerate(infos):
+        low, high = (
+            _checked(infos, name, i, _number, "a finite number") if name in info else limit
+            for name, limit in (("outcome_min", lowest), ("outcome_max", highest))
+        )
+        if low >= high:
+            raise AwpoSetupError(
+                f"columns outcome_min={low} and outcome_max={high} of rollout {i}: give the row's range"
+            )
+        rows.append((low, high))
+    return torch.tensor(rows, dtype=torch.float64).reshape(len(infos), 2)
+
+
 def failure_columns(infos: Infos, names: Sequence[str]) -> torch.Tensor:
     """`(N, K)` codes of `UnscoredReason`, given as code or name; NaN where a column does not say."""
     rows = [[_failure(info.get(name)) for name in names] for info in infos]

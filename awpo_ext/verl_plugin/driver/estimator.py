@@ -34,6 +34,7 @@ class StepChannel:
     reasoning: torch.Tensor  # (N, K) NaN where unscored
     valid: torch.Tensor  # (N, K) bool
     outcome_valid: torch.Tensor  # (N,) bool
+    outcome_range: torch.Tensor  # (N, 2) lowest and highest outcome that the rollout's row allows
     group: list[str]  # (N,) uid of the prompt
     task: torch.Tensor | None  # (N,) reward before verl's KL penalty; None where verl takes none off
     final_row: torch.Tensor  # (N,) the row that stands for the rollout: the last output of its session
@@ -96,6 +97,7 @@ def compute_awpo_advantage(
         kl_penalty=None if channel.task is None else channel.task - reward,
         tokens=session_tokens(response_mask, channel) if channel.config.whiten else None,
         reliability=channel.reliability,
+        outcome_range=channel.outcome_range,
     )
 
     per_row = to_rows(channel.result.advantages, channel.rollout_of_row, padding=0.0)

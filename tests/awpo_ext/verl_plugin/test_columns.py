@@ -11,6 +11,7 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.driver.columns import (
     failure_columns,
+    outcome_range_columns,
     outcome_valid_column,
     require_columns,
     score_columns,
@@ -63,3 +64,11 @@ def test_an_outcome_counts_where_no_column_says_otherwise():
 def test_a_column_that_some_rollouts_lack_is_named():
     with pytest.raises(AwpoSetupError, match=r"column 'reasoning' is missing from the reward of 1 of 2 .*\['score'\]"):
         require_columns([{"reasoning": 0.1}, {"score": 1.0}], ONE)
+
+
+def test_the_range_of_a_row_is_its_own():
+    infos = [{"outcome_min": 0.0, "outcome_max": 1.0}, {}]
+    assert outcome_range_columns(infos, -3.0, 4.0).tolist() == [[0.0, 1.0], [-3.0, 4.0]]
+    for bad in ({"outcome_max": None}, {"outcome_min": math.nan}, {"outcome_min": 4.0, "outcome_max": 4.0}):
+        with pytest.raises(AwpoSetupError, match="outcome_m"):
+            outcome_range_columns([bad], -3.0, 4.0)
