@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from awpo_ext.config import AwpoConfig
-from awpo_ext.gating import Closed, closed_groups, difficulty, gate, success_rate
+from awpo_ext.gating import Closed, OutcomeRange, closed_groups, difficulty, gate, success_rate
 from awpo_ext.groups import GroupStats, Labels, as_column, centered, factorize, require_finite
 from awpo_ext.reliability import ReliabilityState, agreement, trusted_gate, updated
 from awpo_ext.signals import JudgeSide, as_signals, judge_side, normalized
@@ -50,11 +50,12 @@ def awpo_advantages(
     kl_penalty: Any = None,
     tokens: Any = None,
     reliability: ReliabilityState | None = None,
+    outcome_range: Any = None,
 ) -> AwpoResult:
     """AWPO's advantages of a batch of rollouts (reconstruction; eq. 3-8 of docs/method.md).
 
     Args:
-        outcome: `(N,)` verifiable reward, in [config.reward_min, config.reward_max]; outside it p is clipped.
+        outcome: `(N,)` verifiable reward, in its row's range (`outcome_range`); outside it p is clipped.
         reasoning: `(N,)` judge score in [0, 1], or `(N, K)` for K signals in the order of `config.reasoning_key`;
             ignored where not valid, and may be NaN there.
         group: `(N,)` labels, one a prompt; any hashable or integer kind. Groups may be ragged.
@@ -68,6 +69,8 @@ def awpo_advantages(
         reliability: what earlier batches have shown of the judge; a fresh state in the first. The gate `reliability`
             needs it and hears nothing else, so a batch never raises the weight of its own scores; the other gates only
             carry it on, for the log.
+        outcome_range: `(N, 2)` the lowest and the highest outcome that the row of each rollout allows: what p and the test
+            for saturation go by. `(reward_min, reward_max)` of the config by default.
 
     Returns:
         An `AwpoResult` in the floating type of `outcome` (float64 if it is not a floating tensor); computed in float64.
@@ -94,14 +97,15 @@ def awpo_advantages(
     lowest = torch.full((groups,), torch.inf, dtype=torch.float64).scatter_reduce_(
         0, index, torch.where(c.judged, c.task, torch.inf), "amin"
     )
-    p = success_rate(task_stats, config)
-    closed = closed_groups(lowest, out_stats, judges, config)
-    d = difficulty(p, config)
+    bounds = _bounds(outcome_range, index, groups, config)
+    p = success_rate(task_stats.mean, bounds)
+    closed = closed_groups(lowest, bounds, judges, config)
+    d = difficulty(p, bounds, config)
     outcome_part, step = blend(outcome_adv, judges.advantages, d[index], config)
     if config.gate == "reliability":
         w = _trusted(reliability, task_stats, closed, outcome_part, step, index)
     else:
-        w = gate(out_stats, judges, closed, config)
+        w = gate(out_stats, bounds, judges, closed, config)
     judge_part = w[index] * step
     advantages = outcome_part + judge_part
     if config.whiten:
@@ -198,6 +202,20 @@ def _checked_columns(
         require_finite("kl_penalty", penalty)
         reward = task - penalty
     return _Columns(task=task, judged=judged, reward=reward, scores=scores, scored=scored & judged.unsqueeze(1))
+
+
+def _bounds(ranges: Any, index: torch.Tensor, groups: int, config: AwpoConfig) -> OutcomeRange:
+    """Each group's range, `(M,)`, of its rollouts' ranges `(N, 2)`; where a schedule moves them, the widest."""
+    if ranges is None:
+        everywhere = torch.ones(groups, dtype=torch.float64)
+        return OutcomeRange(config.reward_min * everywhere, config.reward_max * everywhere)
+    rows = torch.as_tensor(ranges, dtype=torch.float64, device="cpu").detach().reshape(len(index), 2)
+    if not bool(rows.isfinite().all() and (rows[:, 0] <= rows[:, 1]).all()):
+        raise ValueError("outcome_range must hold finite numbers, the lowest before the highest, for each rollout")
+    low, high = torch.full((2, groups), torch.inf, dtype=torch.float64)
+    return OutcomeRange(
+        low.scatter_reduce(0, index, rows[:, 0], "amin"), (-high).scatter_reduce(0, index, rows[:, 1], "amax")
+    )
 
 
 def _require_scores(scores: torch.Tensor, scored: torch.Tensor, config: AwpoConfig) -> None:

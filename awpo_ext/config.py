@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from reward_models.errors import UserError
 from reward_models.options import EMPTY, Misfit, NotEmpty, Options, Range, did_you_mean, kinds_of
 
 Share = Annotated[float, Range(0.0, 1.0)]
@@ -28,7 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class AwpoConfigError(ValueError):
+class AwpoConfigError(UserError, ValueError):
     """A key or value of the AWPO section that does not fit; the message names key, value and what is allowed."""
 
 

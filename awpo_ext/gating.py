@@ -3,6 +3,7 @@
 Equation numbers are those of docs/method.md, where each piece has its provenance.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import torch
@@ -25,33 +26,47 @@ class Closed(IntEnum):
     BELOW_NOISE_FLOOR = 4  # the judges' differences are below their noise
 
 
-def _rounding(config: AwpoConfig) -> float:
-    """Two rewards nearer than this are the same number in float32."""
-    return ROUNDING * max(abs(config.reward_min), abs(config.reward_max))
+@dataclass(frozen=True)
+class OutcomeRange:
+    """The lowest and the highest task reward that the row of each group allows, `(M,)` each."""
+
+    low: torch.Tensor
+    high: torch.Tensor
+
+    @property
+    def span(self) -> torch.Tensor:
+        return self.high - self.low
+
+    @property
+    def rounding(self) -> torch.Tensor:
+        """Two rewards nearer than this are the same number in float32."""
+        return ROUNDING * torch.maximum(self.low.abs(), self.high.abs())
 
 
-def success_rate(task_stats: GroupStats, config: AwpoConfig) -> torch.Tensor:
-    """p of eq. 7: the group's mean task reward within the reward's range, `(M,)` in [0, 1]."""
-    return ((task_stats.mean - config.reward_min) / (config.reward_max - config.reward_min)).clamp(0.0, 1.0)
+def success_rate(mean: torch.Tensor, bounds: OutcomeRange) -> torch.Tensor:
+    """p of eq. 7: the group's mean task reward `(M,)` within its row's range, in [0, 1]; 1 where nothing can be earned."""
+    return torch.where(bounds.span > 0, (mean - bounds.low) / bounds.span, 1.0).clamp(0.0, 1.0)
 
 
-def closed_groups(lowest: torch.Tensor, out_stats: GroupStats, judges: JudgeSide, config: AwpoConfig) -> torch.Tensor:
+def closed_groups(lowest: torch.Tensor, bounds: OutcomeRange, judges: JudgeSide, config: AwpoConfig) -> torch.Tensor:
     """Codes of `Closed`, `(M,)` int64 (R). The first reason in the order of the enum is the one given.
 
     Args:
-        lowest: `(M,)` lowest task reward of the group. It is compared with `reward_max` as float32 numbers are: a
-            reward that went through verl is `float32(reward_max)`, which may lie below.
+        lowest: `(M,)` lowest task reward of the group. It is compared with its row's highest as float32 numbers are: a
+            reward that went through verl is `float32(high)`, which may lie below.
     """
-    code = torch.full_like(out_stats.count, Closed.OPEN)
+    code = torch.full_like(judges.count, Closed.OPEN)
     code[judges.spread < config.noise_floor] = Closed.BELOW_NOISE_FLOOR
     if config.saturated == "outcome_only":
-        code[lowest >= config.reward_max - _rounding(config)] = Closed.SATURATED
+        code[lowest >= bounds.high - bounds.rounding] = Closed.SATURATED
     code[judges.adds_nothing] = Closed.NO_VARIANCE
     code[judges.count < 2] = Closed.TOO_FEW_VALID
     return code
 
 
-def gate(out_stats: GroupStats, judges: JudgeSide, closed: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
+def gate(
+    out_stats: GroupStats, bounds: OutcomeRange, judges: JudgeSide, closed: torch.Tensor, config: AwpoConfig
+) -> torch.Tensor:
     """Eq. 5: the weight w of the judges' side, `(M,)`.
 
     `ratio` (S): std_mix / (std_out + std_mix + epsilon), in [0, 1). `signal` (R): the same with the std of the reasoning
@@ -64,15 +79,14 @@ def gate(out_stats: GroupStats, judges: JudgeSide, closed: torch.Tensor, config:
     elif config.gate == "always":
         w = torch.ones_like(out_stats.std)
     elif config.gate == "threshold":
-        relative = out_stats.std / (config.reward_max - config.reward_min)
-        w = (relative < config.gate_threshold).to(out_stats.std.dtype)
+        w = (out_stats.std / bounds.span < config.gate_threshold).to(out_stats.std.dtype)
     else:
         std = judges.mixed.std if config.gate == "ratio" else judges.reasoning.std
         w = (std / (out_stats.std + std + config.epsilon)).clamp(max=BELOW_ONE)
     return torch.where(closed == Closed.OPEN, w, torch.zeros_like(w))
 
 
-def difficulty(p: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
+def difficulty(p: torch.Tensor, bounds: OutcomeRange, config: AwpoConfig) -> torch.Tensor:
     """Eq. 7: the weight d of a group by its success rate, `(M,)`, at least `difficulty_base`.
 
     `parabola` (S, with our base term): base + priority * 4p(1-p), largest at p = 1/2. `band` (R): base + priority where
@@ -81,7 +95,7 @@ def difficulty(p: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
     if config.difficulty == "none":
         return torch.ones_like(p)
     if config.difficulty == "band":
-        rounding = _rounding(config) / (config.reward_max - config.reward_min)
+        rounding = bounds.rounding / bounds.span
         medium = ((p >= config.difficulty_low - rounding) & (p <= config.difficulty_high + rounding)).to(p.dtype)
     else:
         medium = 4.0 * p * (1.0 - p)

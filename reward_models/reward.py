@@ -17,10 +17,10 @@ import logging
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
-from reward_models.options import plain, refuse_unknown, require_number
+from reward_models.options import Range, plain, refuse_unknown, require
 from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
 from reward_models.rollout_view import own_texts
@@ -45,6 +45,8 @@ REWARD_COLUMNS = (
     "reasoning_spread",
     "outcome_reason",
     "outcome_valid",
+    "outcome_min",
+    "outcome_max",
     "outcome_plus_reasoning",
 )
 
@@ -100,6 +102,8 @@ async def compute_score(
             comparisons that changed with the order; 0.0 where there are not several.
         outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
         outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
+        outcome_min, outcome_max: the lowest and the highest outcome that this row allows, for AWPO's success rate and its
+            test for solved groups (toolrl: 0 and 1 where no call is expected).
         outcome_plus_reasoning: their sum, the outcome alone where there is no `reasoning`: what a filter of groups that
             are all alike should look at (`algorithm.filter_groups.metric`).
 
@@ -121,7 +125,7 @@ async def compute_score(
     )
     outcome = await _verify(scorer, rollout)
     verdict = await _ask(scorer.judge, rollout)
-    return _columns(rollout, outcome, verdict)
+    return _columns(rollout, outcome, outcome.limits or scorer.verifier.outcome_range, verdict)
 
 
 def preflight(**reward_kwargs: Any) -> None:
@@ -217,7 +221,7 @@ def _scorer(judge: str, judge_kwargs: Any, verifier: str, verifier_kwargs: Any, 
 
 
 def _make_scorer(judge: str, judge_options: dict, name: str, options: dict, processes: int) -> _Scorer:
-    require_number("reward_kwargs", "verifier_processes", processes, 1, _MAX_PROCESSES, whole=True)
+    require("reward_kwargs", "verifier_processes", processes, Annotated[int, Range(1, _MAX_PROCESSES)])
     verifier = make_verifier(name, **options)
     pool = VerifierPool(name, options, verifier.outcome_range, processes) if verifier.needs_process else None
     return _Scorer(verifier, make_judge(judge, **judge_options), pool)
@@ -263,7 +267,7 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
         logger.error(message + "; later failures of this kind are not logged", *args, exc_info=exc_info)
 
 
-def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, float]:
+def _columns(rollout: Rollout, outcome: Outcome, limits: tuple[float, float], verdict: Verdict) -> dict[str, float]:
     parsed = [parse_response(text) for text in own_texts(rollout)]
     scored = isinstance(verdict, Scored)
     values = (
@@ -278,6 +282,7 @@ def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, 
         (verdict.spread or 0.0) if scored else 0.0,
         reason_code(outcome.reason),
         outcome.valid,
+        *limits,
         outcome.outcome + (verdict.value if scored else 0.0),
     )
     return {column: float(value) for column, value in zip(REWARD_COLUMNS, values, strict=True)}

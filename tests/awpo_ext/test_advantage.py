@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from awpo_ext.advantage import Closed, awpo_advantages, gate
 from awpo_ext.config import AwpoConfig
+from awpo_ext.gating import OutcomeRange
 from awpo_ext.groups import GroupStats
 from awpo_ext.signals import JudgeSide
 from tests.awpo_ext.batches import KNOWN, NAN, batches, cases, configs, extreme, many, run
@@ -126,7 +127,8 @@ def test_gate_rises_with_the_judges_and_falls_with_the_outcomes_spread(a, b, c, 
             for s in (outcome_spread, judge_spread)
         )
         side = JudgeSide(torch.zeros(4), None, None, judge, judge, judge.count, judge.std, judge.std == 0)
-        return float(gate(out, side, torch.tensor([Closed.OPEN]), AwpoConfig(gate=kind)))
+        bounds = OutcomeRange(torch.tensor([-3.0]), torch.tensor([4.0]))
+        return float(gate(out, bounds, side, torch.tensor([Closed.OPEN]), AwpoConfig(gate=kind)))
 
     assert w(a, low) <= w(a, high)
     assert w(low, a) >= w(high, a)
