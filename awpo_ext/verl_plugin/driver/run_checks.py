@@ -14,6 +14,7 @@ from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
 from awpo_ext.verl_plugin.driver.group_check import check_group_judge
 from awpo_ext.verl_plugin.driver.setting_checks import OUR_REWARD, check_settings
+from awpo_ext.verl_plugin.driver.template_check import check_template
 from awpo_ext.verl_plugin.worker import loss
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
     check_combinations(config, section)
     check_turns(config)
     check_reward_function(config)
+    check_template(config)
     check_ground_truths(config)
     return section
 
