@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,8 +49,7 @@ def truth_of(calls, dialect):
     )
 
 
-@pytest.mark.parametrize("key", MADE)
-@given(calls=plain_call_lists, thought=thoughts, data=st.data())
+@given(key=st.sampled_from(list(MADE)), calls=plain_call_lists, thought=thoughts, data=st.data())
 def test_the_right_calls_get_the_maximum_and_wrong_ones_never_do(key, calls, thought, data):
     verifier, dialect = MADE[key]
     tools = tools_for(calls)
@@ -59,7 +57,7 @@ def test_the_right_calls_get_the_maximum_and_wrong_ones_never_do(key, calls, tho
     assert check_truth(parse_expected(truth), read_tools(json.dumps(tools))) == ()
 
     def outcome(given_calls, thought):
-        text = render_response(given_calls, dialect, thought, tools=tools)
+        text = render_response(given_calls, dialect, thought, tools=tools_for(given_calls))
         return verifier.verify(Rollout("", json.dumps(tools), text, truth, "", {})).outcome
 
     low, high = verifier.outcome_range
@@ -68,8 +66,13 @@ def test_the_right_calls_get_the_maximum_and_wrong_ones_never_do(key, calls, tho
     assert low <= outcome(data.draw(st.sampled_from(list(faults(calls)))), thought) < high
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@given(calls=plain_call_lists, pair=st.tuples(PROSE, PROSE), wrong=st.booleans(), expected=st.booleans())
+@given(
+    dialect=st.sampled_from(DIALECTS),
+    calls=plain_call_lists,
+    pair=st.tuples(PROSE, PROSE),
+    wrong=st.booleans(),
+    expected=st.booleans(),
+)
 def test_the_verdict_does_not_depend_on_what_the_thought_says(dialect, calls, pair, wrong, expected):
     tools, truth = tools_for(calls), truth_of(calls, "json") if expected else "[]"
     said = next(faults(calls)) if wrong else calls
@@ -81,8 +84,11 @@ def test_the_verdict_does_not_depend_on_what_the_thought_says(dialect, calls, pa
     assert outcome(pair[0]) == outcome(pair[1])
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@given(calls=plain_call_lists, reader=st.sampled_from(["auto", "hermes", "qwen3_coder", "json", "python"]))
+@given(
+    dialect=st.sampled_from(DIALECTS),
+    calls=plain_call_lists,
+    reader=st.sampled_from(["auto", "hermes", "qwen3_coder", "json", "python"]),
+)
 def test_a_call_in_any_dialect_is_no_abstention_in_another(dialect, calls, reader):
     tools = tools_for(calls)
     text = render_response(calls, dialect, tools=tools)
