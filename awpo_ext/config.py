@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from reward_models.errors import UserError
 from reward_models.options import EMPTY, Misfit, NotEmpty, Options, Range, did_you_mean, kinds_of
 
 Share = Annotated[float, Range(0.0, 1.0)]
@@ -25,10 +26,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gdpo": {**_SUM, "integration": "decoupled", "whiten": True},  # arXiv 2601.05242
     "dr_grpo": {**_OUTCOME_ONLY, "norm_by_std": False},  # arXiv 2503.20783
     "rloo": {**_OUTCOME_ONLY, "norm_by_std": False, "baseline": "leave_one_out"},  # arXiv 2402.14740
+    "reliability": {"gate": "reliability", "integration": "reasoning"},  # ours
 }
 
 
-class AwpoConfigError(ValueError):
+class AwpoConfigError(UserError, ValueError):
     """A key or value of the AWPO section that does not fit; the message names key, value and what is allowed."""
 
 

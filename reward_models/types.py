@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from reward_models.errors import UserError
+
 SCORED_CODE = 0
 
 
@@ -37,7 +39,7 @@ class UnscoredReason(str, Enum):
         return member
 
 
-class JudgeNotReadyError(RuntimeError):
+class JudgeNotReadyError(UserError, RuntimeError):
     """Something a judge needs is missing; the message says what to install or set."""
 
 
