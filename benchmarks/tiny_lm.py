@@ -2,8 +2,8 @@
 
     python benchmarks/tiny_lm.py [--seeds 20] [--judges good useless ..] [--outcomes toolrl exact] [--cache FILE]
 
-A prompt gives four key-value pairs and asks for the sum of two of them. A full response writes `k1 is v1 k2 is v2`, then calls
-a tool with (v1 + v2) mod 5. Filler words may be written too; they use up the length, so that a thought full of them never
+A prompt gives four key-value pairs and asks for two of them. A full response writes `k1 is v1 k2 is v2`, then calls a tool
+with v1 and v2. Filler words may be written too; they use up the length, so that a thought full of them never
 comes to its call. The outcome is what the project's ToolRL verifier says of the text (`exact`: 1 where it is exactly right,
 else 0); the judge scores the share of right statements, plus a bias for filler, plus noise. The model learns from noisy
 demonstrations first (70 % of the values are made up), then by policy gradient with the kernel that trains. The advantages of a
@@ -26,12 +26,12 @@ from reward_models.verifiers import make_verifier
 
 VALUES, KEYS = 5, 6
 ASK, IS, CALL, END, FILLER, PAD = range(VALUES + KEYS, VALUES + KEYS + 6)
-VOCABULARY, PROMPT, LENGTH = VALUES + KEYS + 6, 11, 10
+VOCABULARY, PROMPT, LENGTH = VALUES + KEYS + 6, 11, 11
 WORDS = [*map(str, range(VALUES)), *"abcdef", "ask", "is", "call", "end", "indeed"]
 # (weight of right statements, weight of filler) in the score
 JUDGES = {"good": (0.9, 0.0), "weak": (0.4, 0.0), "useless": (0.0, 0.0), "gameable": (0.4, 0.6), "turns": (0.9, 0.0)}
 TURNED = (0.0, 0.9)  # what the judge `turns` is from half time on
-STARTS, DEMONSTRATIONS, BATCH, GROUP, HELD_OUT = 2, 1000, 16, 4, 800
+STARTS, DEMONSTRATIONS, BATCH, GROUP, HELD_OUT = 2, 600, 16, 4, 800
 VERIFIER = make_verifier("toolrl")
 
 
@@ -87,14 +87,14 @@ class LanguageModel(nn.Module):
 
 
 def draw(g: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Prompts `(n, PROMPT)`, and per prompt `k1, v1, k2, v2, answer`."""
+    """Prompts `(n, PROMPT)`, and per prompt `k1, v1, k2, v2`."""
     keys = VALUES + g.permuted(np.tile(np.arange(KEYS), (n, 1)), axis=1)[:, :4]
     values = g.integers(VALUES, size=(n, 4))
     asked = g.permuted(np.tile(np.arange(4), (n, 1)), axis=1)[:, :2]
     k, v = np.take_along_axis(keys, asked, 1), np.take_along_axis(values, asked, 1)
     pairs = np.stack([keys, values], -1).reshape(n, 8)
     prompts = np.concatenate([pairs, np.full((n, 1), ASK), k], 1)
-    return prompts, np.stack([k[:, 0], v[:, 0], k[:, 1], v[:, 1], v.sum(1) % VALUES], 1)
+    return prompts, np.stack([k[:, 0], v[:, 0], k[:, 1], v[:, 1]], 1)
 
 
 def demonstrations(facts: np.ndarray, g: np.random.Generator) -> np.ndarray:
@@ -104,16 +104,16 @@ def demonstrations(facts: np.ndarray, g: np.random.Generator) -> np.ndarray:
     v = np.where(made_up, g.integers(VALUES, size=(n, 2)), facts[:, [1, 3]])
     fixed = [np.full(n, token) for token in (IS, CALL, END, PAD, FILLER)]
     is_, call, end, pad, filler = fixed
-    plain = np.stack([facts[:, 0], is_, v[:, 0], facts[:, 2], is_, v[:, 1], call, v.sum(1) % VALUES, end, pad], 1)
+    plain = np.stack([facts[:, 0], is_, v[:, 0], facts[:, 2], is_, v[:, 1], call, v[:, 0], v[:, 1], end, pad], 1)
     fluent = np.concatenate([filler[:, None], plain[:, :-1]], 1)
     return np.where(g.random((n, 1)) < 0.2, fluent, plain)
 
 
 def start(number: int) -> LanguageModel:
-    """The supervised start: addition follows from the thought as written, looking values up is noisy."""
+    """The supervised start: the call follows from the thought as written, looking values up is noisy."""
     torch.manual_seed(number)
     g, model = np.random.default_rng(number), LanguageModel()
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     for _ in range(DEMONSTRATIONS):
         prompts, facts = draw(g, 64)
         x = torch.from_numpy(np.concatenate([prompts, demonstrations(facts, g)], 1))
@@ -131,7 +131,9 @@ def text(tokens: list[int]) -> str:
     if CALL not in tokens or END not in tokens:
         return f"<think>{' '.join(words)}"  # cut off
     split = words.index(WORDS[CALL])
-    call = f'{{"name": "answer", "parameters": {{"total": {" ".join(words[split + 1 :])}}}}}'
+    said = words[split + 1 :]
+    named = [f'"{name}": {word}' for name, word in zip(("first", "second"), said, strict=False)]
+    call = f'{{"name": "answer", "parameters": {{{", ".join(named + said[2:])}}}}}'  # more than two: no JSON
     return f"<think>{' '.join(words[:split])}</think>\n<tool_call>\n{call}\n</tool_call>"
 
 
@@ -139,7 +141,7 @@ def read(responses: np.ndarray, facts: np.ndarray, exact: bool) -> tuple[np.ndar
     """(outcome, share of right statements, filler words) of `(B, LENGTH)` responses."""
     outcome = np.empty(len(responses))
     for i, (tokens, fact) in enumerate(zip(responses.tolist(), facts.tolist(), strict=True)):
-        truth = text([CALL, fact[4], END]).replace("<think>", "<think>t")
+        truth = text([CALL, fact[1], fact[3], END]).replace("<think>", "<think>t")
         outcome[i] = VERIFIER.verify(Rollout("", "", text(tokens), truth, "tiny")).outcome
     if exact:
         outcome = (outcome == VERIFIER.outcome_range[1]).astype(float)
@@ -185,7 +187,7 @@ def train(model: LanguageModel, name: str, judge: str, exact: bool, seed: int, s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--judges", nargs="+", choices=JUDGES, default=list(JUDGES))
     parser.add_argument("--outcomes", nargs="+", choices=("toolrl", "exact"), default=["toolrl", "exact"])
     parser.add_argument("--estimators", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
