@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reward_models.judges.llm_group.rendezvous import Answer, Call, Member, Room
+from reward_models.ray_job import find_or_make_actor, in_job
 from reward_models.types import Unscored, UnscoredReason, Verdict
 
 _PATIENCE_S = 10.0  # of one poll
@@ -31,8 +31,6 @@ _CALLS_AT_ONCE = 1000  # in the actor: a poll of each process, and short ones
 Rank = Callable[[Any, Mapping[str, Any]], Awaitable[Mapping[str, Verdict]]]
 
 _rooms: dict[str, Room] = {}
-# Ray ends an actor when its maker drops the handle, whoever else uses it: kept as long as this process lives.
-_actors: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,7 @@ class _RemoteRoom:
     """The room's methods, in the actor."""
 
     def __init__(self, plan: RoomPlan) -> None:
-        import ray
-
-        options = {"name": plan.name, "get_if_exists": True, "num_cpus": 0, "max_concurrency": _CALLS_AT_ONCE}
-        try:
-            self._actor = ray.get_actor(plan.name)
-        except ValueError:
-            actor = ray.remote(Room).options(**options).remote(plan.wait_s, plan.rank_s, plan.max_waiting)
-            self._actor = _actors[plan.name] = actor
+        self._actor = find_or_make_actor(plan.name, Room, plan.wait_s, plan.rank_s, plan.max_waiting)
 
     async def join(self, holder: str, member: Member) -> None:
         await self._actor.join.remote(holder, member)
@@ -73,8 +64,7 @@ class _RemoteRoom:
 
 def reach_room(plan: RoomPlan) -> Room | _RemoteRoom:
     """The job's room where Ray is initialised, otherwise this process' one."""
-    ray = sys.modules.get("ray")
-    if ray is not None and ray.is_initialized():
+    if in_job():
         return _RemoteRoom(plan)
     return _rooms.setdefault(plan.name, Room(plan.wait_s, plan.rank_s, plan.max_waiting))
 
