@@ -26,7 +26,6 @@ from reward_models.types import Unscored, UnscoredReason, Verdict
 _PATIENCE_S = 10.0  # of one poll
 _MARGIN_S = 30.0
 _FAREWELL_S = 2.0
-_CALLS_AT_ONCE = 1000  # in the actor: a poll of each process, and short ones
 
 Rank = Callable[[Any, Mapping[str, Any]], Awaitable[Mapping[str, Verdict]]]
 
