@@ -21,9 +21,8 @@ from typing import Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.options import plain, refuse_unknown, require_number
-from reward_models.parsing import Status, parse_response
 from reward_models.per_loop import PerLoop
-from reward_models.rollout_view import own_texts
+from reward_models.rollout_view import read_rollout
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
@@ -247,10 +246,10 @@ async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
 async def _ask(judge: Judge, rollout: Rollout) -> Verdict:
     """The judge's verdict; whatever else comes back, or is raised, is Unscored(error)."""
     try:
-        verdicts = await judge.score([rollout])
-        if len(verdicts) == 1 and isinstance(verdicts[0], (Scored, Unscored)):
-            return verdicts[0]
-        raise TypeError(f"expected one Scored or Unscored for one rollout, got {verdicts!r}")
+        verdict = await judge.score(rollout)
+        if isinstance(verdict, (Scored, Unscored)):
+            return verdict
+        raise TypeError(f"score(rollout) must return one Scored or Unscored, got {verdict!r:.200}")
     except Exception as error:
         name = f"{type(judge).__module__}:{type(judge).__qualname__}"
         _log_once(name, "Judge %s failed; such rollouts are Unscored(error)", name, exc_info=True)
@@ -264,14 +263,14 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
 
 
 def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, float]:
-    parsed = [parse_response(text) for text in own_texts(rollout)]
+    view = read_rollout(rollout)
     scored = isinstance(verdict, Scored)
     values = (
         outcome.outcome,
         outcome.format,
         outcome.correctness,
-        all(text.status in (Status.VALID, Status.ABSTAINED) for text in parsed),
-        all(text.thought for text in parsed),
+        view.well_formed,
+        view.thinks_throughout,
         verdict.value if scored else float("nan"),
         scored,
         SCORED_CODE if scored else verdict.reason.code,

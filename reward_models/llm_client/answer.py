@@ -52,6 +52,11 @@ def read_completion(body: bytes) -> tuple[Completion | NoCompletion, Usage]:
     return _first_choice(data), _usage(data.get("usage"))
 
 
+def ended_by_itself(finish_reason: str | None) -> bool:
+    """Whether an answer is whole: "stop", in any case. "length", "abort", "error", "content_filter" and all others are not."""
+    return finish_reason is not None and finish_reason.casefold() == "stop"
+
+
 def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
     try:
         choice = data["choices"][0]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reward_models.options import read_config
-from reward_models.parsing import ParsedResponse, Status, parse_response
+from reward_models.parsing import ParsedResponse, Status
+from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.expected import read_expected
@@ -43,7 +44,7 @@ class IrrelevanceVerifier(Verifier):
                 f"the row expects {len(expected)} call(s), and the verifier 'irrelevance' is for rows that expect none; "
                 "'strict' takes both"
             )
-        codes = abstention_codes(parse_response(rollout.response, self.config.dialect))
+        codes = abstention_codes(read_rollout(rollout, self.config.dialect).as_one)
         return Outcome(0.0, float(codes == (ABSTAINED,)), codes[0], reasons=codes)
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reward_models.options import read_config, require_number
-from reward_models.parsing import ParsedResponse, Status, parse_response
+from reward_models.parsing import ParsedResponse, Status
+from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.compare import bfcl_string
@@ -88,9 +89,9 @@ class StrictVerifier(Verifier):
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response; an empty one gets the minimum. ValueError for a bad ground truth or a bad schema."""
         expected = read_expected(rollout)
-        parsed = parse_response(rollout.response, self.config.dialect)
-        malformed = format_codes(rollout.response, parsed)
-        score, parts, codes = self._match(expected, parsed, rollout)
+        view = read_rollout(rollout, self.config.dialect)
+        malformed = format_codes(view)
+        score, parts, codes = self._match(expected, view.as_one, rollout)
         # Correct comes last only where all is well, so that it is never the reason of a lost format.
         main = codes if score < 1.0 or malformed == (WELL_FORMED,) else malformed
         reasons = tuple(dict.fromkeys((*main, *codes, *malformed)))

@@ -1,7 +1,8 @@
 """verl's tool agent loop, with the whole trajectory for the reward: `rollout.agent.default_agent_loop=awpo_tool_agent`.
 
-It adds two things. What the model wrote is kept turn by turn in `extra_info["turns"]`, where the verifier `state` looks
-(verl itself passes one decoded text, in which tools' answers and the model's words are no longer told apart). And where a
+It adds two things. What the model wrote is kept turn by turn in `extra_info["turns"]`, and what the tools answered in
+`extra_info["tool_answers"]`, where `reward_models.rollout_view` looks (verl itself passes one decoded text, in which tools'
+answers and the model's words are no longer told apart). And where a
 row has `extra_info["user_turns"]`, the user's later messages follow, one each time the model has answered without a call;
 `extra_info["later_tools"]` names the tools that come with each, whose definitions are then in the message.
 """
@@ -21,6 +22,11 @@ check_parameters(
     ("self", "agent_data", "sampling_params", "ignore_termination"),
     "verl's ToolAgentLoop._handle_generating_state",
 )
+check_parameters(
+    ToolAgentLoop._handle_processing_tools_state,
+    ("self", "agent_data"),
+    "verl's ToolAgentLoop._handle_processing_tools_state",
+)
 
 
 @register(NAME)
@@ -36,6 +42,7 @@ class TurnsAgentLoop(ToolAgentLoop):
         self._later = list(info.get("user_turns") or [])
         self._later_tools = list(info.get("later_tools") or [[] for _ in self._later])
         self._turns: list[list[str]] = [[]]
+        self._answers: list[list[list[str]]] = [[]]
         truth = (kwargs.get("reward_model") or {}).get("ground_truth", "")
         kwargs["tools_kwargs"] = {**(kwargs.get("tools_kwargs") or {}), SCENE: truth}
         return await super().run(sampling_params, priority, **kwargs)
@@ -49,10 +56,18 @@ class TurnsAgentLoop(ToolAgentLoop):
             None, lambda: self.tokenizer.decode(agent_data.response_ids, skip_special_tokens=True)
         )
         self._turns[-1].append(text)
-        agent_data.extra_fields["turns"] = self._turns
+        self._answers[-1].append([])
+        agent_data.extra_fields |= {"turns": self._turns, "tool_answers": self._answers}
         answered = len(agent_data.messages) > known  # verl adds no message where a limit ended the trajectory
         if state is AgentState.TERMINATED and answered and self._later:
             return await self._ask_next(agent_data)
+        return state
+
+    async def _handle_processing_tools_state(self, agent_data: Any) -> AgentState:
+        known = len(agent_data.messages)
+        state = await super()._handle_processing_tools_state(agent_data)
+        answers = [message.get("content") for message in agent_data.messages[known:]]
+        self._answers[-1][-1] += [answer for answer in answers if isinstance(answer, str)]
         return state
 
     async def _ask_next(self, agent_data: Any) -> AgentState:
@@ -74,6 +89,7 @@ class TurnsAgentLoop(ToolAgentLoop):
         agent_data.response_logprobs = logprobs or []
         agent_data.user_turns += 1
         self._turns.append([])
+        self._answers.append([])
         new = {name: self.tools[name] for name in self._later_tools.pop(0)}
         agent_data._active_tools = {**agent_data._active_tools, **new}
         return AgentState.GENERATING

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reward_models.options import read_config
-from reward_models.parsing import ParsedResponse, Status, ToolCall, parse_response
+from reward_models.parsing import ParsedResponse, Status, ToolCall
+from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout
 from reward_models.verifiers.ast.literals import NotALiteral, read_calls
 from reward_models.verifiers.ast.rows import LANGUAGES, read_row
@@ -68,7 +69,7 @@ class AstVerifier(Verifier):
         if language != "python" and self.config.dialect == "python":
             codes = _judge_source(expected, rollout.response)
         else:
-            codes = _judge_parsed(expected, parse_response(rollout.response, self.config.dialect))
+            codes = _judge_parsed(expected, read_rollout(rollout, self.config.dialect).as_one)
         return Outcome(0.0, float(codes == (AstCode.ACCEPTED.value,)), codes[0], reasons=codes)
 
     def _language(self, rollout: Rollout) -> str:

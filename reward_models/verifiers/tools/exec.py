@@ -20,7 +20,8 @@ from functools import partial
 from typing import Any
 
 from reward_models.options import read_config, require_number
-from reward_models.parsing import Status, ToolCall, parse_response
+from reward_models.parsing import Status, ToolCall
+from reward_models.rollout_view import read_rollout
 from reward_models.sandbox.jobs import RETURNED, UNKNOWN_TOOL
 from reward_models.sandbox.snapshot import same
 from reward_models.types import Rollout
@@ -86,7 +87,7 @@ class ExecVerifier(SandboxedVerifier):
 
     def begin(self, rollout: Rollout) -> Outcome | Trial:
         expected = read_expected(rollout)
-        parsed = parse_response(rollout.response, self.config.dialect)
+        parsed = read_rollout(rollout, self.config.dialect).as_one
         if not expected:
             codes = abstention_codes(parsed)
             return Outcome(0.0, float(codes == (ABSTAINED,)), codes[0], reasons=codes)

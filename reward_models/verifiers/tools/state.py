@@ -22,8 +22,8 @@ from functools import partial
 from typing import Any
 
 from reward_models.options import read_config, require_number
-from reward_models.parsing import Status, parse_response
-from reward_models.rollout_view import turns_of
+from reward_models.parsing import Status
+from reward_models.rollout_view import read_text, turns_of
 from reward_models.sandbox.snapshot import same
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome
@@ -116,7 +116,7 @@ class StateVerifier(SandboxedVerifier):
         steps = self._steps(rollout)
         if len(steps) > len(truth.turns):
             return Outcome(0.0, 0.0, TOO_MANY_TURNS, reasons=(TOO_MANY_TURNS,))
-        turns = [self._read_turn(texts) for texts in steps]
+        turns = [self._read_turn(rollout, texts) for texts in steps]
         if sum(len(turn.calls) for turn in turns) > MAX_CALLS:
             return Outcome(0.0, 0.0, TOO_MANY_CALLS, reasons=(TOO_MANY_CALLS,))
         turns += [Turn(codes=(MISSING_TURN,))] * (len(truth.turns) - len(turns))
@@ -143,11 +143,11 @@ class StateVerifier(SandboxedVerifier):
             return [[text] for text in rollout.response.split(self.config.turn_separator)]
         return turns
 
-    def _read_turn(self, texts: Sequence[str]) -> Turn:
+    def _read_turn(self, rollout: Rollout, texts: Sequence[str]) -> Turn:
         calls: list[Call] = []
         codes: list[str] = []
         for text in texts:
-            parsed = parse_response(text, self.config.dialect)
+            parsed = read_text(rollout, text, self.config.dialect)
             calls += [{"name": call.name, "arguments": call.arguments} for call in parsed.calls]
             if parsed.status not in (Status.VALID, Status.ABSTAINED):
                 codes += problem_codes(parsed)
