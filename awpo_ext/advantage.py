@@ -5,26 +5,17 @@ R there are a reconstruction: the paper's own equations were not at hand.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import torch
 
 from awpo_ext.config import AwpoConfig
+from awpo_ext.gating import Closed, OutcomeRange, closed_groups, difficulty, gate, success_rate
 from awpo_ext.groups import GroupStats, Labels, as_column, centered, factorize, require_finite
-from awpo_ext.signals import as_signals, counted, decoupled_step, mixed_reward, normalized
+from awpo_ext.reliability import ReliabilityState, agreement, trusted_gate, updated
+from awpo_ext.signals import JudgeSide, as_signals, judge_side, normalized
 
-BELOW_ONE = 1.0 - 2.0**-24  # the largest float32 below 1: a huge std must not round the gate's ratio up to 1
-
-
-class Closed(IntEnum):
-    """Why a group's gate is 0 (docs/method.md, "closed groups"). OPEN: it is not closed."""
-
-    OPEN = 0
-    TOO_FEW_VALID = 1  # fewer than two rollouts with the judges' scores, or no signal with a weight
-    NO_VARIANCE = 2  # neither reward tells the rollouts apart
-    SATURATED = 3  # every rollout already has the highest outcome reward
-    BELOW_NOISE_FLOOR = 4  # the mixed rewards differ by less than the judge's noise
+__all__ = ["AwpoResult", "Closed", "awpo_advantages", "blend", "closed_groups", "difficulty", "gate", "success_rate"]
 
 
 @dataclass(frozen=True)
@@ -34,13 +25,19 @@ class AwpoResult:
     advantages: torch.Tensor  # (N,) what the policy loss uses
     outcome_advantages: torch.Tensor  # (N,)
     mixed_advantages: torch.Tensor  # (N,) where w = 1; equal to outcome_advantages where the rollout is unscored
-    gate: torch.Tensor  # (M,) in [0, 1)
+    outcome_part: torch.Tensor  # (N,) what the advantage would be without a judge, before `whiten`
+    judge_part: torch.Tensor  # (N,) what the judge adds to it, before `whiten`
+    gate: torch.Tensor  # (M,) in [0, 1]
     difficulty: torch.Tensor  # (M,)
     closed: torch.Tensor  # (M,) codes of `Closed`
-    success_rate: torch.Tensor  # (M,) p in [0, 1]
-    outcome_stats: GroupStats
+    success_rate: torch.Tensor  # (M,) p in [0, 1]; means nothing where not `verified`
+    verified: torch.Tensor  # (M,) bool, some rollout was verified; the others count nowhere, as if not sampled
+    outcome_stats: GroupStats  # of the outcome reward less any KL penalty
+    task_stats: GroupStats  # of the outcome reward itself
     mixed_stats: GroupStats
+    reasoning_stats: GroupStats
     group_index: torch.Tensor  # (N,)
+    reliability: ReliabilityState  # to hand to the next batch's call
 
 
 def awpo_advantages(
@@ -52,11 +49,13 @@ def awpo_advantages(
     outcome_valid: Any = None,
     kl_penalty: Any = None,
     tokens: Any = None,
+    reliability: ReliabilityState | None = None,
+    outcome_range: Any = None,
 ) -> AwpoResult:
     """AWPO's advantages of a batch of rollouts (reconstruction; eq. 3-8 of docs/method.md).
 
     Args:
-        outcome: `(N,)` verifiable reward, in [config.reward_min, config.reward_max]; outside it p is clipped.
+        outcome: `(N,)` verifiable reward, in its row's range (`outcome_range`); outside it p is clipped.
         reasoning: `(N,)` judge score in [0, 1], or `(N, K)` for K signals in the order of `config.reasoning_key`;
             ignored where not valid, and may be NaN there.
         group: `(N,)` labels, one a prompt; any hashable or integer kind. Groups may be ragged.
@@ -67,12 +66,18 @@ def awpo_advantages(
         kl_penalty: `(N,)` taken off the outcome reward (verl's KL in the reward), but not in p nor in the test for
             saturation: those ask whether the task was solved. None by default.
         tokens: `(N,)` response tokens, the weights of `config.whiten`; all equal by default.
+        reliability: what earlier batches have shown of the judge; a fresh state in the first. The gate `reliability`
+            needs it and hears nothing else, so a batch never raises the weight of its own scores; the other gates only
+            carry it on, for the log.
+        outcome_range: `(N, 2)` the lowest and the highest outcome that the row of each rollout allows: what p and the test
+            for saturation go by. `(reward_min, reward_max)` of the config by default.
 
     Returns:
         An `AwpoResult` in the floating type of `outcome` (float64 if it is not a floating tensor); computed in float64.
 
     Raises:
-        ValueError: shapes that do not match, a valid outcome or judge score that is NaN or infinite.
+        ValueError: shapes that do not match, a valid outcome that is NaN or infinite, a valid score outside [0, 1], no
+            `reliability` for the gate that needs it.
 
     Edges: a group of one has advantage 0. A rollout without a judge score takes no part in the mixed statistics and
     its blended advantage is its outcome advantage, so a failed judge never moves a sibling's outcome advantage; with
@@ -86,20 +91,23 @@ def awpo_advantages(
     out_dev, out_stats = centered(c.reward, index, groups, c.judged)
     outcome_adv = normalized(out_dev, out_stats, index, config)
 
-    counts = counted(c.scored, index, groups, config)
-    mixes = counts.any(dim=1)
-    mix_dev, mix_stats = centered(mixed_reward(c.reward, c.scores, counts, config), index, groups, mixes)
-    if config.integration == "decoupled":
-        mixed_adv = outcome_adv + decoupled_step(c.scores, c.scored, index, groups, config)
-    else:  # unscored, or alone with a score: its own outcome advantage
-        compared = mixes & (mix_stats.count >= 2)[index]
-        mixed_adv = torch.where(compared, normalized(mix_dev, mix_stats, index, config), outcome_adv)
+    judges = judge_side(c.reward, outcome_adv, out_stats, c.scores, c.scored, index, config)
 
-    p = success_rate(out_stats if kl_penalty is None else centered(c.task, index, groups, c.judged)[1], config)
-    closed = closed_groups(torch.where(c.judged, c.task, torch.inf), index, out_stats, mix_stats, config)
-    w = gate(out_stats, mix_stats, closed, config)
-    d = difficulty(p, config)
-    advantages = blend(outcome_adv, mixed_adv, w[index], d[index], config)
+    task_stats = out_stats if kl_penalty is None else centered(c.task, index, groups, c.judged)[1]
+    lowest = torch.full((groups,), torch.inf, dtype=torch.float64).scatter_reduce_(
+        0, index, torch.where(c.judged, c.task, torch.inf), "amin"
+    )
+    bounds = _bounds(outcome_range, index, groups, config)
+    p = success_rate(task_stats.mean, bounds)
+    closed = closed_groups(lowest, bounds, judges, config)
+    d = difficulty(p, bounds, config)
+    outcome_part, step = blend(outcome_adv, judges.advantages, d[index], config)
+    if config.gate == "reliability":
+        w = _trusted(reliability, task_stats, closed, outcome_part, step, index)
+    else:
+        w = gate(out_stats, bounds, judges, closed, config)
+    judge_part = w[index] * step
+    advantages = outcome_part + judge_part
     if config.whiten:
         compared = c.judged & (out_stats.count >= 2)[index]
         weight = torch.ones(n) if tokens is None else as_column("tokens", tokens, n)
@@ -109,15 +117,58 @@ def awpo_advantages(
     return AwpoResult(
         advantages=advantages.to(dtype),
         outcome_advantages=outcome_adv.to(dtype),
-        mixed_advantages=mixed_adv.to(dtype),
+        mixed_advantages=judges.advantages.to(dtype),
+        outcome_part=outcome_part.to(dtype),
+        judge_part=judge_part.to(dtype),
         gate=w.to(dtype),
         difficulty=d.to(dtype),
         closed=closed,
         success_rate=p.to(dtype),
+        verified=out_stats.count > 0,
         outcome_stats=out_stats,
-        mixed_stats=mix_stats,
+        task_stats=task_stats,
+        mixed_stats=judges.mixed,
+        reasoning_stats=judges.reasoning,
         group_index=index,
+        reliability=_learned(reliability, c.task, task_stats, judges, outcome_part, judge_part, index, config),
     )
+
+
+def _trusted(
+    state: ReliabilityState | None,
+    task_stats: GroupStats,
+    closed: torch.Tensor,
+    outcome_part: torch.Tensor,
+    step: torch.Tensor,
+    index: torch.Tensor,
+) -> torch.Tensor:
+    """w of `gate: reliability`, `(M,)`."""
+    if state is None:
+        raise ValueError(
+            "gate=reliability got no reliability; pass awpo_ext.reliability.ReliabilityState() with the first batch, and "
+            "AwpoResult.reliability with each next one"
+        )
+    zeros = torch.zeros(len(closed), dtype=torch.float64)
+    outcome_power, judge_power = (zeros.index_add(0, index, part.square()) for part in (outcome_part, step))
+    return trusted_gate(state.trust, task_stats.std > 0, closed != Closed.OPEN, outcome_power, judge_power)
+
+
+def _learned(
+    state: ReliabilityState | None,
+    task: torch.Tensor,
+    task_stats: GroupStats,
+    judges: JudgeSide,
+    outcome_part: torch.Tensor,
+    judge_part: torch.Tensor,
+    index: torch.Tensor,
+    config: AwpoConfig,
+) -> ReliabilityState:
+    """The state after this batch."""
+    groups = int((task_stats.count > 0).sum())
+    alone = torch.where((task_stats.std > 0)[index], 0.0, judge_part).square().sum()
+    power = (outcome_part + judge_part).square().sum()
+    unchecked = groups * min(1.0, float(alone / power)) if power > 0 else 0.0
+    return updated(state or ReliabilityState(), *agreement(task, judges, index), groups, unchecked, config)
 
 
 @dataclass(frozen=True)
@@ -144,7 +195,7 @@ def _checked_columns(
     scored = torch.ones_like(scores, dtype=torch.bool)
     if valid is not None:
         scored = as_signals(valid, n, config.signals, "valid") != 0
-    require_finite("reasoning (where valid)", scores, scored)
+    _require_scores(scores, scored, config)
     reward = task
     if kl_penalty is not None:
         penalty = as_column("kl_penalty", kl_penalty, n)
@@ -153,73 +204,40 @@ def _checked_columns(
     return _Columns(task=task, judged=judged, reward=reward, scores=scores, scored=scored & judged.unsqueeze(1))
 
 
-def success_rate(task_stats: GroupStats, config: AwpoConfig) -> torch.Tensor:
-    """p of eq. 7: the group's mean task reward within the reward's range, `(M,)` in [0, 1]."""
-    return ((task_stats.mean - config.reward_min) / (config.reward_max - config.reward_min)).clamp(0.0, 1.0)
+def _bounds(ranges: Any, index: torch.Tensor, groups: int, config: AwpoConfig) -> OutcomeRange:
+    """Each group's range, `(M,)`, of its rollouts' ranges `(N, 2)`; where a schedule moves them, the widest."""
+    if ranges is None:
+        everywhere = torch.ones(groups, dtype=torch.float64)
+        return OutcomeRange(config.reward_min * everywhere, config.reward_max * everywhere)
+    rows = torch.as_tensor(ranges, dtype=torch.float64, device="cpu").detach().reshape(len(index), 2)
+    if not bool(rows.isfinite().all() and (rows[:, 0] <= rows[:, 1]).all()):
+        raise ValueError("outcome_range must hold finite numbers, the lowest before the highest, for each rollout")
+    low, high = torch.full((2, groups), torch.inf, dtype=torch.float64)
+    return OutcomeRange(
+        low.scatter_reduce(0, index, rows[:, 0], "amin"), (-high).scatter_reduce(0, index, rows[:, 1], "amax")
+    )
 
 
-def closed_groups(
-    task: torch.Tensor, index: torch.Tensor, out_stats: GroupStats, mix_stats: GroupStats, config: AwpoConfig
-) -> torch.Tensor:
-    """Codes of `Closed`, `(M,)` int64 (R). The first reason in the order of the enum is the one given.
-
-    Args:
-        task: `(N,)` task reward, infinite where it was not judged.
-    """
-    code = torch.full_like(out_stats.count, Closed.OPEN)
-    lowest = torch.full_like(out_stats.mean, torch.inf).scatter_reduce_(0, index, task, "amin")
-    saturated = lowest >= config.reward_max
-    code[mix_stats.std < config.noise_floor] = Closed.BELOW_NOISE_FLOOR
-    if config.saturated == "outcome_only":
-        code[saturated] = Closed.SATURATED
-    code[(out_stats.std == 0) & (mix_stats.std == 0)] = Closed.NO_VARIANCE
-    code[mix_stats.count < 2] = Closed.TOO_FEW_VALID
-    return code
-
-
-def gate(out_stats: GroupStats, mix_stats: GroupStats, closed: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
-    """Eq. 5: the weight w of the mixed advantage, `(M,)`.
-
-    `ratio` (S): std_mix / (std_out + std_mix + epsilon), in [0, 1). `threshold` (R): 1 where the outcome's std is below
-    `gate_threshold` of the reward's range, else 0. `always`: 1. `none`: 0. Closed groups get 0 under every rule (R).
-    """
-    if config.gate == "none":
-        w = torch.zeros_like(out_stats.std)
-    elif config.gate == "always":
-        w = torch.ones_like(out_stats.std)
-    elif config.gate == "threshold":
-        relative = out_stats.std / (config.reward_max - config.reward_min)
-        w = (relative < config.gate_threshold).to(out_stats.std.dtype)
-    else:
-        w = (mix_stats.std / (out_stats.std + mix_stats.std + config.epsilon)).clamp(max=BELOW_ONE)
-    return torch.where(closed == Closed.OPEN, w, torch.zeros_like(w))
-
-
-def difficulty(p: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
-    """Eq. 7: the weight d of a group by its success rate, `(M,)`, at least `difficulty_base`.
-
-    `parabola` (S, with our base term): base + priority * 4p(1-p), largest at p = 1/2. `band` (R): base + priority where
-    p is within [difficulty_low, difficulty_high]. `none`: 1.
-    """
-    if config.difficulty == "none":
-        return torch.ones_like(p)
-    if config.difficulty == "band":
-        medium = ((p >= config.difficulty_low) & (p <= config.difficulty_high)).to(p.dtype)
-    else:
-        medium = 4.0 * p * (1.0 - p)
-    return config.difficulty_base + config.difficulty_priority * medium
+def _require_scores(scores: torch.Tensor, scored: torch.Tensor, config: AwpoConfig) -> None:
+    """Raise ValueError that names the first score that is not a number in [0, 1], rounding aside."""
+    require_finite("reasoning (where valid)", scores, scored)
+    outside = scored & ((scores < -1e-6) | (scores > 1 + 1e-6))
+    if bool(outside.any()):
+        i, k = outside.nonzero()[0].tolist()
+        raise ValueError(
+            f"reasoning[{i}, {k}] (column '{config.reasoning_key[k]}') is {float(scores[i, k])}, and {int(outside.sum())} "
+            f"of {int(scored.sum())} scores are outside [0, 1]; let the reward function divide them by the judge's range"
+        )
 
 
 def blend(
-    outcome_adv: torch.Tensor, mixed_adv: torch.Tensor, w: torch.Tensor, d: torch.Tensor, config: AwpoConfig
-) -> torch.Tensor:
-    """Eq. 6 and 8: `d * ((1 - w) A_out + w A_mix)`, all `(N,)`; with `difficulty_target: reasoning` (R) d weighs only
-    what the judge adds, `A_out + d w (A_mix - A_out)`. Written as a step from A_out, so that equal advantages blend exactly.
+    outcome_adv: torch.Tensor, mixed_adv: torch.Tensor, d: torch.Tensor, config: AwpoConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eq. 6 and 8, `d * ((1 - w) A_out + w A_mix)`, as two parts `(N,)`: the outcome's, `d A_out`, and the judge's step at
+    w = 1, `d (A_mix - A_out)`, so that `A = part + w * step`. With `difficulty_target: reasoning` (R) d weighs only the
+    latter. Equal advantages blend exactly.
     """
-    step = w * (mixed_adv - outcome_adv)
-    if config.difficulty_target == "reasoning":
-        return outcome_adv + d * step
-    return d * (outcome_adv + step)
+    return (outcome_adv if config.difficulty_target == "reasoning" else d * outcome_adv), d * (mixed_adv - outcome_adv)
 
 
 def whitened(advantages: torch.Tensor, tokens: torch.Tensor, compared: torch.Tensor) -> torch.Tensor:

@@ -10,19 +10,23 @@ from awpo_ext.config import AwpoConfig
 Aggregate = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def clip_radius(gate: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
+def clip_radius(gate: torch.Tensor, config: AwpoConfig, counted: torch.Tensor | None = None) -> torch.Tensor:
     """Eq. 9: the clip radius (S that it shrinks with the gate, R the forms), always within [clip_min, clip_max].
 
     Args:
         gate: `(M,)` w of each group, in [0, 1].
         config: `clip_schedule` linear: clip_max - (clip_max - clip_min) * w; inverse: clip_max / (1 + clip_eta * w), not
             below clip_min; fixed: clip_max.
+        counted: `(M,)` bool, the groups whose gates are averaged: `AwpoResult.verified`, since a prompt that could not be
+            verified trains nothing. All by default.
 
     Returns:
-        With `clip_scope: batch` a scalar tensor from the mean gate over groups (no groups: clip_max), with `group` `(M,)`.
+        With `clip_scope: batch` a scalar tensor from the mean gate over the counted groups (none: clip_max), with `group`
+        `(M,)`.
     """
     w = gate.double()
     if config.clip_scope == "batch":
+        w = w if counted is None else w[counted]
         w = w.mean() if len(w) else torch.zeros((), dtype=torch.float64)
     if config.clip_schedule == "fixed":
         radius = torch.full_like(w, config.clip_max)

@@ -3,44 +3,18 @@
 Labels in the field comments: V stated by the paper, S reported by others about it, R our reconstruction (docs/method.md).
 """
 
-import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, get_args, get_origin
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-CHOICES = {
-    "baseline": ("mean", "leave_one_out"),
-    "integration": ("mix", "decoupled"),
-    "gate": ("ratio", "threshold", "none", "always"),
-    "saturated": ("outcome_only", "reasoning"),
-    "difficulty": ("parabola", "band", "none"),
-    "difficulty_target": ("total", "reasoning"),
-    "clip_schedule": ("linear", "inverse", "fixed"),
-    "clip_scope": ("batch", "group"),
-}
+from reward_models.errors import UserError
+from reward_models.options import EMPTY, Misfit, NotEmpty, Options, Range, did_you_mean, kinds_of
 
-# (low, high, low included, high included)
-RANGES = {
-    "reasoning_weight": (0.0, math.inf, True, False),
-    "reasoning_scale": (0.0, math.inf, False, False),
-    "epsilon": (0.0, 1.0, False, False),
-    "gate_threshold": (0.0, 0.5, False, False),
-    "noise_floor": (0.0, math.inf, True, False),
-    "difficulty_base": (0.0, math.inf, True, False),
-    "difficulty_priority": (0.0, math.inf, True, False),
-    "difficulty_low": (0.0, 1.0, True, True),
-    "difficulty_high": (0.0, 1.0, True, True),
-    "clip_min": (0.0, 1.0, False, False),
-    "clip_max": (0.0, 1.0, False, False),
-    "clip_eta": (0.0, math.inf, True, False),
-    "clip_higher": (1.0, math.inf, True, False),
-    "reward_min": (-math.inf, math.inf, False, False),
-    "reward_max": (-math.inf, math.inf, False, False),
-    "judge_stop_share": (0.0, math.inf, False, True),
-    "judge_stop_steps": (1, 10_000, True, True),
-}
-
+Share = Annotated[float, Range(0.0, 1.0)]
+Radius = Annotated[float, Range(0.0, 1.0, "()")]
+Finite = Annotated[float, Range(-math.inf, math.inf, "()")]
+NotNegative = Annotated[float, Range(0.0, math.inf, "[)")]
 
 # Other estimators on the same kernel, as settings of the same switches; keys that are given as well win (docs/method.md).
 _OUTCOME_ONLY = {"gate": "none", "difficulty": "none", "clip_schedule": "fixed"}
@@ -55,12 +29,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class AwpoConfigError(ValueError):
+class AwpoConfigError(UserError, ValueError):
     """A key or value of the AWPO section that does not fit; the message names key, value and what is allowed."""
 
 
 @dataclass(frozen=True)
-class AwpoConfig:
+class AwpoConfig(Options):
     """The AWPO section (`+algorithm.awpo.*` in verl). Defaults are the method's default column (docs/method.md).
 
     Raises:
@@ -68,45 +42,58 @@ class AwpoConfig:
     """
 
     # Columns of the reward function's result, one or several signals; the outcome is the reward itself.
-    reasoning_key: tuple[str, ...] = ("reasoning",)
+    reasoning_key: Annotated[tuple[str, ...], NotEmpty()] = ("reasoning",)
     valid_key: tuple[str, ...] = ()  # none given: `<reasoning_key>_valid` each
     outcome_valid_key: str = "outcome_valid"  # 0 where the verifier itself failed; a function may do without the column
-    reasoning_weight: tuple[float, ...] = (1.0,)  # lambda of the mixed reward (R), one for all signals or one each
-    reasoning_scale: float = 1.0  # puts the judge's [0, 1] on the outcome's scale (R)
-    reward_min: float = -3.0  # range of the outcome reward, for the success rate p
-    reward_max: float = 4.0
-    baseline: str = "mean"  # what a reward is compared with: the group's mean, or that of its other rollouts (RLOO)
+    # lambda of the mixed reward (R), one for all signals or one each
+    reasoning_weight: Annotated[tuple[NotNegative, ...], NotEmpty()] = (1.0,)
+    # puts the judge's [0, 1] on the outcome's scale (R)
+    reasoning_scale: Annotated[float, Range(0.0, math.inf, "()")] = 1.0
+    reward_min: Finite = -3.0  # range of the outcome reward, for the success rate p
+    reward_max: Finite = 4.0
+    # what a reward is compared with: the group's mean, or that of its other rollouts (RLOO)
+    baseline: Literal["mean", "leave_one_out"] = "mean"
     norm_by_std: bool = True  # divide group-relative rewards by their std, as GRPO does (R)
-    epsilon: float = 1e-6  # added to every std before dividing (verl's GRPO value)
-    integration: str = "mix"  # normalise the summed reward (R), or each reward by itself and sum (GDPO)
+    epsilon: Radius = 1e-6  # added to every std before dividing (verl's GRPO value)
+    # w leads to the advantage of the summed reward (R), of the reasoning reward alone (R), or GDPO's sum of advantages
+    integration: Literal["mix", "reasoning", "decoupled"] = "mix"
     whiten: bool = False  # bring the batch's advantages to mean 0 and variance 1 over response tokens (GDPO)
 
-    gate: str = "ratio"  # variance-aware gate w (S)
-    gate_threshold: float = 0.1  # `threshold` opens where std_out / (reward_max - reward_min) is below this (R)
-    saturated: str = "outcome_only"  # groups already at reward_max: closed, or left to the `reasoning` reward (R)
-    noise_floor: float = 0.0  # groups whose mixed std is below this are closed; in units of the mixed reward (R)
+    # how w is found: variance-aware (S), the judge's own share (R), as far as outcomes confirm the judge (ours)
+    gate: Literal["ratio", "signal", "reliability", "threshold", "none", "always"] = "ratio"
+    # `reliability` forgets all but 1/e of its evidence in so many groups (ours)
+    reliability_horizon: Annotated[float, Range(1.0, math.inf, "[)")] = 10_000.0
+    # `threshold` opens where std_out / (reward_max - reward_min) is below this (R)
+    gate_threshold: Annotated[float, Range(0.0, 0.5, "()")] = 0.1
+    # groups already at reward_max: closed, or left to the `reasoning` reward (R)
+    saturated: Literal["outcome_only", "reasoning"] = "outcome_only"
+    noise_floor: NotNegative = 0.0  # groups whose mixed std is below this are closed; in units of the mixed reward (R)
 
-    difficulty: str = "parabola"  # difficulty-aware weight d (S)
-    difficulty_target: str = "total"  # what d multiplies: the whole advantage, or its reasoning part only (R)
-    difficulty_base: float = 0.5  # d where the group is all failed or all solved (R)
-    difficulty_priority: float = 0.5  # what the hardest-to-call group gets on top (R)
-    difficulty_low: float = 0.2  # `band`: success rates that get the priority
-    difficulty_high: float = 0.8
+    difficulty: Literal["parabola", "band", "none"] = "parabola"  # difficulty-aware weight d (S)
+    # what d multiplies: the whole advantage, or its reasoning part only (R)
+    difficulty_target: Literal["total", "reasoning"] = "total"
+    difficulty_base: NotNegative = 0.5  # d where the group is all failed or all solved (R)
+    difficulty_priority: NotNegative = 0.5  # what the hardest-to-call group gets on top (R)
+    difficulty_low: Share = 0.2  # `band`: success rates that get the priority
+    difficulty_high: Share = 0.8
 
-    clip_schedule: str = "linear"  # how the radius tightens with the gate (S that it shrinks, R the form)
-    clip_scope: str = "batch"  # one radius a batch, or one a group
-    clip_max: float = 0.2  # radius where the gate is 0
-    clip_min: float = 0.1  # radius where the gate is 1
-    clip_eta: float = 1.0  # `inverse`: clip_max / (1 + clip_eta * w), never below clip_min
-    clip_higher: float = 1.0  # clip-higher (DAPO): the upper radius is this times the lower one, at every gate (R)
+    # how the radius tightens with the gate (S that it shrinks, R the form)
+    clip_schedule: Literal["linear", "inverse", "fixed"] = "linear"
+    clip_scope: Literal["batch", "group"] = "batch"  # one radius a batch, or one a group
+    clip_max: Radius = 0.2  # radius where the gate is 0
+    clip_min: Radius = 0.1  # radius where the gate is 1
+    clip_eta: NotNegative = 1.0  # `inverse`: clip_max / (1 + clip_eta * w), never below clip_min
+    # clip-higher (DAPO): the upper radius is this times the lower one, at every gate (R)
+    clip_higher: Annotated[float, Range(1.0, math.inf, "[)")] = 1.0
 
     # End the run where the judge failed on this share of its judgements over so many steps; above 1: never.
-    judge_stop_share: float = math.inf
-    judge_stop_steps: int = 3
+    judge_stop_share: Annotated[float, Range(0.0, math.inf, "(]")] = math.inf
+    judge_stop_steps: Annotated[int, Range(1, 10_000)] = 3
+    # End the run where more than this share of the first step's responses cannot be read; 1: never.
+    unreadable_stop_share: Share = 0.95
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            object.__setattr__(self, field.name, _checked(field.name, field.type, getattr(self, field.name)))
+        super().__post_init__()
         for low, high in (("clip_min", "clip_max"), ("difficulty_low", "difficulty_high")):
             if getattr(self, low) > getattr(self, high):
                 raise AwpoConfigError(
@@ -117,6 +104,11 @@ class AwpoConfig:
             raise AwpoConfigError(
                 f"algorithm.awpo.reward_min={self.reward_min} is not below reward_max={self.reward_max}; "
                 "give the range of the outcome reward"
+            )
+        if self.gate == "reliability" and self.integration == "decoupled":
+            raise AwpoConfigError(
+                "algorithm.awpo.gate='reliability' does not go with integration='decoupled', in which lambda and not w is "
+                "the judge's share; set integration=reasoning (or mix)"
             )
         self._match_signals()
 
@@ -154,50 +146,17 @@ class AwpoConfig:
         preset = section.pop("preset", "awpo")
         if preset not in PRESETS:
             raise AwpoConfigError(f"algorithm.awpo.preset={preset!r} is unknown; allowed: {' | '.join(PRESETS)}")
-        known = [field.name for field in fields(cls)]
+        known = list(kinds_of(cls))
         for key in section:
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"did you mean '{near[0]}'? " if near else ""
                 raise AwpoConfigError(
-                    f"unknown key algorithm.awpo.{key}={section[key]!r}; {hint}allowed keys: preset, {', '.join(known)}"
+                    f"unknown key algorithm.awpo.{key}={section[key]!r}; {did_you_mean(key, known)}"
+                    f"allowed keys: preset, {', '.join(known)}"
                 )
         return cls(**{**PRESETS[preset], **section})
 
-
-def _checked(key: str, kind: Any, value: Any) -> Any:
-    """`value` as `kind`, or AwpoConfigError. A bool is not a number here, and 1 is not a bool. One value may stand for
-    a tuple of one."""
-    if get_origin(kind) is tuple:
-        values = value if isinstance(value, list | tuple) else (value,)
-        if not values and key != "valid_key":
-            raise AwpoConfigError(f"algorithm.awpo.{key}=[] is empty; give at least one value")
-        return tuple(_checked(key, get_args(kind)[0], item) for item in values)
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: true or false")
-        return value
-    if kind is str:
-        return _checked_text(key, value)
-    return _checked_number(key, value, whole=kind is int)
-
-
-def _checked_text(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: a non-empty string")
-    if key in CHOICES and value not in CHOICES[key]:
-        raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} is unknown; allowed: {' | '.join(CHOICES[key])}")
-    return value
-
-
-def _checked_number(key: str, value: Any, whole: bool) -> float:
-    low, high, low_in, high_in = RANGES[key]
-    span = f"{'[' if low_in else '('}{low}, {high}{']' if high_in else ')'}"
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        kind = "a whole number" if whole else "a number"
-        raise AwpoConfigError(f"algorithm.awpo.{key}={value!r} has the wrong type; allowed: {kind} in {span}")
-    value = value if whole else float(value)
-    inside = (low <= value if low_in else low < value) and (value <= high if high_in else value < high)
-    if not inside:
-        raise AwpoConfigError(f"algorithm.awpo.{key}={value} is out of range; allowed: {span}")
-    return value
+    @classmethod
+    def refusal(cls, key: str, misfit: Misfit) -> AwpoConfigError:
+        allowed = misfit.allowed if isinstance(misfit.allowed, str) else " | ".join(misfit.allowed)
+        advice = allowed if misfit.fault == EMPTY else f"allowed: {allowed}"
+        return AwpoConfigError(f"algorithm.awpo.{key}={misfit.value!r} {misfit.fault}; {advice}")

@@ -1,6 +1,7 @@
 """What a training step logs of AWPO, under `awpo/`, from the result and the inputs. Pure; names follow TRL where it has one."""
 
 import math
+import re
 
 import torch
 
@@ -9,8 +10,19 @@ from awpo_ext.config import AwpoConfig
 from awpo_ext.groups import centered
 from awpo_ext.signals import as_signals, normalized
 
-# verl aggregates a metric by what its name contains ("max", "min", "sum", else the mean weighted by rollouts)
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+# verl reduces the metrics of several mini-batches by what a name holds: these words give the largest, the smallest, the
+# sum, any other name the mean weighted by rollouts. Only awpo/gate/max and awpo/gate/min are meant so.
+REDUCED_BY_NAME = re.compile(r"(?<=m)(?=ax|in)|(?<=s)(?=um)|(?<=t)(?=otal)", re.IGNORECASE)
+
+
+def metric_name(key: str) -> str:
+    """A column's name as part of a metric's name: `_` parts the words by which verl would take its sum or maximum.
+
+    >>> metric_name("summary"), metric_name("determinism"), metric_name("relevance")
+    ('s_ummary', 'determ_inism', 'relevance')
+    """
+    return REDUCED_BY_NAME.sub("_", key)
 
 
 def awpo_metrics(
@@ -34,48 +46,84 @@ def awpo_metrics(
 
     Returns:
         Flat keys; a statistic of nothing (no valid score, no group) is left out rather than logged as 0. With K > 1
-        signals, `awpo/reasoning/*` becomes `awpo/reasoning/<reasoning_key>/*`. `*/signal_power` is V = mean(A^2) of the
-        component's own group-relative advantage, which bounds what a signal can gain and cost (docs/method.md).
+        signals, `awpo/reasoning/*` becomes `awpo/reasoning/<metric_name of its reasoning_key>/*`. `*/signal_power` is
+        V = mean(A^2) of the component's own group-relative advantage, which bounds what a signal can gain and cost
+        (docs/method.md). Rollouts that were not verified count in `awpo/outcome/valid_fraction` only, and so do groups
+        of nothing else.
     """
-    w = result.gate.double()
+    counts, verified = outcome_valid, result.verified
+    w = result.gate.double()[verified]
     metrics = {
-        "awpo/clip_radius": _mean(radius.double().reshape(-1)),
+        "awpo/clip_radius": _mean(radius.double()[verified] if radius.ndim else radius.double().reshape(1)),
         "awpo/gate/mean": _mean(w),
         "awpo/gate/max": w.max().item() if len(w) else None,
         "awpo/gate/min": w.min().item() if len(w) else None,
-        "awpo/difficulty/mean": _mean(result.difficulty),
-        "awpo/success_rate/mean": _mean(result.success_rate),
-        "awpo/frac_reward_zero_std": _mean((result.outcome_stats.std == 0).double()),
-        "awpo/outcome/valid_fraction": _mean(outcome_valid.double()),
-        "awpo/outcome/mean": _mean(outcome[outcome_valid]),
-        "awpo/outcome/std": _std(outcome[outcome_valid]),
-        "awpo/outcome/signal_power": _mean(result.outcome_advantages.square()),
-        "awpo/mixed/signal_power": _mean(result.mixed_advantages.square()),
-        "awpo/blended/signal_power": _mean(result.advantages.square()),
+        "awpo/difficulty/mean": _mean(result.difficulty[verified]),
+        "awpo/success_rate/mean": _mean(result.success_rate[verified]),
+        "awpo/frac_reward_zero_std": _mean((result.task_stats.std == 0).double()[verified]),
+        "awpo/outcome/valid_fraction": _mean(counts.double()),
+        "awpo/outcome/mean": _mean(outcome[counts]),
+        "awpo/outcome/std": _std(outcome[counts]),
+        "awpo/outcome/signal_power": _mean(result.outcome_advantages[counts].square()),
+        "awpo/mixed/signal_power": _mean(result.mixed_advantages[counts].square()),
+        "awpo/blended/signal_power": _mean(result.advantages[counts].square()),
     }
+    state = result.reliability
+    metrics |= {"awpo/reliability": state.mean, "awpo/reliability/trust": state.trust}
+    metrics["awpo/reliability/low"], metrics["awpo/reliability/high"] = state.interval
+    metrics.update({f"awpo/leverage/{name}": value for name, value in leverage(result).items()})
     if len(w):
         for q, value in zip(QUANTILES, w.quantile(w.new_tensor(QUANTILES)).tolist(), strict=True):
             metrics[f"awpo/gate/p{100 * q:.0f}"] = value
     for reason in Closed:
         if reason is not Closed.OPEN:
-            metrics[f"awpo/closed/{reason.name.lower()}"] = _mean((result.closed == reason).double())
+            metrics[f"awpo/closed/{reason.name.lower()}"] = _mean((result.closed == reason).double()[verified])
 
-    scores = as_signals(reasoning, len(outcome), config.signals, "reasoning")
-    scored = (as_signals(valid, len(outcome), config.signals, "valid") != 0) & outcome_valid.unsqueeze(1)
+    scores = as_signals(reasoning, len(outcome), config.signals, "reasoning")[counts]
+    scored = as_signals(valid, len(outcome), config.signals, "valid")[counts] != 0
+    index = result.group_index[counts]
     for k, key in enumerate(config.reasoning_key):
-        prefix = "awpo/reasoning" if config.signals == 1 else f"awpo/reasoning/{key}"
-        signal = _signal_metrics(result, outcome, scores[:, k], scored[:, k], config)
+        prefix = "awpo/reasoning" if config.signals == 1 else f"awpo/reasoning/{metric_name(key)}"
+        signal = _signal_metrics(index, len(verified), outcome[counts], scores[:, k], scored[:, k], config)
         metrics.update({f"{prefix}/{name}": value for name, value in signal.items()})
     return {key: value for key, value in metrics.items() if value is not None}
 
 
+def leverage(result: AwpoResult) -> dict[str, float | None]:
+    """The judge's share of the update: the root mean square of what it adds, over that of the advantages (ours).
+
+    Returns:
+        `mean`: over all groups. `informative`: within the groups whose outcomes differ, the share there. `equal`: what the
+        judge adds in the groups whose outcomes are all equal, over the advantages of all groups: the part of the update
+        that no outcome checks. 0 where the judge has no say, about 1 where it alone decides, above 1 where it works
+        against the outcome. None where the advantages are all 0. With KL in the reward, outcomes are compared without it.
+    """
+    judge, total = result.judge_part.double(), (result.outcome_part + result.judge_part).double()
+    differ = (result.task_stats.std > 0)[result.group_index]
+    return {
+        "mean": _share(judge, total),
+        "informative": _share(judge[differ], total[differ]),
+        "equal": _share(judge[~differ], total),
+    }
+
+
+def _share(part: torch.Tensor, total: torch.Tensor) -> float | None:
+    power = float(total.square().sum())
+    return math.sqrt(float(part.square().sum()) / power) if power > 0 else None
+
+
 def _signal_metrics(
-    result: AwpoResult, outcome: torch.Tensor, score: torch.Tensor, valid: torch.Tensor, config: AwpoConfig
+    index: torch.Tensor,
+    groups: int,
+    outcome: torch.Tensor,
+    score: torch.Tensor,
+    valid: torch.Tensor,
+    config: AwpoConfig,
 ) -> dict[str, float | None]:
-    """Of one reasoning signal, `(N,)` each."""
-    deviation, stats = centered(score, result.group_index, len(result.gate), valid)
+    """Of one reasoning signal over the verified rollouts, `(N,)` each."""
+    deviation, stats = centered(score, index, groups, valid)
     compared = stats.count >= 2
-    advantage = normalized(deviation, stats, result.group_index, config)
+    advantage = normalized(deviation, stats, index, config)
     return {
         "valid_fraction": _mean(valid.double()),
         "mean": _mean(score[valid]),

@@ -1,4 +1,6 @@
-"""K reasoning signals a rollout: which scores count, the mixed reward, and GDPO's sum of normalised signals. Pure."""
+"""K reasoning signals a rollout: which scores count, and the judges' side of the blend under each `integration`. Pure."""
+
+from dataclasses import dataclass
 
 import torch
 
@@ -42,24 +44,84 @@ def weights(config: AwpoConfig) -> list[float]:
     return [weight * config.reasoning_scale for weight in config.reasoning_weight]
 
 
-def mixed_reward(outcome: torch.Tensor, scores: torch.Tensor, counts: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
-    """Eq. 3 (R): `R_mix = R_out + sum_k lambda_k * scale * s_k`, `(N,)`, over the scores that count."""
+def reasoning_reward(scores: torch.Tensor, counts: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
+    """What the judges add in eq. 3 (R): `scale * sum_k lambda_k * s_k`, `(N,)`, over the scores that count."""
     counted_scores = torch.where(counts, scores, torch.zeros_like(scores))
-    return outcome + sum(weight * counted_scores[:, k] for k, weight in enumerate(weights(config)))
+    return sum(weight * counted_scores[:, k] for k, weight in enumerate(weights(config)))
+
+
+@dataclass(frozen=True)
+class JudgeSide:
+    """Where the blend leads at w = 1, and what its groups are compared by."""
+
+    advantages: torch.Tensor  # (N,) A at w = 1; the outcome's where the rollout or its group has no usable score
+    member: torch.Tensor  # (N,) bool, has a score of every signal that counts in its group
+    deviation: torch.Tensor  # (N,) reasoning reward less its mean over the group's members
+    mixed: GroupStats  # of the outcome reward plus the reasoning reward
+    reasoning: GroupStats  # of the reasoning reward alone
+    count: torch.Tensor  # (M,) rollouts that the judges compare
+    spread: torch.Tensor  # (M,) the std that `noise_floor` is held against, in units of the mixed reward
+    adds_nothing: torch.Tensor  # (M,) bool, no difference that the judges see is left: the blend would only lose
+
+
+def judge_side(
+    reward: torch.Tensor,
+    outcome_adv: torch.Tensor,
+    out_stats: GroupStats,
+    scores: torch.Tensor,
+    scored: torch.Tensor,
+    index: torch.Tensor,
+    config: AwpoConfig,
+) -> JudgeSide:
+    """The judges' side of the blend under the configured `integration`.
+
+    `mix` (R): the advantage of outcome plus reasoning reward. `reasoning` (R, after third-party summaries that speak of
+    A_reasoning in the blend): the advantage of the reasoning reward alone, so that w is the judge's real share.
+    `decoupled`: GDPO's sum of separately normalised signals.
+
+    Args:
+        reward: `(N,)` outcome reward, less any KL penalty.
+        outcome_adv: `(N,)` its group-relative advantage.
+        scores, scored: `(N, K)`, a score is read where `scored` only.
+    """
+    groups = len(out_stats.count)
+    counts = counted(scored, index, groups, config)
+    member = counts.any(dim=1)
+    judged = reasoning_reward(scores, counts, config)
+    rea_dev, reasoning = centered(judged, index, groups, member)
+    mix_dev, mixed = centered(reward + judged, index, groups, member)
+    shared = (member, rea_dev, mixed, reasoning)
+    if config.integration == "decoupled":
+        step, count, spread = decoupled_step(scores, scored, index, groups, config)
+        nothing = (out_stats.std == 0) & (spread == 0)
+        return JudgeSide(outcome_adv + step, *shared, count, spread, nothing)
+    compared = member & (mixed.count >= 2)[index]
+    if config.integration == "reasoning":
+        advantages = torch.where(compared, normalized(rea_dev, reasoning, index, config), outcome_adv)
+        return JudgeSide(advantages, *shared, reasoning.count, reasoning.std, reasoning.std == 0)
+    advantages = torch.where(compared, normalized(mix_dev, mixed, index, config), outcome_adv)
+    nothing = (out_stats.std == 0) & (mixed.std == 0)
+    return JudgeSide(advantages, *shared, mixed.count, mixed.std, nothing)
 
 
 def decoupled_step(
-    scores: torch.Tensor, valid: torch.Tensor, index: torch.Tensor, groups: int, config: AwpoConfig
-) -> torch.Tensor:
-    """What GDPO (arXiv 2601.05242) adds to the outcome's advantage: `sum_k lambda_k A_k`, `(N,)`.
+    scores: torch.Tensor, scored: torch.Tensor, index: torch.Tensor, groups: int, config: AwpoConfig
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What GDPO (arXiv 2601.05242) adds to the outcome's advantage: `scale * sum_k lambda_k A_k`, `(N,)`.
 
-    Each signal is normalised by itself, over the rollouts that have a score of it; the others get 0 of it.
+    Each signal is normalised by itself, over the rollouts that have a score of it; the others get 0 of it. A signal
+    whose std times lambda and scale is below `noise_floor` adds nothing to its group (R). With the step, per group
+    `(M,)`: the most scores and the largest such std that any signal with a weight has.
     """
     step = torch.zeros(len(index), dtype=torch.float64)
+    count, spread = torch.zeros(groups, dtype=torch.int64), torch.zeros(groups, dtype=torch.float64)
     for k, weight in enumerate(weights(config)):
-        deviation, stats = centered(scores[:, k], index, groups, valid[:, k])
-        step += weight * normalized(deviation, stats, index, config)
-    return step
+        deviation, stats = centered(scores[:, k], index, groups, scored[:, k])
+        heard = (weight * stats.std >= config.noise_floor)[index]
+        step += torch.where(heard, weight * normalized(deviation, stats, index, config), 0.0)
+        if weight > 0:
+            count, spread = torch.maximum(count, stats.count), torch.maximum(spread, weight * stats.std)
+    return step, count, spread
 
 
 def normalized(deviation: torch.Tensor, stats: GroupStats, index: torch.Tensor, config: AwpoConfig) -> torch.Tensor:

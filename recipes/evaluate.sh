@@ -28,7 +28,7 @@ after="$(basename "$AFTER")"
 evaluate() { # <checkpoint> <name>
     awpo eval tool --checkpoint "$1" --out "$OUT/$2" "${common[@]}"
 }
-common=(--data "$ROWS" --verifier "$VERIFIER" --verifier-options "$options" --merge-to "$OUT/$after.merged" "$@")
+common=(--data "$ROWS" --verifier "$VERIFIER" --verifier-kwargs "$options" --merge-to "$OUT/$after.merged" "$@")
 
 if [[ $DRY_RUN == 1 ]]; then
     common+=(--dry-run)

@@ -14,6 +14,7 @@ set -euo pipefail
 MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
 DATA="${DATA:-data/bfcl-multi-turn}"    # train.parquet, val.parquet, tools.yaml, and overrides.txt with the tools' classes
 OUT="${OUT:-outputs/multiturn}"
+FORMAT="${FORMAT:-hermes}"              # of the calls in the model's chat template: verl's parser runs them, the verifier reads them
 MAX_STEPS="${MAX_STEPS:-24}"            # of the model in one trajectory, all turns together
 JUDGE="${JUDGE:-llm}"
 VERIFIER=state
@@ -24,7 +25,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"
 start \
     actor_rollout_ref.rollout.agent.default_agent_loop=awpo_tool_agent \
     actor_rollout_ref.rollout.multi_turn.enable=True \
-    actor_rollout_ref.rollout.multi_turn.format=hermes \
+    actor_rollout_ref.rollout.multi_turn.format="$FORMAT" \
+    +reward.custom_reward_function.reward_kwargs.verifier_kwargs.dialect="$FORMAT" \
     actor_rollout_ref.rollout.multi_turn.tool_config_path="$DATA/tools.yaml" \
     actor_rollout_ref.rollout.multi_turn.max_assistant_turns="$MAX_STEPS" \
     actor_rollout_ref.rollout.multi_turn.max_parallel_calls=8 \

@@ -52,6 +52,7 @@ overrides=(
     actor_rollout_ref.rollout.agent.default_agent_loop=awpo_tool_agent
     actor_rollout_ref.rollout.multi_turn.enable=True
     actor_rollout_ref.rollout.multi_turn.format=hermes
+    +reward.custom_reward_function.reward_kwargs.verifier_kwargs.dialect=hermes
     actor_rollout_ref.rollout.multi_turn.tool_config_path="$PWD/recipes/multiturn/tools.yaml"
     actor_rollout_ref.rollout.multi_turn.max_assistant_turns=8
     actor_rollout_ref.rollout.multi_turn.max_parallel_calls=4

@@ -44,6 +44,8 @@ REWARD_COLUMNS = (
     "reasoning_spread",
     "outcome_reason",
     "outcome_valid",
+    "outcome_min",
+    "outcome_max",
     "outcome_plus_reasoning",
 )
 
@@ -99,6 +101,8 @@ async def compute_score(
             comparisons that changed with the order; 0.0 where there are not several.
         outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
         outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
+        outcome_min, outcome_max: the lowest and the highest outcome that this row allows, for AWPO's success rate and its
+            test for solved groups (toolrl: 0 and 1 where no call is expected).
         outcome_plus_reasoning: their sum, the outcome alone where there is no `reasoning`: what a filter of groups that
             are all alike should look at (`algorithm.filter_groups.metric`).
 
@@ -120,7 +124,7 @@ async def compute_score(
     )
     outcome = await _verify(scorer, rollout)
     verdict = await _ask(scorer.judge, rollout)
-    return _columns(rollout, outcome, verdict)
+    return _columns(rollout, outcome, outcome.limits or scorer.verifier.outcome_range, verdict)
 
 
 def preflight(**reward_kwargs: Any) -> None:
@@ -262,7 +266,7 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
         logger.error(message + "; later failures of this kind are not logged", *args, exc_info=exc_info)
 
 
-def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, float]:
+def _columns(rollout: Rollout, outcome: Outcome, limits: tuple[float, float], verdict: Verdict) -> dict[str, float]:
     view = read_rollout(rollout)
     scored = isinstance(verdict, Scored)
     values = (
@@ -277,6 +281,7 @@ def _columns(rollout: Rollout, outcome: Outcome, verdict: Verdict) -> dict[str, 
         (verdict.spread or 0.0) if scored else 0.0,
         reason_code(outcome.reason),
         outcome.valid,
+        *limits,
         outcome.outcome + (verdict.value if scored else 0.0),
     )
     return {column: float(value) for column, value in zip(REWARD_COLUMNS, values, strict=True)}

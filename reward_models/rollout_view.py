@@ -38,15 +38,12 @@ class Step:
     @property
     def action(self) -> str:
         """What follows the thought as it is written, or the whole text where there is no thought; stripped."""
-        return self.text[self.action_start :].strip()
-
-    @property
-    def action_start(self) -> int:
-        """Where in the text the thought's block has ended; 0 where there is none."""
+        if self.parsed.body_span[1] and self.parsed.dialect != "harmony":
+            return self.text[slice(*self.parsed.body_span)].strip()
         if self.parsed.thought_span is None:
-            return 0
+            return self.text.strip()
         closing = _CLOSING.match(self.text, self.parsed.thought_span[1])
-        return closing.end() if closing else self.parsed.thought_span[1]
+        return self.text[closing.end() if closing else self.parsed.thought_span[1] :].strip()
 
 
 @dataclass(frozen=True)
@@ -108,21 +105,24 @@ class RolloutView:
         )
 
 
-def read_rollout(rollout: Rollout, dialect: str = "auto") -> RolloutView:
-    """Read every text of the model; any text is allowed, see `parse_response`.
+def read_rollout(rollout: Rollout, dialect: str = "auto", thinking: str = "auto") -> RolloutView:
+    """Read every text of the model; any text is allowed. `dialect` and `thinking` are those of `parse_response`.
 
-    ValueError for an unknown dialect, and where `turns` or `tool_answers` have another form than the module says.
+    ValueError for one that is unknown, and where `turns` or `tool_answers` have another form than the module says.
     """
     turns = turns_of(rollout)
     texts = [rollout.response] if turns is None else [text for turn in turns for text in turn]
     answers = _tool_answers(rollout, turns)
-    steps = [Step(text, read_text(rollout, text, dialect), given) for text, given in zip(texts, answers, strict=True)]
+    steps = [
+        Step(text, read_text(rollout, text, dialect, thinking), given)
+        for text, given in zip(texts, answers, strict=True)
+    ]
     return RolloutView(rollout.question, tuple(steps) or (Step("", parse_response("", dialect)),))
 
 
-def read_text(rollout: Rollout, text: str, dialect: str = "auto") -> ParsedResponse:
-    """One text of the rollout's model: the place where what the row says about its form reaches the parser."""
-    return parse_response(text, dialect)
+def read_text(rollout: Rollout, text: str, dialect: str = "auto", thinking: str = "auto") -> ParsedResponse:
+    """One text of the model, read with what the row knows: its tools, and `extra_info["thinking"]`, which comes first."""
+    return parse_response(text, dialect, tools=rollout.tools, thinking=rollout.extra_info.get("thinking") or thinking)
 
 
 def turns_of(rollout: Rollout) -> list[list[str]] | None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from reward_models.errors import UserError
+
 SCORED_CODE = 0
 
 
@@ -35,6 +37,10 @@ class UnscoredReason(str, Enum):
         member._value_ = value
         member.code = code
         return member
+
+
+class JudgeNotReadyError(UserError, RuntimeError):
+    """Something a judge needs is missing; the message says what to install or set."""
 
 
 @dataclass(frozen=True)

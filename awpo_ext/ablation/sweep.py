@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from awpo_ext.config import PRESETS
+from reward_models.errors import UserError
 
 DONE, FAILED, SPEC, LOG, LOCK = "done.json", "failed.json", "spec.json", "console.log", "lock"
 TAIL_LINES = 15
 
 
-class AblationError(ValueError):
+class AblationError(UserError, ValueError):
     """A sweep file that does not fit; the message names key, value and fix."""
 
 

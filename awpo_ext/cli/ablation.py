@@ -1,5 +1,7 @@
 """`awpo ablation ...`: run a sweep, or only make its table from what is there."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
@@ -7,30 +9,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from awpo_ext.ablation.report import markdown, plot, report
-from awpo_ext.ablation.sweep import AblationError, Sweep, check_spec, read_sweep, run_cell
+from awpo_ext.ablation.sweep import Sweep, check_spec, read_sweep, run_cell
+from awpo_ext.cli.console import group, resumable, stdout
 
-app = typer.Typer(name="ablation", help="Presets x judges x seeds on one recipe.", no_args_is_help=True)
+app = group("ablation", "Presets x judges x seeds on one recipe.")
 
 SweepFile = Annotated[Path, typer.Argument(help="The sweep, YAML or JSON; recipes/ablation/ has examples.")]
 
 
-@app.callback()
-def main() -> None:
-    """Presets x judges x seeds on one recipe."""
-
-
 def _read(path: Path) -> Sweep:
-    try:
-        sweep = read_sweep(path)
-        for cell in sweep.cells():
-            check_spec(cell)
-    except AblationError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}")
-        raise typer.Exit(1) from None
+    sweep = read_sweep(path)
+    for cell in sweep.cells():
+        check_spec(cell)
     return sweep
 
 
@@ -47,25 +39,29 @@ def run(
     Exit code 1 where a cell failed.
     """
     sweep = _read(file)
-    console = Console(soft_wrap=True, highlight=False)
+    console = stdout()
     if dry_run:
-        _dry_run(sweep, console)
+        _dry_run(sweep)
         return
     waiting = [cell for cell in sweep.cells() if not cell.done]
     total = len(sweep.cells())
     console.print(f"{total} runs, {total - len(waiting)} of them done")
-    states = [run_cell(cell, lambda text: console.print(escape(text))) for cell in waiting[:limit]]
+    with resumable():
+        states = [run_cell(cell, lambda text: console.print(escape(text))) for cell in waiting[:limit]]
     _table(sweep)
     if "failed" in states:
         raise typer.Exit(1)
 
 
-def _dry_run(sweep: Sweep, console: Console) -> None:
+def _dry_run(sweep: Sweep) -> None:
+    console = stdout()
     failed = False
     for cell in sweep.cells():
         environment = os.environ | cell.spec()["environment"] | {"OUT": str(cell.folder.resolve()), "DRY_RUN": "1"}
         result = subprocess.run(cell.command(), env=environment, capture_output=True, text=True)
-        console.print(f"{cell.name}: {'well' if result.returncode == 0 else 'not well'}")
+        console.print(
+            f"{cell.name}: {'configuration is valid' if result.returncode == 0 else 'configuration is refused'}"
+        )
         if result.returncode:
             failed = True
             console.print(escape(f"{result.stdout}{result.stderr}"))
@@ -80,14 +76,13 @@ def table(file: SweepFile) -> None:
 
 
 def _table(sweep: Sweep) -> None:
+    from awpo_ext.ablation.report import markdown, plot, report
+
     out = Path(sweep.out)
     out.mkdir(parents=True, exist_ok=True)
-    try:
-        figures = report(sweep)
-        (out / "table.json").write_text(json.dumps(figures, indent=1) + "\n")
-        (out / "table.md").write_text(markdown(figures))
-        plot(sweep, out / "ablation.png")
-    except (OSError, ValueError, ImportError) as error:
-        raise typer.BadParameter(str(error)) from error
+    figures = report(sweep)
+    (out / "table.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (out / "table.md").write_text(markdown(figures))
+    plot(sweep, out / "ablation.png")
     typer.echo(markdown(figures))
     typer.echo(f"{out}/table.md, table.json, ablation.png")

@@ -1,33 +1,27 @@
-"""`awpo eval ...`: the commands. Options are read and results printed here; the work is done in the other modules."""
+"""`awpo eval ...`: options are read and results printed here; the work is done in `awpo_ext.evaluate`."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from awpo_ext.cli.eval_options import Asking, json_object, with_asking
-from awpo_ext.evaluate import report
-from awpo_ext.evaluate.errors import EvalError
-from awpo_ext.evaluate.mmlu_pro import SUBJECTS
-from awpo_ext.evaluate.results import read_result
-from awpo_ext.evaluate.session import Plan, evaluate
-from awpo_ext.evaluate.types import Benchmark
+from awpo_ext.cli.console import group, json_option, names, progress, resumable, stdout
+from awpo_ext.cli.eval_options import Asking, with_asking
+from reward_models.errors import UserError
 
-app = typer.Typer(name="eval", help="Evaluate a model, and compare two.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from awpo_ext.evaluate.session import Plan
+    from awpo_ext.evaluate.types import Benchmark
 
-
-@app.callback()
-def main() -> None:
-    """Evaluate a model, and compare two."""
+app = group("eval", "Evaluate a model, and compare two.")
 
 
 @app.command()
@@ -36,7 +30,7 @@ def tool(
     asking: Asking,
     data: Annotated[Path, typer.Option(help="A parquet file in verl's RL schema, as awpo data makes it.")],
     verifier: Annotated[str, typer.Option(help="A verifier's name, or package.module:Class.")] = "strict",
-    verifier_options: Annotated[str, typer.Option(help='JSON, such as {"dialect": "toolrl"}.')] = "{}",
+    verifier_kwargs: Annotated[dict, json_option("--verifier-kwargs", "The verifier's options")] = "{}",
     samples: Annotated[int, typer.Option(help="Answers to each row.")] = 1,
     k: Annotated[list[int] | None, typer.Option("--k", help="Report pass@k; may be given several times.")] = None,
     dry_run: Annotated[
@@ -46,20 +40,20 @@ def tool(
     """A verifier on the rows of a parquet file: full marks or not, pass@k, and the reasons."""
     from awpo_ext.evaluate.tool import Tool, checked_verifier
 
-    with _errors_as_messages():
-        plan = Plan(asking.out, asking.limit, samples, tuple(k or ()), asking.concurrency)
-        options = json_object("--verifier-options", verifier_options)
-        if dry_run:
-            asking.check()
-            checked_verifier(verifier, options)
-            rows = (
-                f"{len(Tool(data, verifier, options).tasks())} rows" if data.exists() else "not there yet, not checked"
-            )
-            typer.echo(f"evaluation of {asking.checkpoint or asking.model}: options are well; {data}: {rows}")
-            return
-        benchmark = Tool(data, verifier, options)
-        # equal answers would make pass@k the accuracy
-        _run(benchmark, asking, plan, temperature=0.0 if samples == 1 else 1.0)
+    plan = _plan(asking, samples, tuple(k or ()))
+    if dry_run:
+        asking.check()
+        checked_verifier(verifier, verifier_kwargs)
+        rows = (
+            f"{len(Tool(data, verifier, verifier_kwargs).tasks())} rows"
+            if data.exists()
+            else "not there yet, not checked"
+        )
+        typer.echo(f"evaluation of {asking.checkpoint or asking.model}: options are valid; {data}: {rows}")
+        return
+    benchmark = Tool(data, verifier, verifier_kwargs)
+    # equal answers would make pass@k the accuracy
+    _run(benchmark, asking, plan, temperature=0.0 if samples == 1 else 1.0)
 
 
 @app.command()
@@ -79,20 +73,18 @@ def bfcl(
     from awpo_ext.evaluate.bfcl import TEMPERATURE, Bfcl
     from awpo_ext.evaluate.template import check_tools
 
-    console = Console(soft_wrap=True)
-    with _errors_as_messages():
-        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
-        sampling = asking.sampling(TEMPERATURE)
-        parser = f" --enable-auto-tool-choice --tool-call-parser {shlex.quote(tool_parser)}" if tool_parser else ""
-        with contextlib.closing(Bfcl(_names(categories), mode)) as benchmark:
-            with asking.served(console, parser) as found:
-                chat = asking.chat(found, sampling)
-                if mode == "tools":
-                    check_tools(chat)
-                result = evaluate(benchmark, chat, found, plan, console)
-            folder = benchmark.write_official(asking.out / "bfcl", official_name or found["name"], result["answers"])
-        _show(result, asking.out, console)
-        console.print(f"For the official runner: {escape(str(folder))} (docs/evaluation.md says how)")
+    plan = _plan(asking)
+    sampling = asking.sampling(TEMPERATURE)
+    parser = f" --enable-auto-tool-choice --tool-call-parser {shlex.quote(tool_parser)}" if tool_parser else ""
+    with contextlib.closing(Bfcl(names(categories), mode)) as benchmark:
+        with asking.served(parser) as found:
+            chat = asking.chat(found, sampling)
+            if mode == "tools":
+                check_tools(chat)
+            result = _evaluate(benchmark, chat, found, plan)
+        folder = benchmark.write_official(asking.out / "bfcl", official_name or found["name"], result["answers"])
+    _show(result, asking.out)
+    stdout().print(f"For the official runner: {escape(str(folder))} (docs/evaluation.md says how)")
 
 
 @app.command()
@@ -105,9 +97,8 @@ def apibank(
     """API-Bank, levels 1 to 3: the call's name and parameters equal the gold ones."""
     from awpo_ext.evaluate.apibank import ApiBank
 
-    with _errors_as_messages():
-        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
-        _run(ApiBank(data, _levels(levels)), asking, plan, temperature=0.0)
+    plan = _plan(asking)
+    _run(ApiBank(data, _levels(levels)), asking, plan, temperature=0.0)
 
 
 @app.command("mmlu_pro")
@@ -117,14 +108,13 @@ def mmlu_pro(
     data: Annotated[
         Path | None, typer.Option(help="A folder with test and validation as .jsonl or .parquet; default: the hub.")
     ] = None,
-    subjects: Annotated[str, typer.Option(help="Comma-separated subjects.")] = ",".join(SUBJECTS),
+    subjects: Annotated[str | None, typer.Option(help="Comma-separated subjects; default: all.")] = None,
 ) -> None:
     """MMLU-Pro with the prompts, extraction and metric of lm-eval."""
-    from awpo_ext.evaluate.mmlu_pro import MmluPro
+    from awpo_ext.evaluate.mmlu_pro import SUBJECTS, MmluPro
 
-    with _errors_as_messages():
-        plan = Plan(asking.out, asking.limit, concurrency=asking.concurrency)
-        _run(MmluPro(_names(subjects), data), asking, plan, temperature=0.0)
+    plan = _plan(asking)
+    _run(MmluPro(list(SUBJECTS) if subjects is None else names(subjects), data), asking, plan, temperature=0.0)
 
 
 @app.command()
@@ -135,10 +125,10 @@ def compare(
 ) -> None:
     """Two models on the same tasks: difference with a paired bootstrap interval, and McNemar's exact test."""
     from awpo_ext.evaluate.compare import compare as compared
+    from awpo_ext.evaluate.results import read_result
 
-    console = Console(soft_wrap=True)
-    with _errors_as_messages():
-        found = compared(read_result(first), read_result(second))
+    console = stdout()
+    found = compared(read_result(first), read_result(second))
     shown = Table(
         "category", "tasks", "first", "second", "difference", "95 %", "only first", "only second", "McNemar p"
     )
@@ -160,29 +150,50 @@ def compare(
         out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
+def _plan(asking: Asking, samples: int = 1, ks: tuple[int, ...] = ()) -> Plan:
+    from awpo_ext.evaluate.session import Plan
+
+    return Plan(asking.out, asking.limit, samples, ks, asking.concurrency)
+
+
 def _run(benchmark: Benchmark, asking: Asking, plan: Plan, temperature: float) -> None:
     """`temperature` is the benchmark's own."""
-    console = Console(soft_wrap=True)
     sampling = asking.sampling(temperature)
-    with asking.served(console) as found:
-        result = evaluate(benchmark, asking.chat(found, sampling), found, plan, console)
-    _show(result, asking.out, console)
+    with asking.served() as found:
+        result = _evaluate(benchmark, asking.chat(found, sampling), found, plan)
+    _show(result, asking.out)
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _evaluate(benchmark: Benchmark, chat: Any, model: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    from awpo_ext.evaluate.session import evaluate
+
+    with resumable(), progress() as bars:
+
+        def stage(name: str, total: int, done: int) -> Callable[[], None]:
+            if done:
+                stdout().print(f"{done} of {total} answers are there already")
+            return bars(name, total, done)
+
+        return evaluate(benchmark, chat, model, plan, stage)
 
 
 def _levels(text: str) -> list[int]:
     try:
-        return [int(part) for part in text.split(",") if part.strip()]
+        return [int(part) for part in names(text)]
     except ValueError:
-        raise EvalError(f"--levels {text!r}: must be numbers, such as 1,2,3") from None
+        raise UserError(f"--levels {text!r}: must be numbers, such as 1,2,3") from None
 
 
-def _show(result: dict[str, Any], out: Path, console: Console) -> None:
+def _show(result: dict[str, Any], out: Path) -> None:
     """Print it; exit code 1 where requests failed and another run is needed."""
-    console.print(report.table(result))
+    from awpo_ext.evaluate import report
+
+    console = stdout()
+    headings, *rows = report.cells(result)
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
     for line in report.reasons(result):
         console.print(escape(line))
     for note in result["notes"]:
@@ -190,16 +201,3 @@ def _show(result: dict[str, Any], out: Path, console: Console) -> None:
     console.print(f"{escape(str(out))}: result.json, result.md, result.html")
     if result["unanswered"]:
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def _errors_as_messages() -> Iterator[None]:
-    """An EvalError as one message on stderr and exit code 1; Ctrl-C likewise; anything else keeps its traceback."""
-    try:
-        yield
-    except EvalError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}")
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; the answers so far are kept: run the same command again to go on")
-        raise typer.Exit(130) from None

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import json
 import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 
-from awpo_ext.evaluate.chat import Chat, Sampling
-from awpo_ext.evaluate.errors import EvalError
-from awpo_ext.evaluate.target import chat_with, check_target, under_evaluation
+from awpo_ext.cli.console import json_option, stdout
+from reward_models.errors import UserError
+
+if TYPE_CHECKING:
+    from awpo_ext.evaluate.chat import Chat, Sampling
 
 
 @dataclass(frozen=True)
@@ -40,38 +41,44 @@ class Asking:
     top_p: Annotated[float, typer.Option()] = 1.0
     seed: Annotated[int, typer.Option(help="Of the sampling; the n-th answer to a row has this seed + n.")] = 0
     extra_body: Annotated[
-        str, typer.Option(help='JSON for each request: {"chat_template_kwargs": {"enable_thinking": false}}')
+        dict,
+        json_option(
+            "--extra-body", 'More of each request\'s body, {"chat_template_kwargs": {"enable_thinking": false}}'
+        ),
     ] = "{}"
     timeout: Annotated[float, typer.Option(help="Seconds for one request.")] = 600.0
     retries: Annotated[int, typer.Option(help="Further attempts of a request that fails in a way that may pass.")] = 4
 
     def sampling(self, temperature: float) -> Sampling:
-        """`temperature` is the benchmark's own. EvalError for a value out of range."""
+        """`temperature` is the benchmark's own. ValueError for a value out of range."""
+        from awpo_ext.evaluate.chat import Sampling
+
         chosen = temperature if self.temperature is None else self.temperature
-        try:
-            return Sampling(
-                self.max_tokens, chosen, self.top_p, self.seed, json_object("--extra-body", self.extra_body)
-            )
-        except ValueError as error:
-            raise EvalError(str(error)) from None
+        return Sampling(self.max_tokens, chosen, self.top_p, self.seed, self.extra_body)
 
     def check(self) -> None:
-        """EvalError for options that no model and no question is needed to refuse."""
+        """UserError for options that no model and no question is needed to refuse."""
+        from awpo_ext.evaluate.target import check_target
+
         self.sampling(0.0)
         check_target(self.base_url, self.model, self.checkpoint)
         try:
             shlex.split(self.vllm_args)
         except ValueError as error:
-            raise EvalError(f"--vllm-args {self.vllm_args!r}: {error}") from None
+            raise UserError(f"--vllm-args {self.vllm_args!r}: {error}") from None
 
-    def served(self, console: Console, more_vllm_args: str = "") -> AbstractContextManager[dict[str, Any]]:
+    def served(self, more_vllm_args: str = "") -> AbstractContextManager[dict[str, Any]]:
         """The model under evaluation, as long as this context lasts."""
+        from awpo_ext.evaluate.target import under_evaluation
+
         return under_evaluation(
             self.base_url, self.model, self.api_key_env, self.checkpoint, self.merge_to,
-            self.vllm_args + more_vllm_args, self.start_timeout, self.out, console,
+            self.vllm_args + more_vllm_args, self.start_timeout, self.out, lambda text: stdout().print(escape(text)),
         )  # fmt: skip
 
     def chat(self, model: dict[str, Any], sampling: Sampling) -> Chat:
+        from awpo_ext.evaluate.target import chat_with
+
         return chat_with(model, sampling, self.api_key_env, self.timeout, self.retries)
 
 
@@ -105,14 +112,3 @@ def with_asking(**defaults: Any) -> Callable[[Callable[..., None]], Callable[...
 
 def _default(field: Any) -> Any:
     return inspect.Parameter.empty if field.default is MISSING else field.default
-
-
-def json_object(option: str, text: str) -> dict[str, Any]:
-    """The JSON object that an option's text is; EvalError, naming the option, for anything else."""
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise EvalError(f"{option} {text!r}: not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise EvalError(f"{option} {text!r}: must be a JSON object")
-    return value

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from awpo_ext.cli.console import stdout
 from awpo_ext.plan.advice import SAFE, cached_tokens, changes, fits, worst
 from awpo_ext.plan.memory import GIB, Setup, phases
 from awpo_ext.plan.models import Architecture, PlanError, find
@@ -29,20 +30,16 @@ def plan_command(
         str | None, typer.Option(help="A folder or name, where it is not actor_rollout_ref.model.path's.")
     ] = None,
 ) -> None:
-    """What each GPU needs in each phase of a step, whether it fits, and which key to change.
+    """Memory of a run on each GPU.
 
-    Exit code 1 where it does not fit.
+    What each phase of a step needs, whether it fits, and which key to change. Exit code 1 where it does not fit.
     """
-    console = Console(soft_wrap=True)
-    try:
-        size = _gpu_bytes(gpu)
-        config = _compose(overrides or [])
-        name = model or str(config.actor_rollout_ref.model.path)
-        architecture = find(name)
-        setup, notes = read_setup(config, architecture)
-    except PlanError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}")
-        raise typer.Exit(1) from None
+    console = stdout()
+    size = _gpu_bytes(gpu)
+    config = _compose(overrides or [])
+    name = model or str(config.actor_rollout_ref.model.path)
+    architecture = find(name)
+    setup, notes = read_setup(config, architecture)
     _show(console, name, architecture, setup, size)
     for note in notes:
         console.print(f"[yellow]note:[/yellow] {escape(note)}")

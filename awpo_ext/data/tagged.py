@@ -12,6 +12,8 @@ from reward_models.parsing import ToolCall
 
 # What stands between the think tags where there is no thought: ToolRL's form keeps one space there.
 NO_THOUGHT = " "
+# What stands in the response where a source says that no tool fits, and not how to say so.
+NO_TOOL_FITS = "None of the tools can do this."
 
 RESERVED_TAG = re.compile(r"</?(?:think|tool_call|response)>")
 
@@ -45,8 +47,12 @@ def strip_tags(thought: str) -> str:
 
 
 def render_call(call: ToolCall) -> str:
-    """One call as one line of JSON, in ToolRL's spelling: `{"name": .., "parameters": {..}}`."""
-    return json.dumps({"name": call.name, "parameters": call.arguments}, ensure_ascii=False, allow_nan=False)
+    """One call as one line of JSON, in ToolRL's spelling: `{"name": .., "parameters": {..}}`.
+
+    Tags in strings are written with an escape, so that a reader that looks for tags does not see them.
+    """
+    line = json.dumps({"name": call.name, "parameters": call.arguments}, ensure_ascii=False, allow_nan=False)
+    return RESERVED_TAG.sub(lambda tag: f"\\u003c{tag[0][1:]}", line)
 
 
 def render_answer(thought: str, calls: list[ToolCall] | tuple[ToolCall, ...]) -> str:

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from awpo_ext.data.errors import DataError
-from awpo_ext.data.sources.openai_source import Message
+from awpo_ext.data.sources.openai_messages import Message
 from awpo_ext.data.tools import Tool
 
 _MARK = "awpo-mark-7f3a"

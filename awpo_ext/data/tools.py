@@ -1,7 +1,7 @@
 """Tool definitions: to one shape (name, description, JSON schema), and from there to the text of a prompt.
 
 Sources spell types their own way (BFCL `dict` and `float`, ToolRL `List[int]` and `str, optional`); the verifiers'
-`normalise_schema` knows them.
+`schema_forms` knows them.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from reward_models.verifiers.schema import Schema, normalise_schema
+from reward_models.verifiers.schema_forms import Schema, parameters_of, parameters_schema
 
 Tool = dict[str, Any]
 
@@ -28,12 +28,11 @@ _MAX_DEFAULT = 20
 
 
 def normalise_tool(tool: Tool) -> Tool:
-    """A tool as {name, description, parameters}, the parameters an object schema."""
-    parameters = normalise_schema(tool.get("parameters") or {})
+    """A tool as {name, description, parameters}, the parameters an object schema; ValueError where they are no object."""
     return {
         "name": tool["name"],
         "description": tool.get("description", ""),
-        "parameters": {"type": "object", "properties": {}, **parameters},
+        "parameters": parameters_schema(parameters_of(tool)),
     }
 
 

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 from awpo_ext.evaluate.chat import Chat
 from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.types import Answer, Score, Task
-from reward_models.sandbox import Sandbox, SandboxConfig, SandboxUnavailable, TaskStatus
+from reward_models.sandbox import PayloadTooLarge, Sandbox, SandboxConfig, SandboxUnavailable, TaskStatus
 
 PACKAGE = "bfcl-eval"
 MODES = ("prompt", "tools")
@@ -71,8 +72,10 @@ class Bfcl:
             request_mb=64,
             response_mb=64,
             startup_seconds=180.0,
+            require_landlock=False,  # nothing that the model writes is run as code, and the tools work in memory
             environment={"BFCL_PROJECT_ROOT": self._root.name},
         )
+        self._starting, self._started = threading.Lock(), False
         self._sandbox = Sandbox(config, preload=[_JOBS])
 
     def close(self) -> None:
@@ -108,18 +111,23 @@ class Bfcl:
         while True:
             job = {"entry": task.payload["asked"], "mode": self.mode, "replies": replies}
             step = self._run("advance", job)
-            if "request" not in step:
-                return {"replies": len(replies), **step}
+            if not isinstance(step, dict) or "request" not in step:
+                return {"replies": len(replies), **(step if isinstance(step, dict) else {})}
             request = step["request"]
             replies.append(chat.ask(request["messages"], request["tools"], sample).json())
 
     def score(self, task: Task, answer: Answer) -> Score:
         if "result" not in answer:
             return Score(False, str(answer.get("stopped", "no_result")))
-        payload = task.payload
-        job = {"entry": payload["checked"], "truth": payload["truth"], "mode": self.mode}
-        verdict = self._run("check", {**job, "category": task.category, "result": answer["result"]})
-        return Score(verdict.get("valid") is True, str(verdict.get("reason", verdict.get("stopped"))))
+        about = {"mode": self.mode, "category": task.category}
+        decoded = self._run("decode", {**about, "result": answer["result"]})
+        if not isinstance(decoded, str):
+            return _no_verdict(decoded)
+        payload = {"entry": task.payload["checked"], "truth": task.payload["truth"], "decoded": decoded}
+        verdict = self._run("check", {**about, **payload})
+        if not isinstance(verdict, dict) or verdict.keys() != {"valid", "reason"}:
+            return _no_verdict(verdict)
+        return Score(verdict["valid"] is True, str(verdict["reason"]))
 
     def write_official(self, folder: Path, name: str, answers: Mapping[str, Answer]) -> Path:
         """Result files where `bfcl evaluate` looks for them under BFCL_PROJECT_ROOT=`folder`; returns the model's folder."""
@@ -147,16 +155,36 @@ class Bfcl:
         for one, other, truth in zip(asked, checked, truths, strict=True):
             yield Task(one["id"], category, {"asked": one, "checked": other, "truth": truth})
 
-    def _run(self, name: str, job: dict[str, Any]) -> dict[str, Any]:
-        """The job's value; {"stopped": why} where the model's text broke a limit, or the package raised on it."""
+    def _run(self, name: str, job: dict[str, Any]) -> Any:
+        """The job's value; {"stopped": why} where it broke a limit, the package raised, or its process died: one row.
+
+        EvalError where the sandbox does not start at all.
+        """
+        self._start()
         try:
             result = self._sandbox.submit(f"{_JOBS}:{name}", job).result()
-        except SandboxUnavailable as error:
-            raise EvalError(f"awpo eval bfcl runs the package in a sandbox, which cannot start: {error}") from None
+        except SandboxUnavailable:
+            return {"stopped": "sandbox: the task could not be run"}
+        except PayloadTooLarge:
+            return {"stopped": "sandbox: too large"}
         if result.status is TaskStatus.OK:
             return result.value
         detail = f": {result.detail.split(':')[0]}" if result.status is TaskStatus.RAISED else ""
         return {"stopped": f"official code: {result.status.value}{detail}"}
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._started:
+                return
+            try:
+                self._sandbox.submit(f"{_JOBS}:ready", None).result()
+            except SandboxUnavailable as error:
+                raise EvalError(f"awpo eval bfcl runs the package in a sandbox, which cannot start: {error}") from None
+            self._started = True
+
+
+def _no_verdict(stopped: Any) -> Score:
+    return Score(False, str(stopped.get("stopped", "no_verdict") if isinstance(stopped, dict) else "no_verdict"))
 
 
 def choose(names: Sequence[str], package: Any) -> list[str]:

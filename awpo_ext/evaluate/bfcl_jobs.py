@@ -1,17 +1,19 @@
 """The official `bfcl-eval` at work, inside the sandbox: its inference loop, its decoders, its checkers.
 
-Its decoders `eval` parts of a model's text and its multi-turn tools run what the model calls, so nothing of it touches
-a model's text outside of the sandbox. A sandbox keeps nothing between jobs: a conversation is replayed from the
-model's replies so far until the loop wants the next one. Imported by the sandbox's workers only.
+Nothing of it touches a model's text outside of the sandbox, and its two `eval`s are replaced (`bfcl_literals`). The text is
+decoded in one task and judged in another, which sees the decoded data only, as a literal. A sandbox keeps nothing
+between jobs: a conversation is replayed from the model's replies so far until the loop wants the next one. Imported by
+the sandbox's workers only.
 
 The package's `model_config` imports every vendor's SDK and is only read for one switch: a stub stands in for it.
 """
 
 from __future__ import annotations
 
+import ast
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -24,9 +26,16 @@ sys.modules.setdefault(_stub.__name__, _stub)
 
 from bfcl_eval.constants.enums import Language, ModelStyle, ReturnFormat  # noqa: E402
 from bfcl_eval.eval_checker import eval_runner as official  # noqa: E402
+from bfcl_eval.eval_checker.multi_turn_eval import multi_turn_utils as official_tools  # noqa: E402
+from bfcl_eval.model_handler import utils as official_decoders  # noqa: E402
 from bfcl_eval.model_handler.api_inference.openai_completion import OpenAICompletionsHandler  # noqa: E402
 from bfcl_eval.model_handler.base_handler import BaseHandler  # noqa: E402
 from openai.types.chat import ChatCompletion  # noqa: E402
+
+from awpo_ext.evaluate.bfcl_literals import call_method, compute  # noqa: E402
+
+official_decoders.eval = compute
+official_tools.eval = lambda text: call_method(text, vars(official_tools))
 
 _LANGUAGES = {
     "simple_java": (Language.JAVA, ReturnFormat.JAVA),
@@ -66,6 +75,11 @@ class ReplayHandler(OpenAICompletionsHandler):
         }
 
 
+def ready(_: None) -> bool:
+    """True: the package is imported and a task can be run."""
+    return True
+
+
 def advance(job: Mapping[str, Any]) -> dict[str, Any]:
     """{entry, mode, replies} -> {"request": {messages, tools}}, or {"result", "metadata"} at the conversation's end."""
     handler = ReplayHandler(job["mode"], job["replies"])
@@ -77,26 +91,72 @@ def advance(job: Mapping[str, Any]) -> dict[str, Any]:
     return {"result": result, "metadata": {key: metadata[key] for key in kept if key in metadata}}
 
 
+def decode(job: Mapping[str, Any]) -> str:
+    """{result, mode, category} -> what the package's decoder reads in it, for `check`: a literal of Python's.
+
+    A step is {"value": decoded} or {"error": why}; a multi-turn result is the list of each turn's steps.
+    """
+    handler, result, category = ReplayHandler(job["mode"], []), job["result"], job["category"]
+    if not category.startswith("multi_turn"):
+        _, form = _language(category)
+        return repr(_step(lambda: handler.decode_ast(result, form, has_tool_call_tag=False)))
+    if not isinstance(result, list):
+        return repr(None)
+    return repr([[_step(lambda item=item: handler.decode_execute(item, False)) for item in turn] for turn in result])
+
+
 def check(job: Mapping[str, Any]) -> dict[str, Any]:
-    """{entry, truth, result, mode, category} -> {"valid", "reason"} by the package's own evaluation of one entry."""
-    mode, category, entry, result = job["mode"], job["category"], job["entry"], job["result"]
-    handler = ReplayHandler(mode, [])
+    """{entry, truth, decoded, mode, category} -> {"valid", "reason"} by the package's own evaluation of one entry."""
+    mode, category, entry, truth = job["mode"], job["category"], job["entry"], job["truth"]
+    handler = _DecodedHandler(mode, [])
+    try:
+        decoded = ast.literal_eval(job["decoded"])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        decoded = {"error": "what was decoded is not data"}
     if "relevance" in category:
-        verdict = official._evaluate_single_relevance_entry(handler, entry["id"], result, entry, mode, category)
+        verdict = official._evaluate_single_relevance_entry(handler, entry["id"], decoded, entry, mode, category)
     elif category.startswith("multi_turn"):
         verdict = official._evaluate_single_multi_turn_entry(
-            handler, entry["id"], result, job["truth"], entry, mode, category
+            handler, entry["id"], decoded, truth, entry, mode, category
         )
     else:
-        language, form = _LANGUAGES.get(category, (Language.PYTHON, ReturnFormat.PYTHON))
+        language, form = _language(category)
         verdict = official._evaluate_single_ast_entry(
-            handler, entry["id"], result, job["truth"], entry, mode, category, language=language, return_format=form
+            handler, entry["id"], decoded, truth, entry, mode, category, language=language, return_format=form
         )
     if verdict["valid"]:
         return {"valid": True, "reason": "valid"}
     error = verdict.get("error")
     kind = verdict.get("error_type") or (error.get("error_type") if isinstance(error, dict) else None)
     return {"valid": False, "reason": str(kind or "invalid")}
+
+
+class _DecodedHandler(ReplayHandler):
+    """Gives the package's evaluation what `decode` has read, in the place of a text."""
+
+    def decode_ast(self, result: Any, language: Any, has_tool_call_tag: bool) -> Any:
+        if set(result) != {"value"}:
+            raise ValueError(str(result.get("error"))[:500])
+        return result["value"]
+
+    def decode_execute(self, result: Any, has_tool_call_tag: bool) -> list[str]:
+        calls = self.decode_ast(result, None, has_tool_call_tag)
+        if not isinstance(calls, list) or not all(isinstance(call, str) for call in calls):
+            raise ValueError("not a list of calls")
+        return calls
+
+
+def _language(category: str) -> tuple[Language, ReturnFormat]:
+    return _LANGUAGES.get(category, (Language.PYTHON, ReturnFormat.PYTHON))
+
+
+def _step(read: Callable[[], Any]) -> dict[str, Any]:
+    try:
+        return {"value": read()}
+    except MemoryError:
+        raise
+    except Exception as error:
+        return {"error": str(error)}
 
 
 def _plain(message: Any) -> dict[str, Any]:

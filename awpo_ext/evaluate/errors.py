@@ -1,7 +1,9 @@
 """What stops an evaluation, and what only concerns one of its answers."""
 
+from reward_models.errors import UserError
 
-class EvalError(Exception):
+
+class EvalError(UserError):
     """Something the user can mend; the message says what and how."""
 
 

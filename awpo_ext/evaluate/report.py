@@ -1,4 +1,4 @@
-"""A result as a table in the console, as Markdown and as HTML. Everything a model wrote is escaped."""
+"""A result as JSON, Markdown and HTML, and as the cells of a table. Everything a model wrote is escaped in the files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment
-from rich.markup import escape
-from rich.table import Table
 
 from awpo_ext.evaluate.results import FULL
 
@@ -35,27 +31,25 @@ def write(folder: Path, result: dict[str, Any]) -> list[Path]:
 
 
 def render(template: str, result: dict[str, Any], html: bool) -> str:
+    from jinja2 import Environment
+
     environment = Environment(autoescape=html, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(share=_share, cell=str if html else _cell, status=status)
     text = resources.files("awpo_ext.evaluate").joinpath("templates", template).read_text(encoding="utf-8")
     return environment.from_string(text).render(result=result, shown=_SHOWN_REASONS)
 
 
-def table(result: dict[str, Any]) -> Table:
-    """For the console; `reasons` has the rest."""
+def cells(result: dict[str, Any]) -> list[list[str]]:
+    """A table's headings and rows, as they are; `reasons` has the rest."""
     rows = result["categories"]
     ks = list(next((row["pass_at_k"] for row in rows if "pass_at_k" in row), {}))
     means = sorted({name for row in rows for name in row["means"]})
-    found = Table("category", "rows", "accuracy", "95 %", *(f"pass@{k}" for k in ks), *means)
+    found = [["category", "rows", "accuracy", "95 %", *(f"pass@{k}" for k in ks), *means]]
     for row in rows:
-        found.add_row(
-            escape(row["category"]),
-            status(row),
-            _share(row["accuracy"]),
-            f"{_share(row['low'])} - {_share(row['high'])}" if "low" in row else "-",
-            *(_share(row.get("pass_at_k", {}).get(k, {}).get("value")) for k in ks),
-            *(f"{row['means'][name]:.3g}" if name in row["means"] else "-" for name in means),
-        )
+        interval = f"{_share(row['low'])} - {_share(row['high'])}" if "low" in row else "-"
+        passed = [_share(row.get("pass_at_k", {}).get(k, {}).get("value")) for k in ks]
+        own = [f"{row['means'][name]:.3g}" if name in row["means"] else "-" for name in means]
+        found.append([row["category"], status(row), _share(row["accuracy"]), interval, *passed, *own])
     return found
 
 

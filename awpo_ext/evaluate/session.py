@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import awpo_ext
 from awpo_ext.evaluate import report
@@ -43,7 +40,17 @@ class Plan:
                 raise EvalError(f"--k {k}: must be between 1 and --samples {self.samples}")
 
 
-def evaluate(benchmark: Benchmark, chat: Chat, model: dict[str, Any], plan: Plan, console: Console) -> dict[str, Any]:
+Stage = Callable[[str, int, int], Callable[[], None]]
+"""(name, how many, how many of them are done already) -> a call for each that is done; where progress is shown."""
+
+
+def _silent(name: str, total: int, done: int) -> Callable[[], None]:
+    return lambda: None
+
+
+def evaluate(
+    benchmark: Benchmark, chat: Chat, model: dict[str, Any], plan: Plan, stage: Stage = _silent
+) -> dict[str, Any]:
     """Ask what has no answer yet, score everything, write result.json, .md and .html; returns the result.
 
     `model` names the model in the results; of it `identity` keeps answers of different models apart. Raises
@@ -57,15 +64,11 @@ def evaluate(benchmark: Benchmark, chat: Chat, model: dict[str, Any], plan: Plan
         units = _units(benchmark, chat, _first(tasks, plan.limit), plan.samples)
         lost, left = None, []
         have = sum(key in store.answers for key, _ in units)
-        if have:
-            console.print(f"{have} of {len(units)} answers are there already")
-        with _progress(console) as progress:
-            bar = progress.add_task("asking", total=len(units), completed=have)
-            try:
-                left = run(units, store, plan.concurrency, lambda: progress.advance(bar))
-            except EndpointLost as error:
-                lost = error
-        items = _scored(benchmark, tasks, store, plan.samples, console)
+        try:
+            left = run(units, store, plan.concurrency, stage("asking", len(units), have))
+        except EndpointLost as error:
+            lost = error
+        items = _scored(benchmark, tasks, store, plan.samples, stage("scoring", len(tasks), 0))
         result = {
             "format": FORMAT,
             "awpo": awpo_ext.__version__,
@@ -117,13 +120,15 @@ def _first(tasks: Sequence[Task], limit: int | None) -> list[Task]:
     return chosen
 
 
-def _scored(benchmark: Benchmark, tasks: Sequence[Task], store: Store, samples: int, console: Console) -> list[Item]:
+def _scored(
+    benchmark: Benchmark, tasks: Sequence[Task], store: Store, samples: int, scored: Callable[[], None]
+) -> list[Item]:
     items = []
-    with _progress(console) as progress:
-        for task in progress.track(tasks, description="scoring"):
-            answers = [store.answers.get(sample_key(task, sample)) for sample in range(samples)]
-            scores = [_score(benchmark, task, answer) for answer in answers if answer is not None]
-            items.append(Item(task.key, task.category, scores))
+    for task in tasks:
+        answers = [store.answers.get(sample_key(task, sample)) for sample in range(samples)]
+        scores = [_score(benchmark, task, answer) for answer in answers if answer is not None]
+        items.append(Item(task.key, task.category, scores))
+        scored()
     return items
 
 
@@ -154,14 +159,3 @@ def _notes(result: dict[str, Any], store: Store, plan: Plan, left: Sequence[str]
             f"{len(left)} requests failed in a way that may pass; run the same command again to ask them again"
         )
     return notes
-
-
-def _progress(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.markup import escape
 
 from awpo_ext.evaluate import checkpoint as checkpoints
 from awpo_ext.evaluate.chat import Chat, Sampling
@@ -18,11 +16,19 @@ from awpo_ext.evaluate.server import NAME, served
 
 
 def check_target(base_url: str | None, name: str | None, checkpoint: Path | None) -> None:
-    """EvalError unless exactly one model is named, and in full."""
+    """EvalError unless exactly one model is named, and in full, an endpoint by a URL."""
     if (checkpoint is None) == (base_url is None):
         raise EvalError("name the model by --base-url and --model, or by --checkpoint")
+    if base_url is not None and not re.match(r"https?://[^/]", base_url):
+        raise EvalError(f"--base-url {base_url}: must be a URL with http:// or https://, such as {_as_url(base_url)}")
     if base_url is not None and not name:
         raise EvalError("--base-url needs --model, the model's name there")
+
+
+def _as_url(text: str) -> str:
+    """What was probably meant: `host:port` is what servers print, and `/v1` is where their API is."""
+    host = text.split("://")[-1].strip("/") or "127.0.0.1:8000"
+    return f"http://{host}" if "/" in host else f"http://{host}/v1"
 
 
 @contextlib.contextmanager
@@ -35,7 +41,7 @@ def under_evaluation(
     vllm_args: str,
     start_s: float,
     out: Path,
-    console: Console,
+    say: Callable[[str], None],
 ) -> Iterator[dict[str, Any]]:
     """The model under evaluation: an endpoint, or a checkpoint served as long as this context lasts."""
     check_target(base_url, name, checkpoint)
@@ -46,7 +52,7 @@ def under_evaluation(
     folder = checkpoints.resolve(checkpoint, merge_to)
     mark = checkpoints.fingerprint(folder)
     out.mkdir(parents=True, exist_ok=True)
-    console.print(f"starting vLLM for {escape(str(folder))}; its output: {escape(str(out / 'vllm.log'))}")
+    say(f"starting vLLM for {folder}; its output: {out / 'vllm.log'}")
     with served(folder, shlex.split(vllm_args), out / "vllm.log", start_s) as url:
         found = Chat(url, NAME, Sampling(), key_env).served()
         facts = {"name": checkpoint.resolve().name, "checkpoint": str(checkpoint), "fingerprint": mark}

@@ -16,7 +16,7 @@ from reward_models.verifiers import Verifier, make_verifier
 
 
 class Tool:
-    """A row is right where its outcome is the highest that the verifier gives; means of the outcome stand beside."""
+    """A row is right where its outcome is the highest that the verifier gives for it; means of the outcome stand beside."""
 
     name = "tool"
 
@@ -71,7 +71,7 @@ class Tool:
             raise EvalError(f"{self._data}, row {task.key}: its tools or ground truth do not fit: {error}") from None
         if not outcome.valid:
             raise EvalError(f"the verifier's machinery failed on row {task.key} ({outcome.reason}); run it again")
-        right = outcome.outcome >= self._verifier.outcome_range[1]
+        right = outcome.outcome >= (outcome.limits or self._verifier.outcome_range)[1]
         cut = " (cut at max_tokens)" if answer.get("finish") == "length" and not right else ""
         values = {"outcome": outcome.outcome, "format": outcome.format, "correctness": outcome.correctness}
         return Score(right, outcome.reason + cut, values)

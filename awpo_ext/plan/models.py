@@ -9,8 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from reward_models.errors import UserError
 
-class PlanError(ValueError):
+
+class PlanError(UserError, ValueError):
     """Something the user can mend; the message says what and how."""
 
 

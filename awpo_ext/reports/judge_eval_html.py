@@ -15,7 +15,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from awpo_ext.cli.judge_eval_show import measure_rows
 from awpo_ext.reports.judge_eval_plots import figures
 from reward_models.judge_eval.comparison import Comparison
 from reward_models.judge_eval.limits import fitness, show
@@ -66,7 +65,7 @@ def comparison_page(found: Comparison) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("awpo_ext", "templates"),
+        loader=PackageLoader("awpo_ext.reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -146,3 +145,46 @@ def _number(value: float | None) -> str:
 
 def _last_if_nan(value: float) -> float:
     return math.inf if math.isnan(value) else value
+
+
+def measure_rows(report: Report) -> list[tuple[str, str]]:
+    """(measure, value) for all that was measured of the judge as a whole."""
+    agreement, length, speed = report.agreement, report.length, report.speed
+    rows = [
+        ("AUC", show(agreement.auc)),
+        (f"pair accuracy ({agreement.pairs} pairs)", show(agreement.pair_accuracy)),
+        ("rank correlation with labels: Spearman", show(agreement.spearman)),
+        ("rank correlation with labels: Kendall", show(agreement.kendall)),
+        ("ECE", show(agreement.ece, 3)),
+        ("coverage", show(report.coverage.share, 3)),
+        ("score and length: overall", show(length.overall)),
+        ("score and length: good rows", show(length.good)),
+        ("score and length: bad rows", show(length.bad)),
+        ("score and length: within kinds", show(length.within_kind)),
+    ]
+    if report.consistency is not None:
+        votes = f"{report.consistency.votes} votes, {report.consistency.rows} rows"
+        rows.append((f"spread of votes ({votes})", show(report.consistency.spread, 3)))
+        rows.append(("agreement of two votes: Spearman", show(report.consistency.agreement)))
+    if report.order is not None:
+        rows.append((f"pairwise: the better one wins ({report.order.pairs} pairs)", show(report.order.accuracy)))
+        rows.append(("pairwise: goes to the first one", show(report.order.first)))
+        rows.append(("pairwise: winner flips with the order", show(report.order.flips)))
+    if report.canaries is not None:
+        swayed = f"attacks that sway it ({report.canaries.scored} of {report.canaries.total} scored)"
+        rows.append((swayed, show(report.canaries.share)))
+    rows.append((f"milliseconds a call, median ({speed.concurrency} at once)", show(_milli(speed.p50_s), 1)))
+    rows.append(("milliseconds a call, 95th percentile", show(_milli(speed.p95_s), 1)))
+    rows.append(("calls a second", f"{speed.per_second:,.1f}"))
+    if speed.load_s is not None:
+        rows.append(("first call (loads weights), seconds", f"{speed.load_s:.2f}"))
+    if report.cost is not None:
+        cost = report.cost
+        rows.append(("tokens: prompt, completion", f"{cost.prompt_tokens:.0f}, {cost.completion_tokens:.0f}"))
+        rows.append(("requests, of them from the cache", f"{cost.calls:.0f}, {cost.cache_hits:.0f}"))
+        rows.append(("cost, and of a thousand verdicts", f"{cost.cost:.4f}, {cost.per_thousand:.4f}"))
+    return rows
+
+
+def _milli(seconds: Interval) -> Interval:
+    return Interval(1000 * seconds.value, 1000 * seconds.low, 1000 * seconds.high)

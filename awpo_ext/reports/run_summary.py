@@ -4,8 +4,9 @@ import contextlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
-from rich.table import Table
+from reward_models.errors import UserError
 
 COLUMNS = {
     "outcome": "awpo/outcome/mean",
@@ -16,6 +17,7 @@ COLUMNS = {
     "seconds": "timing_s/step",
 }
 VALIDATION = "val-core/"
+HEADINGS = ("step", *COLUMNS, "validation reward")
 
 Steps = dict[int, dict[str, float]]
 
@@ -24,23 +26,39 @@ def read_steps(paths: list[str]) -> Steps:
     """Metrics by step; a later file (a resumed run) wins where steps overlap.
 
     Raises:
-        ValueError: a file holds no metrics, or a line is not JSON; the message names it. A half-written last line of a
-        killed run is dropped.
+        UserError: a file cannot be read or holds no metrics, or a line is not one of verl's file logger; the message
+            names it. A half-written last line of a killed run is dropped.
     """
     steps: Steps = {}
     for path in paths:
-        lines = Path(path).read_text().splitlines()
+        lines = _lines(path)
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
                 if number == len(lines):
                     continue
-                raise ValueError(f"{path}:{number} is not JSON: {error}") from error
-            steps.setdefault(record["step"], {}).update(record["data"])
+                raise UserError(f"{path}:{number} is not JSON: {error}") from error
+            step, data = _step_of(record, f"{path}:{number}")
+            steps.setdefault(step, {}).update(data)
     if not steps:
-        raise ValueError(f"no metrics in {', '.join(paths)}; set trainer.logger=[console,file]")
+        raise UserError(f"no metrics in {', '.join(paths)}; set trainer.logger=[console,file]")
     return dict(sorted(steps.items()))
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UserError(f"{path}: cannot be read ({reason}); give a metrics*.jsonl of verl's file logger") from None
+
+
+def _step_of(record: Any, where: str) -> tuple[int, dict[str, float]]:
+    step, data = (record.get("step"), record.get("data")) if isinstance(record, dict) else (None, None)
+    if not (type(step) is int and isinstance(data, dict)):
+        raise UserError(f'{where} is not a step of verl\'s file logger: expected {{"step": 1, "data": {{..}}}}')
+    return step, {key: float(value) for key, value in data.items() if isinstance(value, int | float)}
 
 
 def validation_reward(metrics: dict[str, float]) -> float | None:
@@ -73,19 +91,17 @@ def step_line(line: str) -> str | None:
     return f"step {match[1]}: {', '.join(shown)}" if shown else None
 
 
-def table(steps: Steps, every: int) -> Table:
-    """Every `every`-th step, and always the first, the last and those with a validation."""
-    shown = Table(title="AWPO by step", title_justify="left")
-    for heading in ("step", *COLUMNS, "validation reward"):
-        shown.add_column(heading, justify="right")
+def shown_rows(steps: Steps, every: int) -> list[list[str]]:
+    """Cells under HEADINGS: every `every`-th step (at least 1), and always the first, the last, and validated ones."""
+    rows = []
     last = max(steps)
     for step, metrics in steps.items():
         validated = validation_reward(metrics)
         if step % every and step not in (1, last) and validated is None:
             continue
         cells = [_cell(metrics.get(key)) for key in COLUMNS.values()]
-        shown.add_row(str(step), *cells, _cell(validated))
-    return shown
+        rows.append([str(step), *cells, _cell(validated)])
+    return rows
 
 
 def _cell(value: float | None) -> str:

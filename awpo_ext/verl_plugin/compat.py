@@ -9,6 +9,8 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
+from reward_models.errors import UserError
+
 SUPPORTED = SpecifierSet(">=0.9.1,<0.10", prereleases=True)
 
 # method of verl's PPOTrainer that AwpoTrainerMixin overrides -> its parameters
@@ -26,7 +28,7 @@ TRAINER_METHODS = {
 PPO_LOSS_PARAMETERS = ("config", "model_output", "data", "dp_group")
 
 
-class AwpoSetupError(RuntimeError):
+class AwpoSetupError(UserError, RuntimeError):
     """AWPO cannot work in this run as it is set up; the message says what to set or install."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from awpo_ext import __version__
 from awpo_ext.verl_plugin.compat import SUPPORTED
+from reward_models.sandbox.lockdown import confinement
 
 PACKAGES = ("verl", "torch", "transformers", "ray", "TransferQueue", "tensordict", "vllm", "sentence-transformers")
 RAY_TIMEOUT_S = 180
@@ -37,6 +38,7 @@ def versions() -> Section:
                 section.problems.append(
                     "TransferQueue, which verl's V1 trainer needs, is missing: pip install TransferQueue"
                 )
+    section.facts.append(("sandbox of tools", confinement()))
     installed = dict(section.facts)["verl"]
     if installed != "not installed" and installed not in SUPPORTED:
         section.problems.append(f"verl {installed} is outside {SUPPORTED}: pip install 'verl>=0.9.1,<0.10'")

@@ -23,7 +23,7 @@ VERSION=1                       # raise it when the commands below change, so th
 
 # Everything that decides the result; the number of threads does not.
 inputs=$({
-    cat "$ROWS" "$(dirname "${BASH_SOURCE[0]}")"/../../reward_models/scorer/*.py
+    cat "$ROWS" "$(dirname "${BASH_SOURCE[0]}")"/../../reward_models/scorers/{,*/}*.py
     echo "$VERSION $TRAIN_ROWS $EVAL_ROWS"
 } | sha256sum | cut -d' ' -f1)
 if [ -f "$OUT/awpo_scorer.json" ] && grep -qs "$inputs" "$OUT.json"; then
@@ -34,7 +34,7 @@ else
     awpo scorer train "$OUT.data/train.jsonl" --out "$OUT" --threads "$THREADS"
     printf '{"inputs": "%s"}\n' "$inputs" >"$OUT.json"
 fi
-awpo judge-eval --judge scorer --judge-kwargs "{\"model\": \"$OUT\"}" --data "$OUT.data/eval.jsonl" --out "$OUT.eval" \
+awpo judge eval --judge scorer --judge-kwargs "{\"model\": \"$OUT\"}" --data "$OUT.data/eval.jsonl" --out "$OUT.eval" \
     --min-auc "$MIN_AUC" || {
     echo "[scorer] $OUT tells good reasoning from bad no better than MIN_AUC=$MIN_AUC asks: no training with it." >&2
     echo "[scorer] Look at $OUT.eval, or choose JUDGE=embedding, llm or none." >&2

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from reward_models.judges.base import JudgeNotReadyError
+from reward_models.errors import UserError
+from reward_models.types import JudgeNotReadyError
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _DESCRIPTIONS = ("config.json", "modules.json")  # a static encoder has the second one only
 
 
-class ModelLoadError(RuntimeError):
+class ModelLoadError(UserError, RuntimeError):
     """The model did not load, now or at an earlier attempt."""
 
 

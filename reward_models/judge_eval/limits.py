@@ -41,7 +41,7 @@ class Limits:
     def __post_init__(self) -> None:
         for item in fields(self):
             if getattr(self, item.name) is not None:
-                require_number("judge-eval", item.name, getattr(self, item.name), 0, 1)
+                require_number("judge eval", item.name, getattr(self, item.name), 0, 1)
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def read_results(path: Path) -> Results:
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: is no report of `awpo judge-eval` ({type(error).__name__}: {error})") from None
+        raise ValueError(f"{path}: is no report of `awpo judge eval` ({type(error).__name__}: {error})") from None
 
 
 def _circumstances(seed: int) -> dict[str, str]:

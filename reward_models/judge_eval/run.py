@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reward_models.judge_eval.attacks import CanaryReport, canaries, controls, count_swayed, top_of_scale
+from reward_models.judge_eval.attacks import CanaryReport, canaries, count_swayed, top_of_scale
 from reward_models.judge_eval.records import Examiner, Record, VerdictFile
 from reward_models.judges.base import Comparer, Judge
+from reward_models.judges.controls import controls
 from reward_models.labelled import LabelledRollout
 from reward_models.options import require_number
 from reward_models.types import Scored
@@ -18,7 +19,7 @@ from reward_models.types import Scored
 Pair = tuple[LabelledRollout, LabelledRollout]
 # The name and size of what comes next -> what to call as each is done.
 Stage = Callable[[str, int], Callable[[], None]]
-_OWNER = "judge-eval"
+_OWNER = "judge eval"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def pairs_of(rows: Sequence[LabelledRollout]) -> list[Pair]:
 async def _warm_up(judge: Judge) -> float:
     started = time.monotonic()
     with contextlib.suppress(Exception):  # the rows will say what is wrong, on record
-        await judge.score(controls()[0].rollout)
+        await judge.score(controls()[0])
     return time.monotonic() - started
 
 

@@ -7,11 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from reward_models.types import Rollout, Verdict
+from reward_models.types import JudgeNotReadyError, Rollout, Verdict
 
-
-class JudgeNotReadyError(RuntimeError):
-    """Something a judge needs is missing; the message says what to install or set."""
+__all__ = ["Judge", "JudgeNotReadyError"]
 
 
 class Judge(ABC):

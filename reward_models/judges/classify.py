@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from reward_models.judge_eval.attacks import controls
 from reward_models.judges.base import Judge, JudgeNotReadyError
+from reward_models.judges.controls import controls
 from reward_models.llm_client import ChatClient, ClientConfig
 from reward_models.llm_client.answer import Completion, NoCompletion, Usage
 from reward_models.llm_client.transport import Route
@@ -80,7 +80,7 @@ class ClassifyJudge(Judge):
         if not self._preflight or self._client is None:
             return
         await self._client.preflight()
-        verdict = await self.score(controls()[0].rollout)
+        verdict = await self.score(controls()[0])
         if isinstance(verdict, Unscored):
             raise JudgeNotReadyError(
                 f"the server did not classify a trial rollout ({verdict.reason.value}: {verdict.detail}); start it with "

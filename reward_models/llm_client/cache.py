@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from reward_models.errors import UserError
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -157,7 +159,7 @@ class AnswerCache:
 
 
 def cache_stats(folder: str | os.PathLike[str]) -> CacheStats:
-    """What the cache in `folder` holds. FileNotFoundError where there is none, sqlite3.Error where it is damaged."""
+    """What the cache in `folder` holds. FileNotFoundError where there is none, UserError where it is damaged."""
     with _existing(folder) as (connection, path):
         entries, oldest, newest = connection.execute(
             "SELECT count(*), min(stored), max(stored) FROM answers"
@@ -181,11 +183,14 @@ def _existing(folder: str | os.PathLike[str]) -> Iterator[tuple[sqlite3.Connecti
     path = _newest(Path(folder).expanduser())
     if path is None:
         raise FileNotFoundError(f"{folder} holds no cache of a judge")
-    connection = _connect(path)
     try:
-        yield connection, path
-    finally:
-        connection.close()
+        connection = _connect(path)
+        try:
+            yield connection, path
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise UserError(f"{path}: is damaged ({error}); remove it, and the judge makes a new one") from error
 
 
 def _newest_or_first(folder: Path) -> Path:

@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reward_models.judges.base import JudgeNotReadyError
 from reward_models.llm_client.answer import Completion, ended_by_itself
 from reward_models.llm_client.attempts import Attempts, Course
 from reward_models.llm_client.cache import AnswerCache
@@ -30,7 +29,7 @@ from reward_models.llm_client.transport import CHAT, Reply, Route, Transport
 from reward_models.llm_client.types import ChatAnswer, ChatRequest
 from reward_models.options import plain
 from reward_models.per_loop import PerLoop
-from reward_models.types import Unscored, UnscoredReason
+from reward_models.types import JudgeNotReadyError, Unscored, UnscoredReason
 
 logger = logging.getLogger(__name__)
 

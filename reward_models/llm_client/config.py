@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from reward_models.judges.base import JudgeNotReadyError
 from reward_models.options import require_number
+from reward_models.types import JudgeNotReadyError
 
 OWNER = "judge client"
 _KEY = re.compile(r"[\x21-\x7e]+")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reward_models.judges.base import JudgeNotReadyError
 from reward_models.llm_client.config import ClientConfig
 from reward_models.llm_client.failures import Failure
 from reward_models.llm_client.transport import Transport
+from reward_models.types import JudgeNotReadyError
 
 _TIMEOUT_S = 30.0
 _MAX_SHOWN = 10

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from reward_models.judges.base import JudgeNotReadyError
 from reward_models.llm_client import failures
 from reward_models.llm_client.answer import MAX_BODY_BYTES, Completion, NoCompletion, Usage, read_completion
 from reward_models.llm_client.config import ClientConfig
 from reward_models.llm_client.failures import Failure
+from reward_models.types import JudgeNotReadyError
 
 _CHUNK_BYTES = 64 * 1024
 _MAX_ERROR_BYTES = 16 * 1024

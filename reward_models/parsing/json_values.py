@@ -146,6 +146,15 @@ class JsonReader:
         return None
 
 
+def read_whole(text: str) -> tuple[Any, tuple[ParseCode, ...]]:
+    """The one value that the text consists of, blanks around allowed, and what is wrong with it. Raises Unreadable."""
+    reader, problems = JsonReader(text), []
+    value, end = reader.read(reader.skip(0), problems)
+    if reader.skip(end) != len(text):
+        raise Unreadable(ParseCode.NOT_JSON, 0, end)
+    return value, tuple(problem.code for problem in problems)
+
+
 def is_encodable(value: Any) -> bool:
     """Whether no string in a JSON value (or tuple) holds a lone surrogate."""
     try:

@@ -5,65 +5,101 @@ The text is a policy's and so hostile: every outcome is a value, every step is l
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from reward_models.parsing.body import CALL_START, LISTED_CALL, Body, split_thought, strip_fence
+from reward_models.parsing.body import Body
+from reward_models.parsing.engines import is_engine, read_with_engine
+from reward_models.parsing.families import candidates
+from reward_models.parsing.gemma import read_gemma
+from reward_models.parsing.harmony import looks_like_harmony, read_harmony
 from reward_models.parsing.json_calls import read_json, read_openai
-from reward_models.parsing.json_values import JsonReader
 from reward_models.parsing.limits import MAX_CHARS
+from reward_models.parsing.markup_calls import read_glm, read_minimax, read_qwen3_coder
 from reward_models.parsing.python_calls import read_python
+from reward_models.parsing.source import Source
 from reward_models.parsing.tagged import read_hermes, read_toolrl
+from reward_models.parsing.thoughts import THINKING, split_thought
+from reward_models.parsing.token_calls import read_deepseek, read_kimi, read_llama3, read_mistral
 from reward_models.parsing.types import INVALID_CODES, ParseCode, ParsedResponse, Problem, Span, Status, Unreadable
 
-_READERS: dict[str, Callable[[JsonReader, int], Body]] = {
+_READERS: dict[str, Callable[[Source, int], Body]] = {
     "toolrl": read_toolrl,
     "hermes": read_hermes,
     "openai": read_openai,
     "json": read_json,
     "python": read_python,
+    "qwen3_coder": read_qwen3_coder,
+    "glm": read_glm,
+    "minimax": read_minimax,
+    "mistral": read_mistral,
+    "kimi": read_kimi,
+    "deepseek": read_deepseek,
+    "llama3": read_llama3,
+    "gemma": read_gemma,
+    "harmony": read_harmony,
 }
 DIALECTS = tuple(_READERS)
 
-_PYTHON_LIST = re.compile(rf"\[\s*{CALL_START}")
-_PYTHON_CALL = re.compile(CALL_START)
 _BEST_FIRST = (Status.VALID, Status.ABSTAINED, Status.INVALID, Status.UNPARSEABLE)
+# What a turn ends with where a decoder keeps special tokens. Each begins with the only "<" in it.
+_END_TOKENS = (
+    "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>", "<|return|>", "<|call|>",
+    "<|user|>", "<|observation|>", "<end_of_turn>", "<turn|>", "<eos>", "</s>", "<｜end▁of▁sentence｜>", "<seed:eos>",
+    "<start_function_response>", "<|tool_response>", "<|END_OF_TURN_TOKEN|>",
+)  # fmt: skip
 
 
-def parse_response(text: str, dialect: str = "auto") -> ParsedResponse:
-    """Parse any text; never raises for one. ValueError for an unknown dialect.
+def parse_response(
+    text: str,
+    dialect: str = "auto",
+    *,
+    tools: str | Sequence[Mapping[str, Any]] | None = None,
+    thinking: str = "auto",
+) -> ParsedResponse:
+    """Parse any text; never raises for one. ValueError for an unknown dialect or `thinking`.
 
-    In every dialect a `<think>..</think>` block may stand at the start, and only there; calls in it do not count. Where
-    a chat template has written `<think>` into the prompt, it must be put back before the response. The dialects:
+    `tools` are the row's, as JSON text or as a list: they type the values of formats that have text only, and tell a call
+    that misses the dialect from prose. `thinking` is for a text without any tag of a thought: with "auto" it is an answer
+    or calls, with "opened" a thought that was cut off, because the prompt ends in an open one. A thought that starts with
+    its tag, or has only the closing one, is found either way; calls in it do not count.
+
+    The dialects (docs/formats.md has an example of each):
         toolrl: a `<tool_call>` block with one `{"name", "parameters"}` a line, and/or a `<response>` block.
         hermes: any number of `<tool_call>` blocks with one `{"name", "arguments"}` each; text around is the answer.
         openai: a message in JSON, with `content` and/or `tool_calls`, or the list of tool calls; fence allowed.
         json: an object `{"name", "arguments" | "parameters"}` or a list of them, fence allowed; or an answer.
         python: calls `[f(a=1), g.h(b="x")]`, brackets optional, fence allowed; or an answer.
+        qwen3_coder, glm, minimax: calls in tags, values as text; mistral, kimi, deepseek, llama3: JSON between special
+        tokens; gemma; harmony. Text around is the answer.
+        vllm:<parser>, verl:<parser>: vLLM's or verl's own parser (`reward_models.parsing.engines`).
     Where the thought can be read and the rest cannot, the thought is still given.
 
-    "auto" goes by what stands after the thought, and a code fence if it is a whole one:
-        1. `{`, or a `[` before anything but a Python call: json or openai;
-        2. `[name(`, or `name(` with a `)` at the very end: python;
-        3. `<tool_call>` or `<response>` anywhere: toolrl or hermes;
-        4. `[name(argument=` or `[name()` anywhere: python;
-        5. any other text: hermes.
-    Of two, it is the better reading (VALID, ABSTAINED, INVALID, UNPARSEABLE, in this order), of equals the first.
+    "auto" tries the dialects whose signs the text after the thought has (`reward_models.parsing.families`) and takes the
+    better reading (VALID, ABSTAINED, INVALID, UNPARSEABLE, in this order), of equals the first.
     """
-    if dialect not in ("auto", *DIALECTS):
-        raise ValueError(f"dialect={dialect!r} is not known; known: auto, {', '.join(DIALECTS)}")
+    check_dialect(dialect)
+    if thinking not in THINKING:
+        raise ValueError(f"thinking={thinking!r} is not known; known: {', '.join(THINKING)}")
     named = "hermes" if dialect == "auto" else dialect
     if len(text) > MAX_CHARS:
         return _failed(named, Problem(ParseCode.TOO_LONG, MAX_CHARS, len(text)), None, text)
+    if text.endswith((">", " ", "\n")):
+        text = _without_end_tokens(text)
+    start = len(text) - len(text.lstrip())
+    if named == "harmony" or (dialect == "auto" and looks_like_harmony(text, start)):
+        return _parse(Source(text, tools), "harmony", None, start)
     try:
-        thought, start = split_thought(text)
+        thought, start = split_thought(text, thinking)
     except Unreadable as error:
         return _failed(named, error.problem, None, text)
-    reader = JsonReader(text)
+    if is_engine(dialect):
+        return _with_engine(text, dialect, tools, thought, start)
+    reader = Source(text, tools)
     if dialect != "auto":
         return _parse(reader, dialect, thought, start)
     best = None
-    for candidate in _candidates(text, start):
+    for candidate in candidates(text, start):
         parsed = _parse(reader, candidate, thought, start)
         if best is None or _BEST_FIRST.index(parsed.status) < _BEST_FIRST.index(best.status):
             best = parsed
@@ -72,18 +108,27 @@ def parse_response(text: str, dialect: str = "auto") -> ParsedResponse:
     return best
 
 
-def _candidates(text: str, start: int) -> tuple[str, ...]:
-    first, end = strip_fence(text, start)
-    if _PYTHON_LIST.match(text, first) or (_PYTHON_CALL.match(text, first) and text.endswith(")", first, end)):
-        return ("python",)
-    if text.startswith(("{", "["), first):
-        return ("json", "openai")
-    if text.find("<tool_call>", start) >= 0 or text.find("<response>", start) >= 0:
-        return ("toolrl", "hermes")
-    return ("python",) if LISTED_CALL.search(text, start) else ("hermes",)
+def check_dialect(dialect: str, owner: str = "") -> None:
+    """Raise ValueError unless `dialect` is "auto", a name of DIALECTS, or `vllm:` or `verl:` with a parser's name."""
+    if dialect != "auto" and dialect not in _READERS and not is_engine(dialect):
+        known = ", ".join(("auto", *DIALECTS, "vllm:<parser>", "verl:<parser>"))
+        raise ValueError(f"{owner}dialect={dialect!r} is not known; known: {known}")
 
 
-def _parse(reader: JsonReader, dialect: str, thought: Span | None, start: int) -> ParsedResponse:
+def _without_end_tokens(text: str) -> str:
+    end = len(text)
+    while end:
+        if text[end - 1].isspace():
+            end -= 1
+        elif text.endswith(_END_TOKENS, 0, end):
+            end = text.rfind("<", 0, end)
+        else:
+            break
+    # White space alone is left: spans and answers are stripped anyway.
+    return text[:end] if end < len(text.rstrip()) else text
+
+
+def _parse(reader: Source, dialect: str, thought: Span | None, start: int) -> ParsedResponse:
     text = reader.text
     try:
         body = _READERS[dialect](reader, start)
@@ -92,6 +137,21 @@ def _parse(reader: JsonReader, dialect: str, thought: Span | None, start: int) -
     except RecursionError:
         # Limits keep nesting shallow, so this is a caller whose own stack is nearly used up.
         return _failed(dialect, Problem(ParseCode.TOO_DEEP, start, len(text)), thought, text)
+    return _parsed(text, dialect, body, thought, start)
+
+
+def _with_engine(
+    text: str, dialect: str, tools: str | Sequence[Mapping[str, Any]] | None, thought: Span | None, start: int
+) -> ParsedResponse:
+    try:
+        body = read_with_engine(text, start, dialect, tools)
+    except Unreadable as error:
+        return _failed(dialect, error.problem, thought, text)
+    return _parsed(text, dialect, body, thought, start)
+
+
+def _parsed(text: str, dialect: str, body: Body, thought: Span | None, start: int) -> ParsedResponse:
+    thought = body.thought or thought
     return ParsedResponse(
         dialect=dialect,
         status=_status(body),
@@ -101,6 +161,7 @@ def _parse(reader: JsonReader, dialect: str, thought: Span | None, start: int) -
         problems=tuple(body.problems),
         thought_span=thought,
         answer_span=body.answer_span,
+        body_span=(start, len(text)),
     )
 
 

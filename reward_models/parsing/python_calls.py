@@ -11,16 +11,27 @@ import ast
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from reward_models.parsing.body import CALL_START, KEYWORD_CALL, NAME, Body, read_answer, strip_fence
-from reward_models.parsing.json_values import JsonReader, is_encodable
+from reward_models.parsing.answers import CALL_START, KEYWORD_CALL, NAME
+from reward_models.parsing.body import Body, CallList, Outside, read_answer, strip_fence
+from reward_models.parsing.json_values import is_encodable
 from reward_models.parsing.limits import MAX_CALLS, MAX_DEPTH, MAX_NUMBER_CHARS, MAX_TOKENS
+from reward_models.parsing.source import Source
+from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Problem, Span, ToolCall, Unreadable
 
 # Also at the start of a line, which is too common in answers about code to look for it in other dialects.
 _STRAY_CALL = re.compile(rf"^{KEYWORD_CALL}", re.MULTILINE)
 _START = re.compile(rf"\[|{CALL_START}")
+# LFM2, Olmo 3, and Llama 4.
+_CLOSING = {
+    "<|tool_call_start|>": "<|tool_call_end|>",
+    "<function_calls>": "</function_calls>",
+    "<|python_start|>": "<|python_end|>",
+}
+_OPENING = re.compile(r"\s*(<\|tool_call_start\|>|<function_calls>|<\|python_start\|>)")
 
 # No pattern has two ways to match a text, so failing is linear too. An open string runs on to the end and is left for
 # Python's parser to refuse, so that it is not scanned again.
@@ -63,18 +74,39 @@ class _Bad(Exception):
         self.code = code
 
 
-def read_python(reader: JsonReader, start: int) -> Body:
-    """Calls with keyword arguments only, in a list or bare; any other text is an answer.
+def read_python(reader: Source, start: int) -> Body:
+    """Calls with keyword arguments only, in a list or bare, in the special tokens of a family or without.
 
-    Argument values are constants (also negative numbers), lists, tuples and dicts with string keys; `f(**{"a-b": 1})`
-    gives an argument whose name is no identifier. Tuples stay tuples.
+    Any other text is an answer.
     """
     text = reader.text
+    opening = _OPENING.match(text, start)
+    if opening:
+        closing = _CLOSING[opening[1]]
+        start, last = opening.end(), text.rfind(closing, opening.end())
+        if last < 0:
+            raise Unreadable(ParseCode.UNCLOSED_BLOCK, *opening.span())
+        outside = Outside(text)
+        outside.add(last + len(closing), len(text))
+        body = read_calls(reader, *strip_span(text, start, last))
+        return replace(outside.body(CallList()), calls=body.calls, problems=body.problems)
     start, end = strip_fence(text, start)
     if not _START.match(text, start, end):
         if stray := _STRAY_CALL.search(text, start, end):
             raise Unreadable(ParseCode.STRAY_CALL, *stray.span())
-        return read_answer(text, start, end)
+        return read_answer(reader, start, end)
+    return read_calls(reader, start, end)
+
+
+def read_calls(reader: Source, start: int, end: int) -> Body:
+    """The calls that text[start:end], a stripped span, consists of.
+
+    Argument values are constants (also negative numbers), lists, tuples and dicts with string keys; `f(**{"a-b": 1})`
+    gives an argument whose name is no identifier. Tuples stay tuples. Raises Unreadable.
+    """
+    text = reader.text
+    if not _START.match(text, start, end):
+        raise Unreadable(ParseCode.NOT_PYTHON, start, end)
     tokens, spans = _scan(text, start, end)
     nodes = _list_items("".join(tokens) if text[start] == "[" else f"[{''.join(tokens)}]", start, end)
     if not nodes:

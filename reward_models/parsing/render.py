@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
-import json
 import keyword
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reward_models.parsing.parse import DIALECTS, parse_response
+from reward_models.parsing.render_families import FAMILIES, WITHOUT_ESCAPES, Renderer, harmony, to_json
+from reward_models.parsing.thoughts import THINKING_FORMS
 from reward_models.parsing.types import ToolCall
 
 
 def render_response(
-    calls: Sequence[ToolCall], dialect: str, thought: str | None = None, answer: str | None = None
+    calls: Sequence[ToolCall],
+    dialect: str,
+    thought: str | None = None,
+    answer: str | None = None,
+    *,
+    tools: str | Sequence[Mapping[str, Any]] | None = None,
 ) -> str:
-    """The text that `parse_response(text, dialect)` reads as these calls, thought and answer.
+    """The text that `parse_response(text, dialect, tools=tools)` reads as these calls, thought and answer.
 
     ValueError where there is no such text: neither calls nor an answer, both in `json` or `python`, a thought that
-    holds `</think>`, white space around thought or answer, a tool name that is no dotted identifier in `python`,
-    arguments that are no finite JSON values or beyond a limit, and so on: the text is read back to make sure.
+    holds its closing tag, white space around thought or answer, a tool name that is no dotted identifier in `python`,
+    a string that reads as another type or holds a tag where values are text, arguments that are no finite JSON values or beyond
+    a limit, and so on: the text is read back to make sure.
     """
     if dialect not in DIALECTS:
         raise ValueError(f"dialect={dialect!r} is not known; known: {', '.join(DIALECTS)}")
-    body = _RENDERERS[dialect](calls, answer)
-    text = body if thought is None else f"<think>{thought}</think>\n{body}"
-    parsed = parse_response(text, dialect)
+    if dialect == "harmony":
+        text = harmony(calls, thought, answer)
+    else:
+        body = _RENDERERS[dialect](calls, answer)
+        text = _without_closing_tags(body, dialect) if thought is None else f"<think>{thought}</think>\n{body}"
+    parsed = parse_response(text, dialect, tools=tools)
     if parsed.problems or (parsed.thought, parsed.calls, parsed.answer) != (thought, tuple(calls), answer):
         codes = ", ".join(problem.code.value for problem in parsed.problems) or "it reads differently"
         raise ValueError(
             f"dialect {dialect!r} has no text for these calls, thought and answer ({codes}): {text[:200]!r}"
         )
     return text
+
+
+def _without_closing_tags(body: str, dialect: str) -> str:
+    """The body with the closing tags of thoughts escaped in its strings: one alone would make a thought of what is before."""
+    if dialect in WITHOUT_ESCAPES:
+        return body
+    for form in THINKING_FORMS:
+        if form.closing in body:
+            body = body.replace(form.closing, f"\\u{ord(form.closing[0]):04x}{form.closing[1:]}")
+    return body
 
 
 def _toolrl(calls: Sequence[ToolCall], answer: str | None) -> str:
@@ -54,11 +74,11 @@ def _openai(calls: Sequence[ToolCall], answer: str | None) -> str:
             {
                 "id": f"call_{number}",
                 "type": "function",
-                "function": {"name": call.name, "arguments": _json(call.arguments)},
+                "function": {"name": call.name, "arguments": to_json(call.arguments)},
             }
             for number, call in enumerate(calls)
         ]
-    return _json(message)
+    return to_json(message)
 
 
 def _json_list(calls: Sequence[ToolCall], answer: str | None) -> str:
@@ -74,11 +94,7 @@ def _either(rendered: str, calls: Sequence[ToolCall], answer: str | None) -> str
 
 
 def _json_call(call: ToolCall, key: str) -> str:
-    return _json({"name": call.name, key: call.arguments})
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return to_json({"name": call.name, key: call.arguments})
 
 
 def _python_call(call: ToolCall) -> str:
@@ -93,10 +109,11 @@ def _is_argument_name(name: str) -> bool:
     return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and name != "__debug__"
 
 
-_RENDERERS: dict[str, Callable[[Sequence[ToolCall], str | None], str]] = {
+_RENDERERS: dict[str, Renderer] = {
     "toolrl": _toolrl,
     "hermes": _hermes,
     "openai": _openai,
     "json": _json_list,
     "python": _python,
+    **FAMILIES,
 }

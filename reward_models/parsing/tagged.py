@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from reward_models.parsing.body import Body, CallList, check_answer, check_no_tag, read_answer, strip_span
-from reward_models.parsing.json_values import JsonReader
+from reward_models.parsing.answers import check_answer, check_no_tag
+from reward_models.parsing.body import Body, CallList, Outside, read_answer
+from reward_models.parsing.source import Source
+from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
@@ -18,13 +20,12 @@ _BLOCK = re.compile(r"<(?:tool_call|response)>")
 _LINE_BREAK = re.compile(r"[ \t\r]*\n[ \t\r]*")
 
 
-def read_hermes(reader: JsonReader, start: int) -> Body:
+def read_hermes(reader: Source, start: int) -> Body:
     """One JSON object `{"name", "arguments"}` in each block; the text around the blocks is the answer."""
-    text, calls = reader.text, CallList()
-    outside, position = [], start
+    text, calls, outside = reader.text, CallList(), Outside(reader.text)
+    position = start
     while (block := text.find(_OPEN, position)) >= 0:
-        check_no_tag(text, position, block)
-        outside.append(strip_span(text, position, block))
+        outside.add(position, block)
         value_start = reader.skip(block + len(_OPEN))
         value, end = _read_in_block(reader, block, value_start, calls.problems)
         position = reader.skip(end)
@@ -33,15 +34,12 @@ def read_hermes(reader: JsonReader, start: int) -> Body:
         position += len(_CLOSE)
         calls.add(value, (value_start, end), ("arguments",))
     if not outside:
-        return read_answer(text, start, len(text))
-    check_no_tag(text, position, len(text))
-    outside.append(strip_span(text, position, len(text)))
-    spans = [span for span in outside if span[0] < span[1]]
-    answer = "\n".join(text[slice(*span)] for span in spans) or None
-    return Body(calls.calls, answer, (spans[0][0], spans[-1][1]) if spans else None, calls.problems)
+        return read_answer(reader, start, len(text))
+    outside.add(position, len(text))
+    return outside.body(calls)
 
 
-def read_toolrl(reader: JsonReader, start: int) -> Body:
+def read_toolrl(reader: Source, start: int) -> Body:
     """A `<tool_call>` block with one JSON object `{"name", "parameters"}` a line, and/or a `<response>` block.
 
     Text that is not a tag is ignored around the blocks.
@@ -67,11 +65,11 @@ def read_toolrl(reader: JsonReader, start: int) -> Body:
         raise Unreadable(ParseCode.NO_ACTION, start, len(text))
     answer = text[slice(*answer_span)] if answer_span else None
     if _OPEN not in seen:
-        check_answer(answer or "", answer_span or (start, start))
+        check_answer(answer or "", answer_span or (start, start), reader.tools.names)
     return Body(calls.calls, answer, answer_span, calls.problems)
 
 
-def _read_lines(reader: JsonReader, block: int, calls: CallList) -> int:
+def _read_lines(reader: Source, block: int, calls: CallList) -> int:
     """Read the block that opens at `block`; returns its end."""
     text = reader.text
     position = reader.skip(block + len(_OPEN))
@@ -89,7 +87,7 @@ def _read_lines(reader: JsonReader, block: int, calls: CallList) -> int:
         position = line_break.end()
 
 
-def _read_in_block(reader: JsonReader, block: int, start: int, problems: list[Problem]) -> tuple[Any, int]:
+def _read_in_block(reader: Source, block: int, start: int, problems: list[Problem]) -> tuple[Any, int]:
     try:
         return reader.read(start, problems)
     except Unreadable as error:

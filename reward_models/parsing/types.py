@@ -34,6 +34,8 @@ class ParseCode(str, Enum):
     BLANK_ANSWER = "blank_answer"  # an answer without a letter or digit
     NOT_JSON = "not_json"
     NOT_PYTHON = "not_python"
+    NOT_MARKUP = "not_markup"  # tags or special tokens that are not in the order of the dialect
+    PARSER_FAILED = "parser_failed"  # vllm:, verl: the parser raised, ran out of time or memory, or lost its process
     # Makes it INVALID.
     BAD_CALL = "bad_call"  # no name, or arguments that are not an object
     BAD_MESSAGE = "bad_message"  # openai: not a message with content or tool_calls
@@ -85,7 +87,8 @@ class ParsedResponse:
     start ("" where blank, None where there is none). `calls` is empty unless the status is VALID. `answer` is the
     final answer's stripped text, None where there is none. `problems` is empty where the status is VALID or ABSTAINED
     and holds at least one otherwise. The spans give the places of thought and answer in the text; the answer of
-    `hermes` is what stands around the calls, that of `openai` a JSON string's value.
+    `hermes` is what stands around the calls, that of `openai` a JSON string's value. `body_span` is all that follows the
+    thought, without the tokens that end a turn; in `harmony` the whole.
     """
 
     dialect: str
@@ -96,6 +99,7 @@ class ParsedResponse:
     problems: tuple[Problem, ...] = ()
     thought_span: Span | None = None
     answer_span: Span | None = None
+    body_span: Span = (0, 0)
 
 
 class Unreadable(Exception):

@@ -46,15 +46,15 @@ _REFUSED_EVENTS = frozenset(
         *("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"),
     ]
 )
-# Event -> which of its arguments are paths that it changes.
+# Event -> which of its arguments are paths that it changes, each with the place of the folder that it is relative to.
 _WRITING_EVENTS = {
-    "os.remove": (0,),
-    "os.rename": (0, 1),
-    "os.mkdir": (0,),
-    "os.rmdir": (0,),
-    "os.link": (0, 1),
-    "os.symlink": (1,),
-    "os.truncate": (0,),
+    "os.remove": ((0, 1),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.mkdir": ((0, 2),),
+    "os.rmdir": ((0, 1),),
+    "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
 }
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -83,6 +83,16 @@ def lock_down(scratch: str, cpu_seconds: int, memory_bytes: int, file_bytes: int
 def landlock_version() -> int:
     """The kernel's Landlock version, 0 where it has none or the container forbids it."""
     return max(0, _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1))
+
+
+def confinement() -> str:
+    """In words, what this machine offers of the layers that not every machine has."""
+    if not seccomp.supported():
+        return "not available: needs Linux on x86_64 or aarch64"
+    version = landlock_version()
+    if version == 0:
+        return "seccomp, no Landlock: the verifiers exec and state refuse to run unless sandbox.require_landlock=false"
+    return f"seccomp and Landlock (version {version})"
 
 
 def _limit(cpu_seconds: int, memory_bytes: int, file_bytes: int) -> None:
@@ -137,10 +147,11 @@ def _check(result: int, what: str) -> int:
 def _audit_hook(scratch: str) -> Callable[[str, tuple], None]:
     inside = scratch + os.sep
 
-    def writable(path: object) -> bool:
+    def writable(path: object, relative_to: int = -1) -> bool:
         if isinstance(path, int):  # an open file: it was checked when it was opened
             return True
-        real = os.path.realpath(os.fsdecode(path))
+        folder = os.readlink(f"/proc/self/fd/{relative_to}") if relative_to >= 0 else ""
+        real = os.path.realpath(os.path.join(folder, os.fsdecode(path)))
         return real == os.devnull or real.startswith(inside)
 
     def hook(event: str, arguments: tuple) -> None:
@@ -153,8 +164,8 @@ def _audit_hook(scratch: str) -> Callable[[str, tuple], None]:
             if isinstance(path, (str, bytes)) and _of_other_process(os.fsdecode(path)):
                 raise PermissionError(f"reading {path!r} is not allowed in the sandbox")
         elif event in _WRITING_EVENTS:
-            for index in _WRITING_EVENTS[event]:
-                if not writable(arguments[index]):
+            for index, folder in _WRITING_EVENTS[event]:
+                if not writable(arguments[index], -1 if folder is None else arguments[folder]):
                     raise PermissionError(f"{event} of {arguments[index]!r}: only the current folder is writable")
 
     return hook

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import os
 import queue
 import threading
@@ -12,9 +14,11 @@ from concurrent.futures import Future
 from typing import Any
 
 from reward_models.sandbox import frames
-from reward_models.sandbox.process import WorkerDied, WorkerProcess
-from reward_models.sandbox.types import SandboxConfig, SandboxUnavailable, TaskResult, TaskStatus
-from reward_models.sandbox.worker import KILLED, UNAVAILABLE
+from reward_models.sandbox.lockdown import landlock_version
+from reward_models.sandbox.process import TaskKilled, WorkerDied, WorkerProcess
+from reward_models.sandbox.types import PayloadTooLarge, SandboxConfig, SandboxUnavailable, TaskResult
+
+logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 2
 
@@ -46,13 +50,18 @@ class Sandbox:
         `job` is the caller's, never a response's. What the task does is in the result. The future raises
         SandboxUnavailable where a worker does not start, cannot be locked down, or was killed from outside twice, and
         this function where the queue is full or the process is a fork of the one that made the sandbox. ValueError for
-        a payload that is not JSON or too large.
+        a payload that is not JSON, PayloadTooLarge for one that is too large or too deep.
         """
         if os.getpid() != self._owner:
             raise SandboxUnavailable("this sandbox was made before a fork; make one in each process")
-        request = frames.encode({"job": job, "payload": payload})
+        try:
+            request = frames.encode({"job": job, "payload": payload})
+        except RecursionError:
+            raise PayloadTooLarge("the payload is nested too deep") from None
         if len(request) > self.config.request_mb << 20:
-            raise ValueError(f"the payload has {len(request)} bytes of JSON; raise request_mb={self.config.request_mb}")
+            raise PayloadTooLarge(
+                f"the payload has {len(request)} bytes of JSON; raise request_mb={self.config.request_mb}"
+            )
         task = _Task(request)
         with self._lock:
             if not self._finalizer.alive:
@@ -79,9 +88,26 @@ class Sandbox:
         if self._threads_started:
             return
         self._threads_started = True
+        _warn(self.config.workers, self.config.require_landlock)
         for worker in self._workers:
             # Daemons, and functions without a reference to the sandbox: neither keeps it alive.
             threading.Thread(target=_serve, args=(self._tasks, worker), name="sandbox", daemon=True).start()
+
+
+@functools.cache
+def _warn(workers: int, require_landlock: bool) -> None:
+    """Say once what makes the sandbox slow or weak on this machine."""
+    cores = len(os.sched_getaffinity(0))
+    if workers > cores:
+        logger.warning(
+            "A sandbox of %d workers on %d cores: tasks will wait for each other; set sandbox.workers to at most %d",
+            *(workers, cores, cores),
+        )
+    if not require_landlock and landlock_version() == 0:
+        logger.warning(
+            "This kernel has no Landlock and sandbox.require_landlock=false: the arguments of a tool's call can write "
+            "and delete files outside of the sandbox, as this user may"
+        )
 
 
 class _Task:
@@ -96,8 +122,11 @@ def _serve(tasks: queue.Queue[_Task | None], worker: WorkerProcess) -> None:
             continue
         try:
             result = _run(worker, task.request)
-        except Exception as error:
+        except SandboxUnavailable as error:
             task.future.set_exception(error)
+        except Exception as error:  # a fault of the sandbox: it must neither pass for the caller's nor end this thread
+            worker.kill()
+            task.future.set_exception(SandboxUnavailable(f"{type(error).__name__}: {error}"))
         else:
             task.future.set_result(result)
         del task  # or its result lives until the next one
@@ -107,19 +136,13 @@ def _serve(tasks: queue.Queue[_Task | None], worker: WorkerProcess) -> None:
 def _run(worker: WorkerProcess, request: bytes) -> TaskResult:
     for _ in range(_ATTEMPTS):
         try:
-            reply = worker.call(request)
-        except TimeoutError:
-            worker.kill()
-            return TaskResult(TaskStatus.TIMEOUT)
+            return worker.call(request)
         except WorkerDied as error:
             worker.kill()
-            reply = {"status": KILLED, "detail": str(error)}
-        if reply["status"] != KILLED:
-            break
-    detail = str(reply.get("detail", ""))
-    if reply["status"] in (KILLED, UNAVAILABLE):
-        raise SandboxUnavailable(f"a task could not be run: {detail}")
-    return TaskResult(TaskStatus(reply["status"]), reply.get("value"), detail)
+            reason = str(error)
+        except TaskKilled as error:
+            reason = str(error)
+    raise SandboxUnavailable(f"a task could not be run: {reason}")
 
 
 def _stop(tasks: queue.Queue[_Task | None], workers: list[WorkerProcess]) -> None:

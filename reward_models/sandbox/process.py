@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from reward_models.sandbox import frames, seccomp
-from reward_models.sandbox.types import SandboxConfig, SandboxUnavailable, TaskStatus
-from reward_models.sandbox.worker import KILLED, READY, UNAVAILABLE, Settings
+from reward_models.sandbox.clock import PATIENCE
+from reward_models.sandbox.folders import remove_folder
+from reward_models.sandbox.lockdown import landlock_version
+from reward_models.sandbox.replies import read_reply
+from reward_models.sandbox.types import SandboxConfig, SandboxUnavailable, TaskResult, TaskStatus
+from reward_models.sandbox.worker import HEADER, KILLED, READY, STARVED, UNAVAILABLE, Settings
+
+logger = logging.getLogger(__name__)
 
 _MB = 1 << 20
-_STATUSES = {READY, KILLED, UNAVAILABLE, *(status.value for status in TaskStatus)}
+_GRACE_SECONDS = 30.0  # for what a worker does besides: a fork, removing a task's files
 _START = "import sys; sys.path[:] = sys.argv[2:]; from reward_models.sandbox.worker import main; main(int(sys.argv[1]))"
 
 
+_NO_LANDLOCK = (
+    "this kernel offers no Landlock (Linux 5.13 or later, 'landlock' in /sys/kernel/security/lsm, and a container that "
+    "does not forbid it), so the arguments of a call could write and delete files outside of the sandbox"
+)
+
+
 class WorkerDied(Exception):
-    """The process ended, or broke the protocol, without being told to."""
+    """The process ended, broke the protocol or hung, without being told to."""
+
+
+class TaskKilled(Exception):
+    """A task's process was killed from outside; its worker is well."""
 
 
 class WorkerProcess:
@@ -41,18 +57,30 @@ class WorkerProcess:
         self._channel: socket.socket | None = None
         self._scratch: str | None = None
 
-    def call(self, request: bytes) -> dict[str, Any]:
-        """The worker's reply. TimeoutError where the task takes too long (then kill it), WorkerDied,
-        SandboxUnavailable where it does not start."""
+    def call(self, request: bytes) -> TaskResult:
+        """What became of the task. WorkerDied (then kill it), TaskKilled, and SandboxUnavailable where the worker does
+        not start, the task could not be confined or the machine is too busy for it."""
         if self._process is None:
             self._start()
         try:
-            deadline = time.monotonic() + self._config.timeout_seconds
-            return self._exchange(request, self._config.response_mb * _MB + 1024, deadline)
-        except TimeoutError:
-            raise
-        except (OSError, EOFError, OverflowError, ValueError, RecursionError) as error:
+            deadline = time.monotonic() + PATIENCE * self._config.timeout_seconds + _GRACE_SECONDS
+            body = self._exchange(request, self._config.response_mb * _MB + 1024, deadline)
+            from_task, leaving = HEADER.unpack_from(body)
+            if leaving:
+                self.kill()
+            if from_task:
+                return read_reply(body[HEADER.size :])
+            word = json.loads(body[HEADER.size :])
+            status, detail = word["status"], word["detail"]
+        except (OSError, EOFError, OverflowError, ValueError, RecursionError, KeyError, struct.error) as error:
             raise WorkerDied(f"{type(error).__name__}: {error}") from error
+        if status == KILLED:
+            raise TaskKilled(detail)
+        if status == STARVED:
+            raise SandboxUnavailable(f"no core was free for a task ({detail}): use fewer sandbox workers or more cores")
+        if status == UNAVAILABLE:
+            raise SandboxUnavailable(detail)
+        return TaskResult(TaskStatus(status), detail=detail)
 
     def kill(self) -> None:
         """End the worker and whatever it runs, and remove its files; does nothing where it does not run."""
@@ -68,13 +96,16 @@ class WorkerProcess:
     def _start(self) -> None:
         if not seccomp.supported():
             raise SandboxUnavailable("the sandbox needs Linux on x86_64 or aarch64")
+        if self._config.require_landlock and landlock_version() == 0:
+            raise SandboxUnavailable(f"{_NO_LANDLOCK}; to run all the same, set sandbox.require_landlock=false")
         try:
             with self._lock:
                 if self._closed:
                     raise SandboxUnavailable("the sandbox is closed")
                 self._spawn()
             settings = frames.encode(vars(self._settings()))
-            ready = self._exchange(settings, _MB, time.monotonic() + self._config.startup_seconds)
+            body = self._exchange(settings, _MB, time.monotonic() + self._config.startup_seconds)
+            ready = json.loads(body[HEADER.size :])
         except (OSError, EOFError, OverflowError, ValueError) as error:
             self.kill()
             raise SandboxUnavailable(f"a worker did not start: {type(error).__name__}: {error}") from error
@@ -107,6 +138,7 @@ class WorkerProcess:
             scratch=self._scratch,
             environment=dict(config.environment),
             preload=self._preload,
+            timeout_seconds=config.timeout_seconds,
             cpu_seconds=config.cpu_seconds,
             memory_bytes=config.memory_mb * _MB,
             file_bytes=config.file_mb * _MB,
@@ -114,23 +146,25 @@ class WorkerProcess:
             response_bytes=config.response_mb * _MB,
         )
 
-    def _exchange(self, body: bytes, limit: int, deadline: float) -> dict[str, Any]:
+    def _exchange(self, body: bytes, limit: int, deadline: float) -> bytes:
         channel = self._channel
         if channel is None:
             raise EOFError("the worker was killed")
         frames.send(channel, body, deadline)
-        reply = json.loads(frames.receive(channel, limit, deadline))
-        if not isinstance(reply, dict) or reply.get("status") not in _STATUSES:
-            raise ValueError("not a reply")
-        return reply
+        return frames.receive(channel, limit, deadline)
 
     def _kill(self) -> None:
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         if self._channel is not None:
             self._channel.close()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._scratch is not None and not _removed(self._scratch):
+            logger.warning("The sandbox could not remove its folder %s", self._scratch)
         self._process = self._channel = self._scratch = None
+
+
+def _removed(folder: str) -> bool:
+    # A killed task may need a moment to end, and its last system call may still make a file.
+    return any(remove_folder(folder) or time.sleep(0.05) for _ in range(3))

@@ -11,6 +11,7 @@ import errno
 import os
 import platform
 import signal
+import socket
 import struct
 
 # Numbers on (x86_64, aarch64); None where the machine lacks the call. From the kernel's unistd headers.
@@ -20,11 +21,11 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "vfork": (58, None),
     "execve": (59, 221),
     "execveat": (322, 281),
-    # network: none, and no socket in the file system either; socketpair stays for asyncio
+    # network: none, and no socket in the file system either; a pair of streams stays for asyncio, see `_program`
     "socket": (41, 198),
     "connect": (42, 203),
     "bind": (49, 200),
-    # other processes: no signal (tgkill to oneself stays, see _TGKILL), no look at memory or open files, no new group
+    # other processes: no signal, also not by a timer (tgkill to oneself stays), no look at memory or files, no new group
     "kill": (62, 129),
     "tkill": (200, 130),
     "rt_sigqueueinfo": (129, 138),
@@ -36,6 +37,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "pidfd_open": (434, 434),
     "pidfd_send_signal": (424, 424),
     "pidfd_getfd": (438, 438),
+    "timer_create": (222, 107),
     "kcmp": (312, 272),
     "move_pages": (279, 239),
     "migrate_pages": (256, 238),
@@ -62,6 +64,9 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "removexattr": (197, 14),
     "lremovexattr": (198, 15),
     "fremovexattr": (199, 16),
+    "file_setattr": (469, 469),
+    "mknod": (133, None),
+    "mknodat": (259, 33),
     "setxattrat": (463, 463),
     "removexattrat": (466, 466),
     "utime": (132, None),
@@ -69,7 +74,22 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "utimensat": (280, 88),
     "futimesat": (261, None),
     "open_by_handle_at": (304, 265),
-    # state that outlives the process, and ways around this filter
+    # limits and identity stay as they are: a change of identity would undo the signal at the parent's death
+    "setrlimit": (160, 164),
+    "setuid": (105, 146),
+    "setgid": (106, 144),
+    "setreuid": (113, 145),
+    "setregid": (114, 143),
+    "setgroups": (116, 159),
+    "setresuid": (117, 147),
+    "setresgid": (119, 149),
+    "setfsuid": (122, 151),
+    "setfsgid": (123, 152),
+    # memory that no limit counts
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    # state that outlives the process or is shared by all, and ways around this filter
+    "io_setup": (206, 0),
     "shmget": (29, 194),
     "shmat": (30, 196),
     "msgget": (68, 186),
@@ -94,17 +114,35 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "move_mount": (429, 429),
     "mount_setattr": (442, 442),
 }
-_CLONE, _CLONE3, _TGKILL, _PRLIMIT = (56, 220), (435, 435), (234, 131), (302, 261)
+# Calls that depend on their arguments, see `_program`.
+_ASKED: dict[str, tuple[int | None, int | None]] = {
+    "clone": (56, 220),
+    "clone3": (435, 435),
+    "tgkill": (234, 131),
+    "prlimit64": (302, 261),
+    "prctl": (157, 167),
+    "fcntl": (72, 25),
+    "ioctl": (16, 29),
+    "socketpair": (53, 199),
+}
+# Asking for signals (F_SETOWN, F_SETSIG, F_SETOWN_EX, F_NOTIFY), stopping others at a file (F_SETLEASE), larger pipes.
+_REFUSED_FCNTL = (8, 10, 15, 1026, 1024, 1031)
+# All others are refused: they change files that are open for reading, or send signals. TCGETS, TCGETS2, TIOCGWINSZ,
+# FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, FICLONE.
+_ALLOWED_IOCTL = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x40049409)
+_PR_SET_PDEATHSIG = 1
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the table, AUDIT_ARCH_*
 
 _CLONE_THREAD = 0x00010000
 _X32_BIT = 0x40000000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH, _ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 
 Instruction = tuple[int, int, int, int]
+_PERMIT: Instruction = (_RETURN, 0, 0, _ALLOW)
+_REFUSE: Instruction = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
 
 
 def supported() -> bool:
@@ -124,29 +162,42 @@ def install() -> None:
 
 def _program() -> list[Instruction]:
     column, arch = _MACHINES[platform.machine()]
-    refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
-    allow = (_RETURN, 0, 0, _ALLOW)
     program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
-    program += [(_AT_LEAST, 0, 1, _X32_BIT), refuse]
+    program += [(_AT_LEAST, 0, 1, _X32_BIT), _REFUSE]
     for numbers in _REFUSED.values():
         if numbers[column] is not None:
-            program += [(_EQUAL, 0, 1, numbers[column]), refuse]
-    # The C library falls back to clone, whose flags can be seen here.
-    program += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
-    program += [(_EQUAL, 0, 4, _CLONE[column]), _argument(0), (_ANY_BIT, 0, 1, _CLONE_THREAD), allow, refuse]
-    # abort() and raise() signal oneself. SIGKILL is left to the limits and the parent, so that its cause is known.
-    program += [
-        (_EQUAL, 0, 6, _TGKILL[column]),
-        _argument(0),
-        (_EQUAL, 0, 3, os.getpid()),
-        _argument(2),
-        (_EQUAL, 1, 0, signal.SIGKILL),
-        allow,
-        refuse,
-    ]
-    program += [(_EQUAL, 0, 4, _PRLIMIT[column]), _argument(0), (_EQUAL, 0, 1, 0), allow, refuse]
-    return [*program, allow]
+            program += [(_EQUAL, 0, 1, numbers[column]), _REFUSE]
+    for name, rule in _rules().items():
+        program += [(_EQUAL, 0, len(rule), _ASKED[name][column]), *rule]
+    return [*program, _PERMIT]
 
 
-def _argument(index: int) -> Instruction:
-    return (_LOAD, 0, 0, _ARGUMENT + 8 * index)
+def _rules() -> dict[str, list[Instruction]]:
+    """What each call of _ASKED comes to; every rule ends with a return."""
+    return {
+        # The C library falls back to clone, whose flags can be seen here.
+        "clone3": [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)],
+        "clone": [_argument(0), (_ANY_BIT, 1, 0, _CLONE_THREAD), _REFUSE, _PERMIT],
+        # abort() and raise() signal oneself. SIGKILL is left to the limits and the parent, so that its cause is known.
+        "tgkill": [*_must_be(0, os.getpid()), *_one_of(2, (signal.SIGKILL,), _REFUSE, _PERMIT)],
+        # Limits of oneself may be read: no new ones, a null pointer.
+        "prlimit64": [*_must_be(0, 0), *_must_be(2, 0), *_must_be(2, 0, upper_half=True), _PERMIT],
+        "prctl": _one_of(0, (_PR_SET_PDEATHSIG,), _REFUSE, _PERMIT),
+        "fcntl": _one_of(1, _REFUSED_FCNTL, _REFUSE, _PERMIT),
+        "ioctl": _one_of(1, _ALLOWED_IOCTL, _PERMIT, _REFUSE),
+        # Only streams: a datagram may be sent to any address. The type's upper bits are flags.
+        "socketpair": [*_must_be(0, socket.AF_UNIX), *_must_be(1, socket.SOCK_STREAM, mask=0xF), _PERMIT],
+    }
+
+
+def _argument(index: int, upper_half: bool = False) -> Instruction:
+    return (_LOAD, 0, 0, _ARGUMENT + 8 * index + 4 * upper_half)
+
+
+def _must_be(index: int, value: int, mask: int = 0xFFFFFFFF, upper_half: bool = False) -> list[Instruction]:
+    return [_argument(index, upper_half), (_AND, 0, 0, mask), (_EQUAL, 1, 0, value), _REFUSE]
+
+
+def _one_of(index: int, values: tuple[int, ...], then: Instruction, otherwise: Instruction) -> list[Instruction]:
+    tests = [(_EQUAL, len(values) - place, 0, value) for place, value in enumerate(values)]
+    return [_argument(index), *tests, otherwise, then]

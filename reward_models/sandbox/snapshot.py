@@ -104,7 +104,14 @@ def _listed(slots: Any) -> list[str]:
 
 
 def _sorted(items: Any) -> list[Any]:
-    return sorted(items, key=json.dumps)
+    return sorted(items, key=_rank)
+
+
+def _rank(form: Any) -> tuple[float, str]:
+    # Numbers by size, so that those that differ within a tolerance keep their places.
+    number = form[0] if type(form) is list and form and type(form[0]) in (int, float) else form
+    by_size = type(number) in (int, float) and not math.isnan(number)
+    return (float(number) if by_size else -math.inf, json.dumps(form))
 
 
 def _name(kind: type) -> str:

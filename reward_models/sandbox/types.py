@@ -16,15 +16,19 @@ class SandboxUnavailable(RuntimeError):
     """The sandbox could not run a task, for a reason that is not the task's: no verdict about it is right."""
 
 
+class PayloadTooLarge(ValueError):
+    """A payload of more than `request_mb` of JSON, or one that is nested too deep to be written as JSON."""
+
+
 class TaskStatus(str, Enum):
     """How a task ended."""
 
     OK = "ok"
-    TIMEOUT = "timeout"  # wall clock
+    TIMEOUT = "timeout"  # wall clock, less the time in which no core was free
     CPU = "cpu_limit"
     MEMORY = "memory_limit"
     OUTPUT = "output_limit"  # the result is too large
-    CRASHED = "crashed"  # the process ended without a result: os._exit, a signal from native code
+    CRASHED = "crashed"  # no result, or not one of a job: os._exit, a signal from native code
     RAISED = "job_raised"  # the job itself raised: not one of the calls it makes
 
 
@@ -42,14 +46,18 @@ class SandboxConfig:
     """Limits of the sandbox, each for one task but `workers`, `startup_seconds` and `max_waiting`.
 
     Args:
-        workers: processes, and so tasks at the same time.
-        timeout_seconds: wall clock; the process is killed.
+        workers: processes, and so tasks at the same time; more than there are cores only make each other wait.
+        timeout_seconds: wall clock, less the time in which the task was ready to run and no core was free. Where the
+            machine has given it too little after `clock.PATIENCE` times as long, nothing is known about the task.
         cpu_seconds: of the process, all threads together.
         memory_mb: address space on top of what the imported modules take.
         file_mb: the largest file that can be written.
         request_mb, response_mb: of JSON.
         startup_seconds: for a worker's start and its imports.
         max_waiting: tasks that wait for a worker; one more is refused (SandboxUnavailable).
+        require_landlock: refuse to run where the kernel cannot keep writes inside the scratch folder. Without that,
+            arguments alone can delete and write elsewhere: only Python's audit hook is in the way, which does not see
+            all (os.open with dir_fd, os.mkfifo, sqlite3.connect, native code).
         environment: the worker's environment variables, all of them.
     """
 
@@ -62,6 +70,7 @@ class SandboxConfig:
     response_mb: int = 8
     startup_seconds: float = 60.0
     max_waiting: int = 4096
+    require_landlock: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,5 +82,7 @@ class SandboxConfig:
             require_number(_OWNER, key, getattr(self, key), 1, 1024, whole=True)
         require_number(_OWNER, "startup_seconds", self.startup_seconds, 0.1, 3600)
         require_number(_OWNER, "max_waiting", self.max_waiting, 1, 1 << 20, whole=True)
+        if not isinstance(self.require_landlock, bool):
+            raise ValueError(f"{_OWNER}: require_landlock={self.require_landlock!r} must be true or false")
         if not all(isinstance(item, str) for pair in self.environment.items() for item in pair):
             raise ValueError(f"{_OWNER}: environment={self.environment!r} must map names to texts")

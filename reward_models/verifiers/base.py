@@ -16,7 +16,8 @@ class Outcome:
     `reason` is the main code for logs and tests, `reasons` every code that was found, for counting (see `reasons.py`
     for their numbers); `parts` is the decomposition that the verifier documents. `valid` is False only where the
     response could not be judged because the machinery failed: the numbers then stand in the middle of the range and
-    say nothing about the response.
+    say nothing about the response. `limits` is the lowest and the highest outcome that this row allows, where they are
+    not the verifier's `outcome_range`: what AWPO takes for nothing solved and all solved.
     """
 
     format: float
@@ -25,6 +26,7 @@ class Outcome:
     parts: Mapping[str, float] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     valid: bool = True
+    limits: tuple[float, float] | None = None
 
     @property
     def outcome(self) -> float:

@@ -4,8 +4,8 @@
     +reward.custom_reward_function.reward_kwargs.verifier_kwargs.parts={format:1,strict:3}
     +reward.custom_reward_function.reward_kwargs.verifier_kwargs.gates={strict:format}
 
-Each part's outcome is put on [0, 1] by its own range and multiplied by its weight, so a weight is what a perfect answer
-gets from that part: outcomes are in [0, sum of the weights].
+Each part's outcome is put on [0, 1] by its own range, that of the row where the row allows less, and multiplied by its
+weight. So a weight is what a perfect answer gets from that part, and outcomes are in [0, sum of the weights].
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ class CompositeVerifier(Verifier):
         )
 
     def _share(self, name: str, outcome: Outcome) -> float:
-        low, high = self.verifiers[name].outcome_range
-        return (outcome.outcome - low) / (high - low)
+        low, high = outcome.limits or self.verifiers[name].outcome_range
+        return (outcome.outcome - low) / (high - low) if low < high else 1.0
 
     def _main_part(self, shares: Mapping[str, float]) -> str:
         weights = self.config.parts

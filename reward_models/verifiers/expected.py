@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from reward_models.parsing import Status, parse_response
+from reward_models.parsing import Status, ToolCall, parse_response
 from reward_models.types import Rollout
+from reward_models.verifiers.call_forms import ARGUMENT_KEYS, is_call, is_message, read_call, read_calls, read_json
 
 CACHED_ROWS = 1024
 
+_ANSWER = re.compile(r"\s*(?:<think>(?:(?!</think>).)*</think>\s*)?<response>(?P<answer>.*)</response>\s*", re.DOTALL)
+_TAG = re.compile(r"</?(?:think|tool_call|response)>")
 _FORMS = (
     "expected ToolRL's tagged text, BFCL's possible answers [{tool: {argument: [values]}}], or OpenAI's tool_calls "
     '[{"name": .., "arguments": {..}}], as JSON; [] where no call is expected'
@@ -58,64 +62,53 @@ def read_expected(rollout: Rollout) -> tuple[ExpectedCall, ...]:
 @lru_cache(maxsize=CACHED_ROWS)
 def parse_expected(text: str) -> tuple[ExpectedCall, ...]:
     """`read_expected` on the text itself."""
-    if text.lstrip()[:1] in ("[", "{"):
-        return tuple(_read_item(item) for item in _json_items(text))
-    parsed = parse_response(text, "toolrl")
-    if parsed.status not in (Status.VALID, Status.ABSTAINED):
-        codes = ", ".join(problem.code.value for problem in parsed.problems)
-        raise ValueError(f"unreadable ({codes}): {text[:200]!r}; {_FORMS}")
-    return tuple(_plain_call(call.name, call.arguments) for call in parsed.calls)
-
-
-def _json_items(text: str) -> list[Any]:
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON ({error}): {text[:200]!r}; {_FORMS}") from error
-    if isinstance(value, dict):
-        value = value.get("tool_calls", [value])
-    if not isinstance(value, list):
-        raise ValueError(f"not a list of calls: {text[:200]!r}; {_FORMS}")
-    return value
+        if text.lstrip()[:1] in ("[", "{"):
+            return _read_items(read_json(text))
+        return _read_tagged(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_FORMS}") from error
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def expect(calls: Iterable[ToolCall]) -> tuple[ExpectedCall, ...]:
+    """Plain calls as expected ones, each value the only acceptable one."""
+    return tuple(ExpectedCall(call.name, {key: (value,) for key, value in call.arguments.items()}) for call in calls)
 
 
-def _read_item(item: Any) -> ExpectedCall:
-    if isinstance(item, dict) and item.get("type") == "function" and isinstance(item.get("function"), dict):
-        item = item["function"]
+def _read_tagged(text: str) -> tuple[ExpectedCall, ...]:
+    parsed = parse_response(text, "toolrl")
+    if parsed.status in (Status.VALID, Status.ABSTAINED):
+        return expect(parsed.calls)
+    if _is_answer(text):
+        return ()
+    codes = ", ".join(problem.code.value for problem in parsed.problems)
+    raise ValueError(f"unreadable ({codes}): {text[:200]!r}")
+
+
+def _is_answer(text: str) -> bool:
+    """Whether there is nothing but a thought or none and a `<response>`: what it says, such as code, does not matter."""
+    found = _ANSWER.fullmatch(text)
+    return found is not None and not _TAG.search(found["answer"]) and bool(found["answer"].strip())
+
+
+def _read_items(value: Any) -> tuple[ExpectedCall, ...]:
+    if is_message(value):
+        return expect(read_calls(value))
+    items = value if isinstance(value, list) else [value]
+    return tuple(call for item in items for call in (expect([read_call(item)]) if is_call(item) else [_answers(item)]))
+
+
+def _answers(item: Any) -> ExpectedCall:
+    """BFCL's possible answers of one call. A tool may be called "name": its value is an object, no text."""
     if not isinstance(item, dict):
-        raise ValueError(f"not a call: {str(item)[:200]!r}; {_FORMS}")
-    # A BFCL answer to a tool that is called "name" has a dict there.
-    if isinstance(item.get("name"), str):
-        return _read_call(item)
-    return _read_possible_answer(item)
-
-
-def _read_call(item: dict[str, Any]) -> ExpectedCall:
-    arguments = item.get("arguments", item.get("parameters", {}))
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"call {item['name']!r}: its arguments are not JSON ({error})") from error
-    if not isinstance(arguments, dict):
-        raise ValueError(f"call {item['name']!r}: its arguments are no object: {str(arguments)[:200]!r}")
-    return _plain_call(item["name"], arguments)
-
-
-def _plain_call(name: str, arguments: dict[str, Any]) -> ExpectedCall:
-    return ExpectedCall(name, {key: (value,) for key, value in arguments.items()})
-
-
-def _read_possible_answer(item: dict[str, Any]) -> ExpectedCall:
+        raise ValueError(f"not a call: {str(item)[:200]!r}")
     if len(item) != 1:
-        raise ValueError(f"a possible answer must name one tool, got {list(item)[:5]!r}; {_FORMS}")
+        raise ValueError(f"a possible answer must name one tool, got {list(item)[:5]!r}")
     ((name, arguments),) = item.items()
+    if name in ARGUMENT_KEYS:
+        raise ValueError(f"a call needs a 'name', got {str(item)[:200]!r}")
     if not isinstance(arguments, dict):
-        raise ValueError(f"call {name!r}: its arguments are no object: {str(arguments)[:200]!r}")
+        raise ValueError(f"call {name!r}: its arguments must be an object, got {str(arguments)[:200]!r}")
     values, optional = _alternatives(arguments)
     return ExpectedCall(name, {key: tuple(map(_nested, accepted)) for key, accepted in values.items()}, optional)
 

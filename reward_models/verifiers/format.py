@@ -19,10 +19,10 @@ from typing import Any
 
 from reward_models.options import read_config, require_number
 from reward_models.parsing import ParsedResponse, Status
-from reward_models.rollout_view import RolloutView, Step, read_rollout
+from reward_models.rollout_view import RolloutView, Step
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import problem_codes, read_own, require_reading
 
 _OWNER = "verifier 'format'"
 _LIMIT = 10**6
@@ -40,14 +40,15 @@ class FormatCode(str, Enum):
 
 @dataclass(frozen=True)
 class FormatConfig:
-    """`dialect`: a name of `parsing.DIALECTS`, or `auto`. The bounds are on the characters of the stripped thought."""
+    """`dialect`, `thinking`: see `parse_response`. The bounds are on the characters of the stripped thought."""
 
     dialect: str = "auto"
+    thinking: str = "auto"
     min_thought_chars: int = 0
     max_thought_chars: int = _LIMIT
 
     def __post_init__(self) -> None:
-        require_dialect(_OWNER, self.dialect)
+        require_reading(_OWNER, self)
         require_number(_OWNER, "min_thought_chars", self.min_thought_chars, 0, _LIMIT, whole=True)
         require_number(_OWNER, "max_thought_chars", self.max_thought_chars, self.min_thought_chars, _LIMIT, whole=True)
 
@@ -61,7 +62,7 @@ class FormatVerifier(Verifier):
         self.config = read_config(FormatConfig, options, _OWNER)
 
     def verify(self, rollout: Rollout) -> Outcome:
-        view = read_rollout(rollout, self.config.dialect)
+        view = read_own(rollout, self.config)
         codes = format_codes(view) + self._length_codes(view.as_one)
         wrong = tuple(dict.fromkeys(code for code in codes if code != WELL_FORMED))
         reasons = wrong or codes
@@ -94,7 +95,8 @@ def _step_codes(step: Step) -> tuple[str, ...]:
     if parsed.dialect == "toolrl" and parsed.thought is None:
         return (FormatCode.NO_THOUGHT.value,)
     keeps_layout = _LAYOUTS.get(parsed.dialect)
-    if keeps_layout is not None and not keeps_layout(step.text, step.action_start, parsed):
+    start, end = parsed.body_span
+    if keeps_layout is not None and not keeps_layout(step.text[:end], start, parsed):
         return (FormatCode.STRAY_TEXT.value,)
     return (WELL_FORMED,)
 

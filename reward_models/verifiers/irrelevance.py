@@ -10,11 +10,10 @@ from typing import Any
 
 from reward_models.options import read_config
 from reward_models.parsing import ParsedResponse, Status
-from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.expected import read_expected
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
 
 ABSTAINED = "abstained"
 CALLED = "called_a_tool"
@@ -22,9 +21,10 @@ CALLED = "called_a_tool"
 
 @dataclass(frozen=True)
 class IrrelevanceConfig:
-    """`dialect` is a name of `reward_models.parsing.DIALECTS`, or `auto`."""
+    """`dialect`, `thinking`: see `parse_response`."""
 
     dialect: str = "auto"
+    thinking: str = "auto"
 
 
 class IrrelevanceVerifier(Verifier):
@@ -34,7 +34,7 @@ class IrrelevanceVerifier(Verifier):
 
     def __init__(self, **options: Any) -> None:
         self.config = read_config(IrrelevanceConfig, options, "verifier 'irrelevance'")
-        require_dialect("verifier 'irrelevance'", self.config.dialect)
+        require_reading("verifier 'irrelevance'", self.config)
 
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response. ValueError for a row that expects calls: to abstain there is not right."""
@@ -44,7 +44,7 @@ class IrrelevanceVerifier(Verifier):
                 f"the row expects {len(expected)} call(s), and the verifier 'irrelevance' is for rows that expect none; "
                 "'strict' takes both"
             )
-        codes = abstention_codes(read_rollout(rollout, self.config.dialect).as_one)
+        codes = abstention_codes(parse_own(rollout, self.config))
         return Outcome(0.0, float(codes == (ABSTAINED,)), codes[0], reasons=codes)
 
 

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from reward_models.parsing import DIALECTS, ParsedResponse
+from typing import Protocol
+
+from reward_models.parsing import THINKING, ParsedResponse, check_dialect
+from reward_models.rollout_view import RolloutView, read_rollout, read_text
+from reward_models.types import Rollout
 
 
-def require_dialect(owner: str, dialect: str) -> None:
-    """Raise ValueError unless `dialect` is `auto` or a name of DIALECTS."""
-    if dialect != "auto" and dialect not in DIALECTS:
-        raise ValueError(f"{owner}: dialect={dialect!r} is not known; known: auto, {', '.join(DIALECTS)}")
+class Reading(Protocol):
+    """The options of a verifier that reads responses. `thinking`: see `parse_response`; a row's own comes first."""
+
+    dialect: str
+    thinking: str
+
+
+def require_reading(owner: str, config: Reading) -> None:
+    """Raise ValueError unless `dialect` is "auto", a dialect, or a parser of vLLM or verl, and `thinking` is known."""
+    check_dialect(config.dialect, f"{owner}: ")
+    if config.thinking not in THINKING:
+        raise ValueError(f"{owner}: thinking={config.thinking!r} is not known; known: {', '.join(THINKING)}")
+
+
+def read_own(rollout: Rollout, config: Reading) -> RolloutView:
+    """The rollout as a verifier's options say that it reads."""
+    return read_rollout(rollout, config.dialect, config.thinking)
+
+
+def parse_own(rollout: Rollout, config: Reading, text: str | None = None) -> ParsedResponse:
+    """One of the model's own texts; unless one is given, all of them as one response."""
+    if text is None:
+        return read_own(rollout, config).as_one
+    return read_text(rollout, text, config.dialect, config.thinking)
 
 
 def problem_codes(parsed: ParsedResponse) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ _GROUPS: dict[int, tuple[str, ...]] = {
         "too_long", "too_deep", "too_many_calls", "too_many_tokens", "number_too_long", "unclosed_think",
         "unclosed_block", "repeated_block", "stray_tag", "stray_call", "no_action", "blank_answer", "not_json",
         "not_python", "bad_call", "bad_message", "bad_value", "positional_argument", "duplicate_key", "not_finite",
-        "lone_surrogate",
+        "lone_surrogate", "not_markup", "parser_failed",
     ),
     # Matching
     200: (
@@ -36,7 +36,7 @@ _GROUPS: dict[int, tuple[str, ...]] = {
     # exec and state, and the limits of their sandbox
     500: (
         "wrong_result", "call_raised", "too_many_turns", "missing_turn", "wrong_state", "missing_result", "timeout",
-        "cpu_limit", "memory_limit", "output_limit", "crashed", "job_raised",
+        "cpu_limit", "memory_limit", "output_limit", "crashed", "job_raised", "too_large", "not_executed",
     ),
     # The machinery
     900: ("worker_died", "worker_hung", "sandbox_unavailable"),

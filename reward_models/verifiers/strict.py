@@ -16,7 +16,6 @@ from typing import Any
 
 from reward_models.options import read_config, require_number
 from reward_models.parsing import ParsedResponse, Status
-from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.compare import bfcl_string
@@ -24,7 +23,7 @@ from reward_models.verifiers.expected import ExpectedCall, read_expected
 from reward_models.verifiers.format import WELL_FORMED, format_codes
 from reward_models.verifiers.irrelevance import ABSTAINED, abstention_codes
 from reward_models.verifiers.matching import Matcher
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import problem_codes, read_own, require_reading
 from reward_models.verifiers.schema import read_tools
 
 _OWNER = "verifier 'strict'"
@@ -36,13 +35,14 @@ NO_CALL = "no_call"
 
 @dataclass(frozen=True)
 class StrictConfig:
-    """`dialect`: a name of `parsing.DIALECTS`, or `auto`. `ordered`: calls must come in the order of the ground truth.
+    """`dialect`, `thinking`: see `parse_response`. `ordered`: calls must come in the order of the ground truth.
 
     `strings`: `exact`, or `bfcl` to compare them as BFCL does (case, spaces and some punctuation aside). `schema`: use
     the row's tool definitions; a row without any is scored without them.
     """
 
     dialect: str = "auto"
+    thinking: str = "auto"
     ordered: bool = False
     schema: bool = True
     strings: str = "exact"
@@ -51,7 +51,7 @@ class StrictConfig:
     correctness_max: float = 3.0
 
     def __post_init__(self) -> None:
-        require_dialect(_OWNER, self.dialect)
+        require_reading(_OWNER, self)
         for key in ("ordered", "schema"):
             if not isinstance(getattr(self, key), bool):
                 raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be true or false")
@@ -89,7 +89,7 @@ class StrictVerifier(Verifier):
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response; an empty one gets the minimum. ValueError for a bad ground truth or a bad schema."""
         expected = read_expected(rollout)
-        view = read_rollout(rollout, self.config.dialect)
+        view = read_own(rollout, self.config)
         malformed = format_codes(view)
         score, parts, codes = self._match(expected, view.as_one, rollout)
         # Correct comes last only where all is well, so that it is never the reason of a lost format.

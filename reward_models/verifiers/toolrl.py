@@ -1,7 +1,7 @@
 """The outcome reward in ToolRL's form (arXiv 2504.13958, section 3.3), its quirks included.
 
 outcome = format (0 or 1) + correctness (in [-3, 3], 0 where the ground truth calls no tool): in [-3, 4]. Other ranges, and
-ranges that change linearly with the training step (section 4.3 there), are options.
+ranges that change linearly with the training step (section 4.3 there, and as the code has it), are options.
 This is the mode to compare published numbers with, not a good reward: see the quirks.
 
 Quirks of the published code (`rlla.py` in its repository) that are kept, each pinned by a test:
@@ -58,7 +58,10 @@ class ToolRLConfig:
     """The range: format is 0 or `format_max`, correctness in [-`correctness_max`, `correctness_max`].
 
     With `schedule_steps` > 0 the maxima run linearly from `format_start` and `correctness_start` at step 0 to those above
-    at that step, and stay there. The published schedule is `format_start=2 correctness_start=2 schedule_steps=150`.
+    at that step, and stay there. The published schedule is `format_start=2 correctness_start=2 schedule_steps=150`, in one
+    of two forms. `schedule_form=paper` (section 4.3): a response without the format gets 0 for it. `schedule_form=code`
+    (the published code under SCHEDULEREWARD=1): it gets -`format_start` (1 - step / `schedule_steps`), and never more than
+    -`format_max`; that is -2 + 2 step / 150 and at most -1, also after the last step of the schedule.
     """
 
     format_max: float = 1.0
@@ -66,6 +69,7 @@ class ToolRLConfig:
     format_start: float = 1.0
     correctness_start: float = CORRECTNESS_MAX
     schedule_steps: int = 0
+    schedule_form: str = "paper"
 
     def __post_init__(self) -> None:
         for key in ("format_max", "format_start"):
@@ -73,49 +77,62 @@ class ToolRLConfig:
         for key in ("correctness_max", "correctness_start"):
             require_number(_OWNER, key, getattr(self, key), 0.01, _LIMIT)
         require_number(_OWNER, "schedule_steps", self.schedule_steps, 0, 10**9, whole=True)
+        if self.schedule_form not in ("paper", "code"):
+            raise ValueError(f"{_OWNER}: schedule_form={self.schedule_form!r} is not known; known: paper, code")
 
-    def maxima(self, step: float) -> tuple[float, float]:
-        """(of format, of correctness) at a training step."""
+    def at(self, step: float) -> tuple[float, float, float]:
+        """(format's lowest, format's highest, correctness' highest) at a training step; any step without a schedule."""
+        if not self.schedule_steps:
+            return 0.0, float(self.format_max), float(self.correctness_max)
         done = min(step / self.schedule_steps, 1.0)
         return (
+            0.0 if self.schedule_form == "paper" else -max(float(self.format_max), self.format_start * (1.0 - done)),
             self.format_start + (self.format_max - self.format_start) * done,
             self.correctness_start + (self.correctness_max - self.correctness_start) * done,
         )
 
 
 class ToolRLVerifier(Verifier):
-    """ToolRL's reward; outcomes in [-3, 4] by default, at most `format_max` where the ground truth calls no tool."""
+    """ToolRL's reward; outcomes in [-3, 4] by default.
+
+    Where the ground truth calls no tool they are in [0, `format_max`], and with a schedule the step decides: the `limits`
+    of an outcome say so, and AWPO takes their upper end for solved.
+    """
 
     def __init__(self, **options: Any) -> None:
         config = self.config = read_config(ToolRLConfig, options, _OWNER)
-        ends = [(config.format_max, config.correctness_max)]
-        if config.schedule_steps:
-            ends.append((config.format_start, config.correctness_start))
-        self.outcome_range = (-float(max(c for _, c in ends)), float(max(f + c for f, c in ends)))
+        # Both ends of the schedule: between them the lowest and the highest outcome are not beyond.
+        ends = [config.at(0), config.at(config.schedule_steps)]
+        self.outcome_range = (
+            float(min(low - correctness for low, _, correctness in ends)),
+            float(max(high + correctness for _, high, correctness in ends)),
+        )
 
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response; ValueError where the ground truth, or with a schedule the step, cannot be read. An empty
         response: -3, or 0."""
-        format_max, correctness_max = self._maxima(rollout)
+        format_min, format_max, correctness_max = self.config.at(self._step(rollout))
         truth = parse_ground_truth(rollout.ground_truth)
         response = rollout.response.strip()
-        format_score = format_max if matches_format(response, truth) else 0.0
+        format_score = format_max if matches_format(response, truth) else format_min
         if not truth.calls:
-            return Outcome(format_score, 0.0, Reason.NO_CALL_EXPECTED.value)
+            limits = (format_min, format_max)
+            return Outcome(format_score, 0.0, Reason.NO_CALL_EXPECTED.value, limits=limits)
+        limits = (format_min - correctness_max, format_max + correctness_max)
         try:
             correctness = match_calls(truth.calls, read_predicted(response))
         except TextError as error:
-            return Outcome(format_score, -correctness_max, error.code.value)
+            return Outcome(format_score, -correctness_max, error.code.value, limits=limits)
         reason = Reason.EXACT if correctness == CORRECTNESS_MAX else Reason.PARTIAL
-        return Outcome(format_score, correctness / CORRECTNESS_MAX * correctness_max, reason.value)
+        return Outcome(format_score, correctness / CORRECTNESS_MAX * correctness_max, reason.value, limits=limits)
 
-    def _maxima(self, rollout: Rollout) -> tuple[float, float]:
+    def _step(self, rollout: Rollout) -> float:
         if not self.config.schedule_steps:
-            return float(self.config.format_max), float(self.config.correctness_max)
+            return 0.0
         step = rollout.extra_info.get(_STEP)
         if isinstance(step, bool) or not isinstance(step, int | float) or step < 0:
             raise ValueError(f"{_OWNER}: schedule_steps needs extra_info[{_STEP!r}], which verl adds; it is {step!r}")
-        return self.config.maxima(step)
+        return step
 
 
 def matches_format(response: str, truth: GroundTruth) -> bool:

@@ -2,15 +2,20 @@
 
 import os
 from dataclasses import dataclass, replace
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from awpo_ext.advantage import AwpoResult, awpo_advantages
-from awpo_ext.config import CHOICES, AwpoConfig
+from awpo_ext.config import AwpoConfig
+from awpo_ext.reliability import ReliabilityState
+from reward_models.options import kinds_of
 
 NAN = float("nan")
+KNOWN = ReliabilityState(mean=0.5, variance=0.01, groups=100)  # a judge that earlier batches have shown to be good
+_CHOICES = {key: get_args(kind) for key, kind in kinds_of(AwpoConfig).items() if get_origin(kind) is Literal}
 
 # The method's properties are tested on more examples than the rest.
 many = settings(settings.get_profile(os.environ.get("AWPO_TEST_PROFILE", "core")))
@@ -44,7 +49,7 @@ class Batch:
         return replace(self, reasoning=reasoning, valid=flags)
 
 
-def run(batch: Batch, config: AwpoConfig = AwpoConfig()) -> AwpoResult:
+def run(batch: Batch, config: AwpoConfig = AwpoConfig(), reliability: ReliabilityState = KNOWN) -> AwpoResult:
     shape = (len(batch), config.signals)
     return awpo_advantages(
         batch.outcome,
@@ -55,6 +60,7 @@ def run(batch: Batch, config: AwpoConfig = AwpoConfig()) -> AwpoResult:
         batch.outcome_valid,
         batch.kl_penalty,
         batch.tokens,
+        reliability=reliability,
     )
 
 
@@ -105,8 +111,11 @@ def configs(draw, signals=1, **fixed):
     """Any configuration for K signals, on the default reward range; `fixed` keys are not drawn."""
     clip_min, clip_max = sorted(draw(st.lists(st.floats(0.01, 0.99), min_size=2, max_size=2)))
     low, high = sorted(draw(st.lists(st.floats(0, 1), min_size=2, max_size=2)))
-    drawn = {key: draw(st.sampled_from(values)) for key, values in CHOICES.items()}
+    drawn = {key: draw(st.sampled_from(values)) for key, values in _CHOICES.items()}
+    if fixed.get("integration", drawn["integration"]) == "decoupled" and drawn["gate"] == "reliability":
+        drawn["gate"] = "signal"  # the two do not go together
     drawn |= {
+        "reliability_horizon": draw(st.sampled_from([100.0, 10_000.0])),
         "reasoning_key": [f"signal{k}" for k in range(signals)],
         "reasoning_weight": draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0]), min_size=signals, max_size=signals)),
         "reasoning_scale": draw(st.sampled_from([1.0, 7.0])),

@@ -1,29 +1,43 @@
 """docs/method.md written as plainly as possible, every switch of it: what the tensors must equal. Loops over rollouts."""
 
 from dataclasses import dataclass
-from math import sqrt
-from statistics import fmean, stdev
+from math import exp, sqrt
+from statistics import correlation, fmean, stdev
+from types import SimpleNamespace
 
 from awpo_ext.config import AwpoConfig
 
 
 @dataclass
 class SlowResult:
-    """By rollout: advantages and the two they are blended from. By group, in order of appearance: gate and weight."""
+    """By rollout: advantages, the two they are blended from, and the judge's part before whitening. By group, in order of
+    appearance: gate and weight. At last the trust that the batch leaves in the judge."""
 
     advantages: list[float]
     outcome_advantages: list[float]
     mixed_advantages: list[float]
+    judge_part: list[float]
     gate: list[float]
     difficulty: list[float]
+    mean: float = 0.0
+    variance: float = 1.0
 
 
-def slow_awpo(batch, config: AwpoConfig = AwpoConfig()) -> SlowResult:
+def slow_awpo(batch, config: AwpoConfig = AwpoConfig(), mean=0.0, variance=1.0) -> SlowResult:
     n = len(batch.group)
-    result = SlowResult([0.0] * n, [0.0] * n, [0.0] * n, [], [])
+    result = SlowResult([0.0] * n, [0.0] * n, [0.0] * n, [0.0] * n, [], [])
+    groups = []
     for label in dict.fromkeys(batch.group):
         members = [i for i, g in enumerate(batch.group) if g == label and batch.outcome_valid[i]]
-        _group(batch, members, config, result)
+        groups.append(_group(batch, members, config, result))
+    if config.gate == "reliability":
+        _trusted_gates(groups, max(0.0, mean - 1.645**2 * variance / mean) if mean > 0 else 0.0, result)
+    for group in groups:
+        result.gate.append(group.w)
+        for i in group.members:
+            result.judge_part[i] = group.w * group.step[i]
+            result.advantages[i] = group.part[i] + group.w * group.step[i]
+    result.mean, result.variance = _learn(groups, mean, variance, config, result)
     if config.whiten:
         result.advantages = _whitened(batch, result.advantages)
     return result
@@ -36,45 +50,87 @@ def _group(batch, members, config, result):
     columns = range(config.signals)
     counting = [k for k in columns if weights[k] > 0 and sum(batch.valid[i][k] for i in members) >= 2]
     scored = [i for i in members if counting and all(batch.valid[i][k] for k in counting)]
-    mix = {i: out[i] + sum(weights[k] * batch.reasoning[i][k] for k in counting) for i in scored}
-    sigma_out, sigma_mix = _std(out), _std(mix)
+    rea = {i: sum(weights[k] * batch.reasoning[i][k] for k in counting) for i in scored}
+    mix = {i: out[i] + rea[i] for i in scored}
+    signals = [{i: batch.reasoning[i][k] for i in members if batch.valid[i][k]} for k in columns]
+    spreads = [weight * _std(signal) for weight, signal in zip(weights, signals, strict=True)]
 
     p = ((fmean(task.values()) if task else 0.0) - config.reward_min) / (config.reward_max - config.reward_min)
-    w = _gate(task, mix, sigma_out, sigma_mix, config)
+    w = _gate(task, out, mix, rea, max(spreads), [signals[k] for k in columns if weights[k] > 0], config)
     d = _difficulty(min(max(p, 0.0), 1.0), config)
-    result.gate.append(w)
     result.difficulty.append(d)
+    part, step = {}, {}
     for i in members:
         a_out = _score(out, i, config)
         if config.integration == "decoupled":
             a_mix = a_out
             for k in columns:
-                signal = {j: batch.reasoning[j][k] for j in members if batch.valid[j][k]}
-                a_mix += weights[k] * _score(signal, i, config) if i in signal else 0.0
+                if i in signals[k] and spreads[k] >= config.noise_floor:
+                    a_mix += weights[k] * _score(signals[k], i, config)
+        elif i in mix and len(mix) > 1:
+            a_mix = _score(rea if config.integration == "reasoning" else mix, i, config)
         else:
-            a_mix = _score(mix, i, config) if i in mix and len(mix) > 1 else a_out
+            a_mix = a_out
         result.outcome_advantages[i], result.mixed_advantages[i] = a_out, a_mix
-        if config.difficulty_target == "reasoning":
-            result.advantages[i] = a_out + d * w * (a_mix - a_out)
-        else:
-            result.advantages[i] = d * ((1 - w) * a_out + w * a_mix)
+        part[i] = a_out if config.difficulty_target == "reasoning" else d * a_out
+        step[i] = d * (a_mix - a_out)
+    return SimpleNamespace(members=members, task=task, rea=rea, part=part, step=step, w=w, differ=_std(task) > 0)
 
 
-def _gate(task, mix, sigma_out, sigma_mix, config):
-    if len(mix) < 2 or sigma_out == sigma_mix == 0 or sigma_mix < config.noise_floor:
+def _gate(task, out, mix, rea, widest, signals, config):
+    sigma_out, sigma_mix, sigma_rea = _std(out), _std(mix), _std(rea)
+    if config.integration == "decoupled":
+        too_few, spread = all(len(signal) < 2 for signal in signals), widest
+        nothing = sigma_out == spread == 0
+    elif config.integration == "reasoning":
+        too_few, spread, nothing = len(rea) < 2, sigma_rea, sigma_rea == 0
+    else:
+        too_few, spread, nothing = len(mix) < 2, sigma_mix, sigma_out == sigma_mix == 0
+    if too_few or nothing or spread < config.noise_floor:
         return 0.0
-    if config.saturated == "outcome_only" and min(task.values()) >= config.reward_max:
+    if config.saturated == "outcome_only" and min(task.values()) >= config.reward_max - 1e-6:
         return 0.0
     if config.gate == "threshold":
         return float(sigma_out / (config.reward_max - config.reward_min) < config.gate_threshold)
     ratio = sigma_mix / (sigma_out + sigma_mix + config.epsilon)
-    return {"none": 0.0, "always": 1.0, "ratio": ratio}[config.gate]
+    signal = sigma_rea / (sigma_out + sigma_rea + config.epsilon)
+    return {"none": 0.0, "always": 1.0, "ratio": ratio, "signal": signal, "reliability": 1.0}[config.gate]
+
+
+def _trusted_gates(groups, trust, result):
+    """w of `gate: reliability`, where it is not closed (w = 0)."""
+    checked = sum(a**2 for group in groups if group.differ for a in group.part.values())
+    unchecked = sum(a**2 for group in groups if group.w and not group.differ for a in group.step.values())
+    budget = min(1.0, sqrt(checked / unchecked)) if unchecked else 1.0
+    for group in groups:
+        group.w *= trust / (1 + trust) if group.differ else trust * budget
+
+
+def _learn(groups, mean, variance, config, result):
+    """Age the trust, then look at each group in which outcome and judge both vary."""
+    seen = sum(bool(group.members) for group in groups)
+    alone = sum(result.judge_part[i] ** 2 for group in groups if not group.differ for i in group.members)
+    power = sum((group.part[i] + result.judge_part[i]) ** 2 for group in groups for i in group.members)
+    age = seen + 3 * seen * min(1.0, alone / power) if power else seen
+    kept = exp(-age / config.reliability_horizon)
+    mean, variance = kept * mean, kept**2 * variance + 1 - kept**2
+    for group in groups:
+        task = {i: group.task[i] for i in group.rea}
+        if _std(task) * _std(group.rea) > 0:
+            gain = variance * (len(task) - 1) / (variance * (len(task) - 1) + 1)
+            mean += gain * (correlation(list(task.values()), list(group.rea.values())) - mean)
+            variance *= 1 - gain
+    return mean, variance
 
 
 def _difficulty(p, config):
     if config.difficulty == "none":
         return 1.0
-    medium = config.difficulty_low <= p <= config.difficulty_high if config.difficulty == "band" else 4 * p * (1 - p)
+    medium = (
+        config.difficulty_low - 1e-6 <= p <= config.difficulty_high + 1e-6
+        if config.difficulty == "band"
+        else 4 * p * (1 - p)
+    )
     return config.difficulty_base + config.difficulty_priority * medium
 
 

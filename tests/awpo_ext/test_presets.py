@@ -5,11 +5,12 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from awpo_ext.advantage import awpo_advantages
+from awpo_ext.advantage import Closed, awpo_advantages
 from awpo_ext.config import PRESETS, AwpoConfig
-from tests.awpo_ext.batches import cases, many, rng_batch, run
+from tests.awpo_ext.batches import NAN, batches, cases, many, rng_batch, run
 
 try:
     VERL = f"verl-{version('verl')}"
@@ -51,15 +52,16 @@ def rloo(core_algos, batch):
     return core_algos.compute_rloo_outcome_advantage(*verls_columns(batch, batch.outcome))
 
 
-def gdpo(core_algos, batch):
+def gdpo(core_algos, batch, weights=(2.0,)):
+    keys = [f"reasoning{k}" for k in range(len(weights))]
     token_level, mask, uids = verls_columns(batch, batch.outcome)
     prompts = torch.ones(len(batch), 3, dtype=torch.int64)
     return core_algos.compute_gdpo_outcome_advantage(
         token_level,
         mask,
         uids,
-        config={"gdpo_reward_keys": ["outcome", "reasoning"], "gdpo_reward_weights": [1.0, 2.0]},
-        non_tensor_batch={"outcome": batch.outcome, "reasoning": [s for (s,) in batch.reasoning]},
+        config={"gdpo_reward_keys": ["outcome", *keys], "gdpo_reward_weights": [1.0, *weights]},
+        non_tensor_batch={"outcome": batch.outcome} | dict(zip(keys, zip(*batch.reasoning, strict=True), strict=True)),
         batch={
             "prompts": prompts,
             "attention_mask": torch.cat([prompts, mask.long()], dim=1),
@@ -79,6 +81,31 @@ def test_parity_with_verl(verl, name, seed):
     theirs, _ = VERLS[name](core_algos, batch)
     ours = run(batch, preset(name, reasoning_weight=2.0)).advantages
     assert torch.allclose(ours, theirs[:, 0].double(), rtol=0, atol=1e-6)
+
+
+discrete = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+@given(
+    batches(min_groups=1, min_size=2, all_valid=True, signals=2, outcomes=st.sampled_from([0.0, 1.0]), scores=discrete)
+)
+def test_gdpo_is_verls_where_rewards_tie_and_cancel(batch):
+    core_algos = pytest.importorskip("verl.trainer.ppo.core_algos", reason="needs verl")
+    batch = batch.with_(tokens=[1] * len(batch), kl_penalty=[0.0] * len(batch))
+    settings = {"reasoning_key": ["a", "b"], "reasoning_weight": [1.0, 0.5]}
+    assume(run(batch, preset("gdpo", **settings, whiten=False)).advantages.abs().max() > 0.01)  # else verl's rounding
+    theirs, _ = gdpo(core_algos, batch, weights=(1.0, 0.5))
+    config = preset("gdpo", **settings)
+    assert torch.allclose(run(batch, config).advantages, theirs[:, 0].double(), rtol=0, atol=1e-4)  # verl: float32
+
+
+def test_gdpo_hears_signals_that_stand_on_different_rollouts():
+    config = preset("gdpo", reasoning_key=["a", "b"], whiten=False)
+    scores = [[0.0, NAN], [1.0, NAN], [NAN, 0.0], [NAN, 1.0]]
+    valid = [[True, False], [True, False], [False, True], [False, True]]
+    result = awpo_advantages([0.0] * 4, scores, ["g"] * 4, config, valid)
+    assert result.closed.tolist() == [Closed.OPEN]
+    assert result.advantages.tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5] * 2, abs=1e-5)
 
 
 @many

@@ -22,4 +22,4 @@ def expected_of_step(folder, step, config=AwpoConfig()):
         config,
         [[reward[key] for key in config.valid_key] for reward in rewards],
     )
-    return outcome, result, clip_radius(result.gate, config)
+    return outcome, result, clip_radius(result.gate, config, result.verified)

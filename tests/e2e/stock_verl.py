@@ -72,6 +72,7 @@ def start(folder: Path, model: Path, *overrides: str) -> subprocess.Popen:
         "-m",
         "verl.trainer.main_ppo",
         "algorithm.adv_estimator=awpo",
+        "+algorithm.awpo.unreadable_stop_share=1",  # the tiny model writes at random
         "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
         f"data.train_files={folder}/train.parquet",
         f"data.val_files={folder}/val.parquet",

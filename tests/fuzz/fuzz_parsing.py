@@ -146,14 +146,21 @@ class Mutator:
 def well_formed():
     """[dialect, text] pairs that are read as they should be."""
     from reward_models.parsing import DIALECTS, ToolCall, render_response
+    from reward_models.parsing.render_families import WITHOUT_ESCAPES
 
+    plain = ToolCall("weather.get", {"city": "São Paulo", "days": 3, "x": [-1.5, None, True, {"k": "a"}]})
     one = ToolCall("weather.get", {"city": "São Paulo", "days": 3, "x": [-1.5, None, True, {"k": "a\"'\\\n"}]})
     calls = ((one,), (one, ToolCall("f", {}), ToolCall("g", {"a-b": "</tool_call>", "class": {}})))
     pairs = []
     for name in DIALECTS:
-        pairs += [(name, render_response(given, name, thought)) for given in calls for thought in (None, "why")]
+        readable = (*calls, (plain, ToolCall("f", {}))) if name not in WITHOUT_ESCAPES else ((plain, plain),)
+        pairs += [(name, render_response(given, name, thought)) for given in readable for thought in (None, "why")]
         pairs.append((name, render_response([], name, "t", "It is [not] known.")))
-    pairs += [(name, render_response(calls[0], name, "t", "Done.")) for name in ("toolrl", "hermes", "openai")]
+    pairs += [
+        (name, render_response(calls[0], name, "t", "Done."))
+        for name in DIALECTS
+        if name not in ("json", "python", *WITHOUT_ESCAPES)
+    ]
     pairs.append(("json", '```json\n{"name": "f", "arguments": {}}\n```'))
     pairs += [("python", text) for text in ('f(a=1, b=(2, "c"), c=r"\\d")', '[f(a="""x""", b=0x1F, **{"c": -.5e3})]')]
     return pairs

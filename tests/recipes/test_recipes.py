@@ -83,7 +83,7 @@ def overrides_of(stand_in: str, script: str, environment: dict[str, str]) -> lis
     assert len(evaluations) == (0 if "multiturn" in script else 2)
     for evaluation in evaluations:
         done = CliRunner().invoke(app, evaluation)
-        assert done.exit_code == 0 and "options are well" in done.output, done.output
+        assert done.exit_code == 0 and "options are valid" in done.output, done.output
     return [override for override in overrides if not override.startswith("--")]
 
 
@@ -137,7 +137,7 @@ def test_start_and_last_checkpoint_are_evaluated_alike_and_compared(stand_in, tm
     assert before[:6] == ["eval", "tool", "--checkpoint", "org/model", "--out", f"{tmp_path}/eval/before"]
     assert after[3] == f"{tmp_path}/global_step_40" and after[5] == f"{tmp_path}/eval/global_step_40"
     assert before[6:] == after[6:] and after[-2:] == ["--max-tokens", "99"]
-    assert after[after.index("--verifier-options") + 1] == '{"dialect": "hermes"}'
+    assert after[after.index("--verifier-kwargs") + 1] == '{"dialect": "hermes"}'
     results = [f"{tmp_path}/eval/{name}/result.json" for name in ("before", "global_step_40")]
     assert compared == ["eval", "compare", *results, "--out", f"{tmp_path}/eval/compare.json"]
 

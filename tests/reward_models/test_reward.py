@@ -73,9 +73,19 @@ def test_the_columns_of_a_perfect_answer():
         "reasoning_failure": 0.0,
         "outcome_reason": 1.0,
         "outcome_valid": 1.0,
+        "outcome_min": -3.0,
+        "outcome_max": 4.0,
         "reasoning_spread": 0.0,
         "outcome_plus_reasoning": 4.5,
     }
+
+
+def test_the_range_of_a_row():
+    no_call = "<think>t</think>\n<response>No.</response>"
+    columns = run(no_call, no_call, verifier="toolrl")
+    assert (columns["score"], columns["outcome_min"], columns["outcome_max"]) == (1.0, 0.0, 1.0)
+    columns = run(no_call, no_call, verifier="strict", verifier_kwargs={"dialect": "toolrl"})
+    assert (columns["score"], columns["outcome_min"], columns["outcome_max"]) == (4.0, -3.0, 4.0)
 
 
 @given(response=tag_soup)

@@ -15,7 +15,7 @@ from awpo_ext.data.rows import Row, prompt_chars, rl_row, sft_row
 from awpo_ext.data.sources.bfcl_answers import NoAcceptableCall, first_call
 from awpo_ext.data.sources.bfcl_source import LICENCE, BfclSource, read_category
 from awpo_ext.data.split import hash_order, split_rows
-from awpo_ext.data.tagged import NO_THOUGHT, parse_tagged, render_answer, render_reply
+from awpo_ext.data.tagged import NO_THOUGHT, NO_TOOL_FITS, parse_tagged, render_answer, render_reply
 from awpo_ext.data.thoughts import write_thought
 from awpo_ext.data.tools import TOOL_FORMATS, normalise_tool, render_tools
 
@@ -38,7 +38,6 @@ GROUPS = {
     "irrelevance": IRRELEVANCE,
 }
 
-_REFUSAL = "None of the tools can do this."
 
 # By tool format, and by whether rows of IRRELEVANCE are among them: then the prompt must say what to do without a tool.
 _PROMPTS = {
@@ -103,7 +102,7 @@ def bfcl_row(
     return rl_row(
         data_source=f"bfcl/{category}",
         prompt=[{"role": "system", "content": system}, *said],
-        ground_truth=render_answer(NO_THOUGHT, calls) if calls else render_reply(NO_THOUGHT, _REFUSAL),
+        ground_truth=render_answer(NO_THOUGHT, calls) if calls else render_reply(NO_THOUGHT, NO_TOOL_FITS),
         row_id=entry["id"],
         category=category,
         question=question,

@@ -7,7 +7,7 @@ the estimator stops the run instead of doing something else.
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,12 @@ class StepChannel:
     reasoning: torch.Tensor  # (N, K) NaN where unscored
     valid: torch.Tensor  # (N, K) bool
     outcome_valid: torch.Tensor  # (N,) bool
+    outcome_range: torch.Tensor  # (N, 2) lowest and highest outcome that the rollout's row allows
     group: list[str]  # (N,) uid of the prompt
     task: torch.Tensor | None  # (N,) reward before verl's KL penalty; None where verl takes none off
     final_row: torch.Tensor  # (N,) the row that stands for the rollout: the last output of its session
     rollout_of_row: torch.Tensor  # (B,) index in [0, N), -1 for padding rows
+    unread: list[str | None] = field(default_factory=list)  # (N,) why the response could not be read, "" where it was
     failure: torch.Tensor | None = None  # (N, K) code of an UnscoredReason, 0 where scored, NaN where it is not said
     outcome: torch.Tensor | None = None  # (N,) the outcome reward, without a KL penalty
     result: AwpoResult | None = None
@@ -90,6 +92,7 @@ def compute_awpo_advantage(
         channel.outcome_valid,
         kl_penalty=None if channel.task is None else channel.task - reward,
         tokens=session_tokens(response_mask, channel) if channel.config.whiten else None,
+        outcome_range=channel.outcome_range,
     )
 
     per_row = to_rows(channel.result.advantages, channel.rollout_of_row, padding=0.0)

@@ -19,6 +19,16 @@ logger = logging.getLogger(__name__)
 
 OUTCOME_METRICS = ("reward", "score")  # what algorithm.filter_groups.metric may name without the judge in it
 OUR_REWARD = "pkg://reward_models.reward"
+# The dialect of each of verl's tool parsers that has one.
+LOOP_DIALECTS = {
+    "hermes": "hermes",
+    "qwen3_coder": "qwen3_coder",
+    "gpt-oss": "harmony",
+    "glm": "glm",
+    "minimax": "minimax",
+    "kimi": "kimi",
+    "gemma4": "gemma",
+}
 TURNS_AGENT_LOOP = "awpo_tool_agent"  # `turns.NAME`, whose import would load the agent loops
 
 
@@ -137,14 +147,25 @@ def _rollout_correction(config: DictConfig) -> Mapping:
 
 
 def check_turns(config: DictConfig) -> None:
-    """The verifier `state` needs to know who wrote what, which verl's own agent loops do not tell it."""
+    """The verifier `state` needs to know who wrote what and what was run, in the loop's own format."""
     rollout = config.actor_rollout_ref.rollout
     tools = rollout.multi_turn.tool_config_path or rollout.multi_turn.function_tool_path
     kwargs = (config.reward.get("custom_reward_function") or {}).get("reward_kwargs") or {}
-    if tools and kwargs.get("verifier") == "state" and rollout.agent.default_agent_loop != TURNS_AGENT_LOOP:
+    if not tools or kwargs.get("verifier") != "state":
+        return
+    if rollout.agent.default_agent_loop != TURNS_AGENT_LOOP:
         raise AwpoSetupError(
             f"actor_rollout_ref.rollout.agent.default_agent_loop={rollout.agent.default_agent_loop} gives the verifier "
             f"'state' one text in which tools and model cannot be told apart; set it to {TURNS_AGENT_LOOP}"
+        )
+    dialect = (kwargs.get("verifier_kwargs") or {}).get("dialect", "auto")
+    runs = rollout.multi_turn.format
+    fitting = ("auto", LOOP_DIALECTS[runs], f"verl:{runs}") if runs in LOOP_DIALECTS else (dialect,)
+    if dialect not in fitting:
+        raise AwpoSetupError(
+            f"the agent loop runs calls in the format {runs} (actor_rollout_ref.rollout.multi_turn.format), and the verifier "
+            f"'state' reads texts with verifier_kwargs.dialect={dialect}; set that to {LOOP_DIALECTS[runs]}, or the format to "
+            "what the model's chat template writes"
         )
 
 

@@ -21,6 +21,7 @@ from awpo_ext.metrics import awpo_metrics
 from awpo_ext.verl_plugin.compat import AwpoSetupError, check_trainer
 from awpo_ext.verl_plugin.driver import estimator
 from awpo_ext.verl_plugin.driver.estimator import StepChannel, step_channel, to_rows
+from awpo_ext.verl_plugin.driver.first_step import FirstResponses, unread_reason
 from awpo_ext.verl_plugin.driver.group_check import has_group_manager
 from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
 from awpo_ext.verl_plugin.driver.run_checks import check_run, uses_awpo
@@ -42,6 +43,7 @@ class AwpoTrainerMixin:
         collector = StepCollector() if gathers else None  # first: the check asks the judge, and that counts
         self._awpo: AwpoConfig | None = check_run(config)
         self._judge = JudgeSteps(self._awpo, collector) if self._awpo is not None else None
+        self._first = FirstResponses.of(self._awpo, config) if self._awpo is not None else None
         super().__init__(config)
 
     def _setup(self):
@@ -58,11 +60,13 @@ class AwpoTrainerMixin:
     def _compute_advantage(self, batch, metrics):
         if self._awpo is None:
             return super()._compute_advantage(batch, metrics)
-        with step_channel(build_channel(batch, self._awpo, self.config.algorithm.use_kl_in_reward)) as channel:
+        channel = build_channel(batch, self._awpo, self.config.algorithm.use_kl_in_reward)
+        self._first.check(channel.unread, lambda numbers: read_responses(batch, channel, numbers, self.tokenizer))
+        with step_channel(channel):
             batch = super()._compute_advantage(batch, metrics)
         if channel.result is None:
             raise AwpoSetupError("verl computed advantages without calling the estimator awpo")
-        radius = clip_radius(channel.result.gate, self._awpo)
+        radius = clip_radius(channel.result.gate, self._awpo, channel.result.verified)
         columns = (channel.outcome, channel.reasoning, channel.valid)
         metrics.update(awpo_metrics(channel.result, *columns, radius, self._awpo, channel.outcome_valid))
         metrics.update(self._judge.add(channel.valid, channel.failure))
@@ -133,11 +137,27 @@ def build_channel(batch: Any, config: AwpoConfig, kl_in_reward: bool) -> StepCha
         outcome_valid=torch.tensor(
             [bool(info.get(config.outcome_valid_key, True)) for info in infos], dtype=torch.bool
         ),
+        outcome_range=_outcome_range(infos, config),
         group=[uid for uid, _ in last],
+        unread=[unread_reason(info) for info in infos],
         task=torch.tensor([float(r.sum()) for r in fetched["rm_scores"]]).double() if kl_in_reward else None,
         final_row=torch.tensor(final_rows, dtype=torch.int64),
         rollout_of_row=torch.tensor(rollout_of_row, dtype=torch.int64),
     )
+
+
+def read_responses(batch: Any, channel: StepChannel, numbers: list[int], tokenizer: Any) -> list[str]:
+    """The last responses of the rollouts with these numbers, as the reward function saw them: without special tokens."""
+    keys = [batch.keys[int(channel.final_row[number])] for number in numbers]
+    fetched = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["responses"])
+    return [tokenizer.decode(ids, skip_special_tokens=True) for ids in fetched["responses"]]
+
+
+def _outcome_range(infos: list[dict[str, Any]], config: AwpoConfig) -> torch.Tensor:
+    """`(N, 2)` of the columns `outcome_min` and `outcome_max`; `reward_min` and `reward_max` where there are none."""
+    limits = {"outcome_min": config.reward_min, "outcome_max": config.reward_max}
+    values = [[float(info.get(column, limit)) for column, limit in limits.items()] for info in infos]
+    return torch.tensor(values, dtype=torch.float64).reshape(len(infos), 2)
 
 
 def _columns(infos: list[dict[str, Any]], names: tuple[str, ...]) -> torch.Tensor:

@@ -1,18 +1,24 @@
 """verl's tool agent loop, with the whole trajectory for the reward: `rollout.agent.default_agent_loop=awpo_tool_agent`.
 
-It adds two things. What the model wrote is kept turn by turn in `extra_info["turns"]`, and what the tools answered in
+It adds four things. What the model wrote is kept turn by turn in `extra_info["turns"]`, and what the tools answered in
 `extra_info["tool_answers"]`, where `reward_models.rollout_view` looks (verl itself passes one decoded text, in which tools'
-answers and the model's words are no longer told apart). And where a
-row has `extra_info["user_turns"]`, the user's later messages follow, one each time the model has answered without a call;
+answers and the model's words are no longer told apart). The calls that were run are kept in `extra_info["executed"]`, where
+the verifier `state` looks; calls in a thought are not run. And where a row has `extra_info["user_turns"]`, the user's later
+messages follow, one each time the model has answered without a call;
 `extra_info["later_tools"]` names the tools that come with each, whose definitions are then in the message.
 """
 
+import json
 from typing import Any
 
 from verl.experimental.agent_loop.agent_loop import register
 from verl.experimental.agent_loop.tool_agent_loop import AgentState, ToolAgentLoop
+from verl.experimental.agent_loop.tool_parser import FunctionCall
+from verl.tools.schemas import ToolResponse
 
 from awpo_ext.verl_plugin.compat import check_parameters
+from awpo_ext.verl_plugin.rollout.loop_calls import OPEN, AnswerParser, arguments_of, opens_thought
+from reward_models.verifiers.tools.executed import EXECUTED
 
 NAME = "awpo_tool_agent"
 SCENE = "awpo_scene"  # in AgentData.tools_kwargs: the row's ground truth, from which a StateTool takes its start
@@ -27,6 +33,9 @@ check_parameters(
     ("self", "agent_data"),
     "verl's ToolAgentLoop._handle_processing_tools_state",
 )
+check_parameters(
+    ToolAgentLoop._call_tool, ("self", "tool_call", "tools_kwargs", "agent_data"), "verl's ToolAgentLoop._call_tool"
+)
 
 
 @register(NAME)
@@ -34,8 +43,13 @@ class TurnsAgentLoop(ToolAgentLoop):
     """One trajectory: user turns of one or more assistant texts each, with tools' answers in between.
 
     A trajectory that reaches `multi_turn.max_assistant_turns`, `max_user_turns` or the response length ends there; the
-    user's remaining messages are then never asked, and the verifier finds those turns missing.
+    user's remaining messages are then never asked, and the verifier finds those turns missing. Where the prompt ends in
+    an open thought, the text of each turn is kept with its `<think>` before it.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.tool_parser = AnswerParser(self.tool_parser, self.tokenizer)
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs: Any) -> Any:
         info = kwargs.get("extra_info") or {}
@@ -43,19 +57,23 @@ class TurnsAgentLoop(ToolAgentLoop):
         self._later_tools = list(info.get("later_tools") or [[] for _ in self._later])
         self._turns: list[list[str]] = [[]]
         self._answers: list[list[list[str]]] = [[]]
+        self._executed: list[list[dict[str, Any]]] = [[]]
         truth = (kwargs.get("reward_model") or {}).get("ground_truth", "")
         kwargs["tools_kwargs"] = {**(kwargs.get("tools_kwargs") or {}), SCENE: truth}
-        return await super().run(sampling_params, priority, **kwargs)
+        output = await super().run(sampling_params, priority, **kwargs)
+        output.extra_fields[EXECUTED] = json.dumps(self._executed)
+        return output
 
     async def _handle_generating_state(
         self, agent_data: Any, sampling_params: dict[str, Any], ignore_termination: bool = False
     ) -> AgentState:
         known = len(agent_data.messages)
+        opened = self.tool_parser.opened = opens_thought(self.tokenizer, agent_data.prompt_ids)
         state = await super()._handle_generating_state(agent_data, sampling_params, ignore_termination)
         text = await self.loop.run_in_executor(
             None, lambda: self.tokenizer.decode(agent_data.response_ids, skip_special_tokens=True)
         )
-        self._turns[-1].append(text)
+        self._turns[-1].append(OPEN + text if opened else text)
         self._answers[-1].append([])
         agent_data.extra_fields |= {"turns": self._turns, "tool_answers": self._answers}
         answered = len(agent_data.messages) > known  # verl adds no message where a limit ended the trajectory
@@ -69,6 +87,18 @@ class TurnsAgentLoop(ToolAgentLoop):
         answers = [message.get("content") for message in agent_data.messages[known:]]
         self._answers[-1][-1] += [answer for answer in answers if isinstance(answer, str)]
         return state
+
+    async def _call_tool(
+        self, tool_call: FunctionCall, tools_kwargs: dict[str, Any], agent_data: Any
+    ) -> tuple[ToolResponse, float, dict]:
+        """Run the call and record it; one that cannot be run is answered as verl does, and recorded as refused."""
+        known = tool_call.name in agent_data._active_tools
+        arguments = arguments_of(tool_call) if known else None
+        self._executed[-1].append({"name": tool_call.name, "arguments": arguments})
+        if known and arguments is None:
+            text = f"Invalid arguments for '{tool_call.name}': they must be a JSON object"
+            return ToolResponse(text=text), 0.0, {}
+        return await super()._call_tool(tool_call, tools_kwargs, agent_data)
 
     async def _ask_next(self, agent_data: Any) -> AgentState:
         """The user's next message, as verl itself appends a tool's answer."""
@@ -90,6 +120,7 @@ class TurnsAgentLoop(ToolAgentLoop):
         agent_data.user_turns += 1
         self._turns.append([])
         self._answers.append([])
+        self._executed.append([])
         new = {name: self.tools[name] for name in self._later_tools.pop(0)}
         agent_data._active_tools = {**agent_data._active_tools, **new}
         return AgentState.GENERATING

@@ -11,8 +11,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from reward_models.judge_eval.attacks import controls
 from reward_models.judges.base import JudgeNotReadyError
+from reward_models.judges.controls import controls
 from reward_models.judges.llm.chat_judge import ChatJudge, not_finished, split_options
 from reward_models.judges.llm.expected_score import MAX_TOKENS, MAX_TOP, TOP_LOGPROBS, expected_grade
 from reward_models.judges.llm.rubric import SCORE, VERDICTS, YES_NO, Prompt, load_rubric
@@ -198,7 +198,7 @@ class LlmJudge(ChatJudge):
         return verdict
 
     async def _trial(self) -> Verdict:
-        judgement = await self.judge(controls()[0].rollout)
+        judgement = await self.judge(controls()[0])
         if self.config.needs_odds and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
             fix = "verdict=score" if self.config.verdict == YES_NO else "expected=false"
             raise JudgeNotReadyError(f"the judge's server sends no token probabilities (logprobs): set {fix}")

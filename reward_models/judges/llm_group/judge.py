@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
-from reward_models.judge_eval.attacks import controls
+from reward_models.judges.controls import controls
 from reward_models.judges.llm.chat_judge import ChatJudge, split_options
 from reward_models.judges.llm.shown import ShownTask
 from reward_models.judges.llm_group.participant import Desk, RoomPlan
@@ -147,5 +147,4 @@ class LlmGroupJudge(ChatJudge):
         return verdicts
 
     async def _trial(self) -> Verdict:
-        good, bad = (canary.rollout for canary in controls())
-        return (await self.rank([good, bad]))[0]
+        return (await self.rank(controls()))[0]

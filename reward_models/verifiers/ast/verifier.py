@@ -12,13 +12,12 @@ from typing import Any
 
 from reward_models.options import read_config
 from reward_models.parsing import ParsedResponse, Status, ToolCall
-from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout
 from reward_models.verifiers.ast.literals import NotALiteral, read_calls
 from reward_models.verifiers.ast.rows import LANGUAGES, read_row
 from reward_models.verifiers.ast.rules import AstCall, AstCode
 from reward_models.verifiers.base import Outcome, Verifier
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
 
 OWNER = "verifier 'ast'"
 NO_CALL = "no_call"
@@ -27,7 +26,7 @@ NOT_CALLS = "not_calls"
 
 @dataclass(frozen=True)
 class AstConfig:
-    """`dialect` is a name of `reward_models.parsing.DIALECTS`, or `auto`.
+    """`dialect`, `thinking`: see `parse_response`.
 
     In rows of Java and JavaScript `python` (call syntax) means calls in that language's syntax; with any other dialect
     an argument must be a string that holds the literal's source text, as BFCL asks of function-calling models.
@@ -37,6 +36,7 @@ class AstConfig:
     """
 
     dialect: str = "python"
+    thinking: str = "auto"
     language: str = "auto"
     underscore_names: bool = False
 
@@ -53,7 +53,7 @@ class AstVerifier(Verifier):
 
     def __init__(self, **options: Any) -> None:
         self.config = read_config(AstConfig, options, OWNER)
-        require_dialect(OWNER, self.config.dialect)
+        require_reading(OWNER, self.config)
         if self.config.language not in ("auto", *LANGUAGES):
             raise ValueError(f"{OWNER}: language={self.config.language!r} must be auto, {', '.join(LANGUAGES)}")
         if not isinstance(self.config.underscore_names, bool):
@@ -69,7 +69,7 @@ class AstVerifier(Verifier):
         if language != "python" and self.config.dialect == "python":
             codes = _judge_source(expected, rollout.response)
         else:
-            codes = _judge_parsed(expected, read_rollout(rollout, self.config.dialect).as_one)
+            codes = _judge_parsed(expected, parse_own(rollout, self.config))
         return Outcome(0.0, float(codes == (AstCode.ACCEPTED.value,)), codes[0], reasons=codes)
 
     def _language(self, rollout: Rollout) -> str:

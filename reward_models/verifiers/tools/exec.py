@@ -6,6 +6,10 @@ A predicted call matches an expected one of the same name that returns the same,
 expected costs, and so does one that is missing. Each list of calls runs in a process of its own, in its order; the tools
 get JSON arguments by name.
 
+Of an expected call with alternatives, the first MAX_VARIANTS combinations are run. A predicted call whose arguments are
+themselves acceptable matches without that, if it does not raise; only one that returns the same as a combination beyond
+them, by arguments that the row does not list, is not seen.
+
 For tools that are functions of their arguments. One whose work is a side effect returns the same for any arguments; the
 mode `state` sees what it did.
 """
@@ -21,20 +25,23 @@ from typing import Any
 
 from reward_models.options import read_config, require_number
 from reward_models.parsing import Status, ToolCall
-from reward_models.rollout_view import read_rollout
 from reward_models.sandbox.jobs import RETURNED, UNKNOWN_TOOL
+from reward_models.sandbox.replies import are_results
 from reward_models.sandbox.snapshot import same
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome
 from reward_models.verifiers.expected import ExpectedCall, ExpectedObject, read_expected
 from reward_models.verifiers.irrelevance import ABSTAINED, abstention_codes
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.matching import Matcher
+from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
 from reward_models.verifiers.tools.sandboxed import SandboxedVerifier, Trial
 
 _OWNER = "verifier 'exec'"
 _RUN = "reward_models.sandbox.jobs:run_calls"
 
 MAX_VARIANTS = 16
+
+_AS_LISTED = Matcher()  # whether arguments are acceptable as they are
 
 EXACT = "exact"
 NO_CALL = "no_call"
@@ -52,12 +59,13 @@ class ExecConfig:
     `tools_module`: "package.module" with the tools, or a list of such, of which a row names its own by
     `extra_info["tools_module"]`; the first is the default. Only functions in the module's `__all__`, and those marked
     with `reward_models.sandbox.tool`, can be called. `float_tolerance`: by how much numbers in results may differ,
-    relative or absolute. `dialect`: a name of `parsing.DIALECTS`, or `auto`. `sandbox`: options of `SandboxConfig`.
+    relative or absolute. `dialect`, `thinking`: see `parse_response`. `sandbox`: options of `SandboxConfig`.
     """
 
     tools_module: str | Sequence[str] = ()
     float_tolerance: float = 1e-9
     dialect: str = "auto"
+    thinking: str = "auto"
     sandbox: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,7 +76,7 @@ class ExecConfig:
             )
         object.__setattr__(self, "tools_module", tuple(modules))
         require_number(_OWNER, "float_tolerance", self.float_tolerance, 0.0, 1.0)
-        require_dialect(_OWNER, self.dialect)
+        require_reading(_OWNER, self)
 
 
 class ExecVerifier(SandboxedVerifier):
@@ -87,7 +95,7 @@ class ExecVerifier(SandboxedVerifier):
 
     def begin(self, rollout: Rollout) -> Outcome | Trial:
         expected = read_expected(rollout)
-        parsed = read_rollout(rollout, self.config.dialect).as_one
+        parsed = parse_own(rollout, self.config)
         if not expected:
             codes = abstention_codes(parsed)
             return Outcome(0.0, float(codes == (ABSTAINED,)), codes[0], reasons=codes)
@@ -98,9 +106,10 @@ class ExecVerifier(SandboxedVerifier):
         calls = [{"name": call.name, "arguments": call.arguments} for call in parsed.calls]
         variants = [_variants(call) for call in expected]
         payload = {"module": module, "calls": [call for group in variants for call in group]}
-        return Trial(
-            response=self.sandbox.submit(_RUN, {"module": module, "calls": calls}),
+        return self.trial(
+            response=(_RUN, {"module": module, "calls": calls}),
             expected=self.expected_task(json.dumps(payload), _RUN, payload),
+            fits=partial(are_results, count=len(calls)),
             judge=partial(self._compare, parsed.calls, expected, [len(group) for group in variants]),
         )
 
@@ -124,7 +133,9 @@ class ExecVerifier(SandboxedVerifier):
         ]
         matches = [
             [
-                given.name == wanted.name and result[0] == RETURNED and self._is_one_of(result[1], forms)
+                given.name == wanted.name
+                and result[0] == RETURNED
+                and (self._is_one_of(result[1], forms) or _AS_LISTED.pair(wanted, given, None).loss == 0)
                 for given, result in zip(predicted, results, strict=True)
             ]
             for wanted, forms in zip(expected, accepted, strict=True)

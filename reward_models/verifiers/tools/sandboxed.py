@@ -12,11 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from reward_models.options import read_config
-from reward_models.sandbox import Sandbox, SandboxConfig, SandboxUnavailable, TaskResult, TaskStatus
+from reward_models.sandbox import (
+    PayloadTooLarge,
+    Sandbox,
+    SandboxConfig,
+    SandboxUnavailable,
+    TaskResult,
+    TaskStatus,
+)
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 
 CACHED_ROWS = 1024
+
+TOO_LARGE = "too_large"
 
 _CHECK = "reward_models.sandbox.jobs:check_tools"
 
@@ -25,10 +34,15 @@ Judge = Callable[[Any, Any], Outcome]
 
 @dataclass(frozen=True)
 class Trial:
-    """A response under way. `judge` makes the outcome of the values of the two jobs, the response's first."""
+    """A response under way.
+
+    `fits` says whether a value has the form of the response's job: its process has seen the response's arguments. `judge`
+    makes the outcome of the values of the two jobs, the response's first.
+    """
 
     response: Future[TaskResult]
     expected: Future[TaskResult]
+    fits: Callable[[Any], bool]
     judge: Judge
 
 
@@ -36,8 +50,9 @@ class SandboxedVerifier(Verifier):
     """Runs tools in a sandbox of its own, whose processes start at the first call.
 
     Outcomes are in [0, 1], all of it correctness. A response whose task overruns a limit or crashes gets 0 with the
-    `TaskStatus` as the reason: then none of its calls counts. Raises SandboxUnavailable where the sandbox fails, or
-    the row's own calls run out of time: nothing is known about the response then.
+    `TaskStatus` as the reason, and one whose calls are too large for the sandbox TOO_LARGE: then none of its calls
+    counts. Raises SandboxUnavailable where the sandbox fails, or the row's own calls run out of time: nothing is known
+    about the response then.
     """
 
     outcome_range = (0.0, 1.0)
@@ -78,6 +93,19 @@ class SandboxedVerifier(Verifier):
     def begin(self, rollout: Rollout) -> Outcome | Trial:
         """Start both tasks, or say at once what the response is worth; ValueError for a bad ground truth."""
 
+    def trial(
+        self,
+        response: tuple[str, Any],
+        expected: Future[TaskResult],
+        fits: Callable[[Any], bool],
+        judge: Judge,
+    ) -> Outcome | Trial:
+        """Start the response's task, given as job and payload."""
+        try:
+            return Trial(self.sandbox.submit(*response), expected, fits, judge)
+        except PayloadTooLarge:
+            return Outcome(0.0, 0.0, TOO_LARGE, reasons=(TOO_LARGE,))
+
     def expected_task(self, key: str, job: str, payload: Any) -> Future[TaskResult]:
         """The row's own task, the same one for all rollouts of the row: `key` stands for the payload."""
         with self._lock:
@@ -100,6 +128,8 @@ class SandboxedVerifier(Verifier):
             raise ValueError(f"{self._owner}: the calls of the ground truth: {expected.status.value} {expected.detail}")
         if response.status is not TaskStatus.OK:
             return Outcome(0.0, 0.0, response.status.value, reasons=(response.status.value,))
+        if not trial.fits(response.value):
+            return Outcome(0.0, 0.0, TaskStatus.CRASHED.value, reasons=(TaskStatus.CRASHED.value,))
         return trial.judge(response.value, expected.value)
 
 

@@ -1,14 +1,17 @@
 """Several turns of calls on stateful tools: after each turn, the tools must be in the state that the ground truth gives.
 The ground truth's form is in `state_truth.py`.
 
-The response's turns are `extra_info["turns"]`: for each user turn an assistant text, or a list of them where the turn has
-several steps. Without it, they are the response split at `turn_separator`; a model can write that, hence the other way
-is the safe one (it would gain nothing: there would be a turn too many).
+What is scored is what ran: `extra_info["executed"]`, the record of the agent loop `awpo_tool_agent` (`executed.py`).
+Without it, the calls are read out of the turns' texts: `extra_info["turns"]`, for each user turn an assistant text, or a list
+of them where the turn has several steps. Without that, the turns are the response split at `turn_separator`; a model can
+write that, hence the other ways are the safe ones (it would gain nothing: there would be a turn too many).
 
 A turn is right (BFCL's rule) where the state of every class equals that of the ground truth, and what the ground truth's
 calls returned in this turn is among what the response's calls have returned so far; one without calls is right where
 the response calls nothing. Other than in BFCL:
-- a text that cannot be read makes its turn wrong; there it counts as no call;
+- a text that cannot be read makes its turn wrong; there it counts as no call. Of a turn in which the loop ran calls, the
+  texts do not count; in one in which it ran none, a text with calls is not_executed: they are in another format than
+  the loop's, or a limit ended the trajectory;
 - results are compared by type, not as text; tools see JSON arguments, so tuples are lists; calls in calls are not run;
 - a call in a turn without calls is wrong; there it is run and forgiven;
 - `extra_call_cost` > 0 (the default) charges for calls beyond the number that the ground truth needs.
@@ -23,11 +26,13 @@ from typing import Any
 
 from reward_models.options import read_config, require_number
 from reward_models.parsing import Status
-from reward_models.rollout_view import read_text, turns_of
+from reward_models.rollout_view import turns_of
+from reward_models.sandbox.replies import are_turns
 from reward_models.sandbox.snapshot import same
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome
-from reward_models.verifiers.reading import problem_codes, require_dialect
+from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
+from reward_models.verifiers.tools.executed import executed_calls
 from reward_models.verifiers.tools.sandboxed import SandboxedVerifier, Trial
 from reward_models.verifiers.tools.state_truth import Call, Truth, read_truth
 
@@ -45,6 +50,7 @@ NO_CALL = "no_call"
 WRONG_STATE = "wrong_state"
 MISSING_RESULT = "missing_result"
 EXTRA_CALL = "extra_call"
+NOT_EXECUTED = "not_executed"
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class StateConfig:
     extra_call_cost: float = 0.05
     float_tolerance: float = 1e-9
     dialect: str = "auto"
+    thinking: str = "auto"
     sandbox: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,7 +81,7 @@ class StateConfig:
             raise ValueError(f"{_OWNER}: turn_separator={self.turn_separator!r} must be a text that is not empty")
         require_number(_OWNER, "extra_call_cost", self.extra_call_cost, 0.0, 1.0)
         require_number(_OWNER, "float_tolerance", self.float_tolerance, 0.0, 1.0)
-        require_dialect(_OWNER, self.dialect)
+        require_reading(_OWNER, self)
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,9 @@ class StateVerifier(SandboxedVerifier):
         if len(steps) > len(truth.turns):
             return Outcome(0.0, 0.0, TOO_MANY_TURNS, reasons=(TOO_MANY_TURNS,))
         turns = [self._read_turn(rollout, texts) for texts in steps]
+        executed = executed_calls(rollout, len(steps))
+        if executed is not None:
+            turns = [_as_executed(turn, calls) for turn, calls in zip(turns, executed, strict=True)]
         if sum(len(turn.calls) for turn in turns) > MAX_CALLS:
             return Outcome(0.0, 0.0, TOO_MANY_CALLS, reasons=(TOO_MANY_CALLS,))
         turns += [Turn(codes=(MISSING_TURN,))] * (len(truth.turns) - len(turns))
@@ -125,9 +135,10 @@ class StateVerifier(SandboxedVerifier):
             "initial_config": truth.initial_config,
             "long_context": truth.long_context,
         }
-        return Trial(
-            response=self.sandbox.submit(_RUN, {**scene, "turns": [turn.calls for turn in turns]}),
+        return self.trial(
+            response=(_RUN, {**scene, "turns": [turn.calls for turn in turns]}),
             expected=self.expected_task(rollout.ground_truth, _RUN, {**scene, "turns": truth.turns}),
+            fits=partial(are_turns, counts=[len(turn.calls) for turn in turns], classes=truth.classes),
             judge=partial(self._compare, turns, truth),
         )
 
@@ -147,7 +158,7 @@ class StateVerifier(SandboxedVerifier):
         calls: list[Call] = []
         codes: list[str] = []
         for text in texts:
-            parsed = read_text(rollout, text, self.config.dialect)
+            parsed = parse_own(rollout, self.config, text)
             calls += [{"name": call.name, "arguments": call.arguments} for call in parsed.calls]
             if parsed.status not in (Status.VALID, Status.ABSTAINED):
                 codes += problem_codes(parsed)
@@ -158,14 +169,17 @@ class StateVerifier(SandboxedVerifier):
     ) -> Outcome:
         state: dict[str, Any] = {}
         wanted_state: dict[str, Any] = {}
+        agree: dict[str, bool] = {}
         results: list[Any] = []
         verdicts = []
         for turn, wanted_calls, did, want in zip(turns, truth.turns, done, wanted, strict=True):
             state.update(did["state"])
             wanted_state.update(want["state"])
+            for name in {*did["state"], *want["state"]}:
+                agree[name] = self._same(state[name], wanted_state[name])
             results += did["results"]
-            same_state = self._same(state, wanted_state)
-            verdicts.append(self._verdict(turn, wanted_calls, same_state, self._contains(results, want["results"])))
+            has_results = self._contains(results, want["results"])
+            verdicts.append(self._verdict(turn, wanted_calls, all(agree.values()), has_results))
         return _outcome(verdicts, self.config.extra_call_cost)
 
     def _verdict(self, turn: Turn, wanted: Sequence[Call], same_state: bool, has_results: bool) -> _Verdict:
@@ -192,6 +206,12 @@ class StateVerifier(SandboxedVerifier):
                 return False
             del left[place]
         return True
+
+
+def _as_executed(turn: Turn, calls: Sequence[Call]) -> Turn:
+    if calls:
+        return Turn(tuple(calls))
+    return Turn(codes=(*turn.codes, *((NOT_EXECUTED,) if turn.calls else ())))
 
 
 def _outcome(verdicts: Sequence[_Verdict], extra_call_cost: float) -> Outcome:

@@ -1,4 +1,4 @@
-"""`awpo judge-eval` from end to end on fake judges: reports, limits, resuming, refusals, hostile text."""
+"""`awpo judge eval` from end to end on fake judges: reports, limits, resuming, refusals, hostile text."""
 
 import json
 import re
@@ -6,11 +6,10 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from awpo_ext.cli.judge_eval import judge_eval
-from awpo_ext.cli.judge_eval_run import take
+from awpo_ext.cli.main import app
+from awpo_ext.reports.judge_eval import take
 from reward_models.judge_eval.report import shown_options
 from reward_models.judges.llm import chat_judge
 from reward_models.labelled import LabelledRollout, write_labelled
@@ -19,8 +18,7 @@ from tests.reward_models.judge_eval import fakes as judge_eval_fakes
 from tests.reward_models.judge_eval.fakes import GoodJudge, KilledJudge, rollout, rows
 from tests.reward_models.judges.fakes import FakeClient, verdict_text
 
-app = typer.Typer()
-app.command()(judge_eval)
+EVAL = ("judge", "eval")
 FAKES = judge_eval_fakes.__name__
 
 
@@ -40,7 +38,7 @@ def data(tmp_path):
 def run(data, judge, *more):
     name = judge if judge == "none" else f"{FAKES}:{judge}"
     arguments = ["--judge", name, "--data", str(data), "--out", str(data.parent / "out"), "--vote-rows", "10", *more]
-    return CliRunner().invoke(app, arguments)
+    return CliRunner().invoke(app, [*EVAL, *arguments])
 
 
 def report_of(data, name):
@@ -159,27 +157,27 @@ def test_a_killed_run_goes_on_and_judges_no_row_twice(data):
 )
 def test_bad_options_are_refused_before_anything_is_asked(data, arguments, message):
     result = run(data, "GoodJudge", *arguments)
-    assert result.exit_code == 2 and message in flat(result.output)
+    assert result.exit_code == 1 and message in flat(result.output)
     assert not (data.parent / "out" / "GoodJudge.verdicts.jsonl").exists()
 
 
 def flat(output):
-    """The text of an error box, on one line."""
-    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", output).split())
+    """On one line."""
+    return " ".join(output.split())
 
 
 def test_a_judge_that_is_not_ready_says_why(data):
     assert "install something" in flat(run(data, "NotReadyJudge").output)
     result = run(data, "NotReadyJudge", "--judge-kwargs", '{"how": "raise"}')
-    assert result.exit_code == 2 and "failed in check(): KeyError" in flat(result.output)
+    assert result.exit_code == 1 and "failed in check(): KeyError" in flat(result.output)
     result = run(data, "NotReadyJudge", "--judge-kwargs", '{"how": "preflight"}')
-    assert result.exit_code == 2 and "failed in preflight(): OSError: no route" in flat(result.output)
+    assert result.exit_code == 1 and "failed in preflight(): OSError: no route" in flat(result.output)
 
 
 def test_no_rows_are_refused(tmp_path):
     (tmp_path / "rows.jsonl").write_text("\n")
     result = run(tmp_path / "rows.jsonl", "GoodJudge")
-    assert result.exit_code == 2 and "no rows" in flat(result.output)
+    assert result.exit_code == 1 and "no rows" in flat(result.output)
 
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}[bold]x[/nope]\x1b[31m\u202e$\\frac$\ud800"
@@ -221,7 +219,7 @@ def test_hostile_text_is_only_text_in_report_and_comparison(tmp_path):
     pages = sorted((tmp_path / "out").glob("*.html"))
     assert len(pages) == 2
     compared = CliRunner().invoke(
-        app, ["--compare", *map(str, (tmp_path / "out").glob("*.json")), "--out", str(tmp_path / "both")]
+        app, [*EVAL, "--compare", *map(str, (tmp_path / "out").glob("*.json")), "--out", str(tmp_path / "both")]
     )
     assert compared.exit_code == 0, compared.output
     for page in (*pages, tmp_path / "both" / "comparison.html"):
@@ -233,12 +231,12 @@ def test_judges_are_compared_on_the_same_rows(data):
     run(data, "CoinJudge")
     out = data.parent / "out"
     arguments = ["--compare", str(out / "GoodJudge.json"), str(out / "CoinJudge.json"), "--out", str(out)]
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(app, [*EVAL, *arguments])
     assert result.exit_code == 0 and "AUC: GoodJudge is better than CoinJudge by" in result.output
     assert "GoodJudge" in (out / "comparison.html").read_text()
     run(data, "CoinJudge", "--limit", "40")
-    refused = CliRunner().invoke(app, arguments)
-    assert refused.exit_code == 2 and "different rows" in flat(refused.output)
+    refused = CliRunner().invoke(app, [*EVAL, *arguments])
+    assert refused.exit_code == 1 and "different rows" in flat(refused.output)
 
 
 def test_tokens_and_cost_of_an_llm_judge_are_in_the_report(data, monkeypatch):
@@ -253,7 +251,7 @@ def test_tokens_and_cost_of_an_llm_judge_are_in_the_report(data, monkeypatch):
     monkeypatch.setattr(chat_judge, "ChatClient", lambda config: PaidClient(answer))
     options = json.dumps({"base_url": "http://127.0.0.1:8000/v1", "model": "grader", "preflight": False})
     arguments = ["--judge", "llm", "--judge-kwargs", options, "--data", str(data), "--out", str(data.parent / "out")]
-    result = CliRunner().invoke(app, [*arguments, "--votes", "1", "--min-auc", "0.8"])
+    result = CliRunner().invoke(app, [*EVAL, *arguments, "--votes", "1", "--min-auc", "0.8"])
     assert result.exit_code == 0, result.output
     # the warm-up, the rows, the canaries, the pairs in both orders; the 24 empty thoughts need none
     cost, requests = report_of(data, "llm")["cost"], 1 + 72 + 50 + 2 * 48

@@ -3,16 +3,14 @@
 import json
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from awpo_ext.cli.judge_try import read_rollout, try_command
+from awpo_ext.cli.main import app
 from reward_models import Unscored, UnscoredReason
 from reward_models.judges.llm import chat_judge
+from reward_models.judges.trial import read_rollout
 from tests.reward_models.judges.fakes import FakeClient, rollout, verdict_text
 
-app = typer.Typer()
-app.command()(try_command)
 OPTIONS = {"base_url": "http://127.0.0.1:8000/v1", "model": "grader", "price_per_million_tokens": [3.0, 10.0]}
 
 
@@ -27,7 +25,7 @@ def run(file, *, answer=None, monkeypatch=None, options=OPTIONS, judge="llm"):
     if monkeypatch is not None:
         monkeypatch.setattr(chat_judge, "ChatClient", lambda config: FakeClient(answer))
     text = options if isinstance(options, str) else json.dumps(options)
-    return CliRunner().invoke(app, ["--judge", judge, "--judge-kwargs", text, "--file", str(file)])
+    return CliRunner().invoke(app, ["judge", "try", "--judge", judge, "--judge-kwargs", text, "--file", str(file)])
 
 
 def test_verdict_reasons_prompt_and_cost_are_shown(file, monkeypatch):
@@ -73,7 +71,7 @@ def test_other_judges_show_their_verdict(file):
 )
 def test_bad_options_are_refused(file, options, message):
     result = run(file, options=options)
-    assert result.exit_code == 2 and message in result.output
+    assert result.exit_code == 1 and message in result.output
 
 
 @pytest.mark.parametrize(

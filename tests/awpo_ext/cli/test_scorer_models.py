@@ -3,18 +3,22 @@
 import json
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from awpo_ext.cli.scorer_models import register
+from awpo_ext.cli.main import app
 from reward_models.judges.base import Judge
 from reward_models.labelled import read_labelled, write_labelled
 from reward_models.types import Scored
 from tests.reward_models.scorers.classifier.tiny_models import labelled_rows
 
-app = typer.Typer()
-register(app)
 runner = CliRunner()
+
+
+@pytest.fixture
+def tiny_bert(tmp_path):
+    from tests.reward_models.scorers.classifier.tiny_models import save_tiny
+
+    return save_tiny(tmp_path / "bert", "bert")
 
 
 class WordJudge(Judge):
@@ -25,7 +29,7 @@ class WordJudge(Judge):
 
 
 def run(*arguments, ok=True):
-    result = runner.invoke(app, [str(argument) for argument in arguments])
+    result = runner.invoke(app, ["scorer", *map(str, arguments)])
     assert (result.exit_code == 0) == ok, result.output
     return result.output
 
@@ -42,7 +46,7 @@ def test_from_rollouts_to_a_card(tiny_bert, tmp_path):
         for row in rows
     ]
     (tmp_path / "rollouts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    judge = "test_scorer_models_cli:WordJudge"
+    judge = f"{__name__}:WordJudge"
     run("distil", tmp_path / "rollouts.jsonl", "--out", tmp_path / "all.jsonl", "--judge", judge, "--margin", "0.5")
     distilled = read_labelled(tmp_path / "all.jsonl")
     assert sum(row.pair is not None for row in distilled) == 24
@@ -64,7 +68,7 @@ def test_from_rollouts_to_a_card(tiny_bert, tmp_path):
     [
         (("card", "{tmp}/none"), "awpo_scorer.json is missing"),
         (("calibrate", "{tmp}/none", "--data", "{tmp}/x"), "awpo_scorer.json is missing"),
-        (("train-classifier", "{tmp}/x", "--out", "{tmp}/y", "--base", "b"), "No such file"),
+        (("train-classifier", "{tmp}/x", "--out", "{tmp}/y", "--base", "b"), "no such file"),
         (("train-classifier", "{tmp}/x", "--out", "{tmp}/y", "--base", "b", "--objective", "z"), "objective='z'"),
         (("distil", "{tmp}/x", "--out", "{tmp}/y", "--judge", "none"), "is not there"),
         (("distil", "{tmp}/x", "--out", "{tmp}", "--judge", "none"), "is there already"),

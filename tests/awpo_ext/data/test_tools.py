@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from awpo_ext.data.tools import compact_tool, first_sentence, json_tool, normalise_schema, normalise_tool, render_tools
+from awpo_ext.data.tools import compact_tool, first_sentence, json_tool, normalise_tool, render_tools
+from reward_models.verifiers.schema_forms import normalise_schema
 
 
 @pytest.mark.parametrize(

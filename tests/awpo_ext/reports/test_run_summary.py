@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from rich.console import Console
 
-from awpo_ext.reports.run_summary import before_after, plot, read_steps, step_line, table
+from awpo_ext.reports.run_summary import before_after, plot, read_steps, shown_rows, step_line
+from reward_models.errors import UserError
 
 
 def record(step, **data):
@@ -38,21 +38,26 @@ def test_a_resumed_run_wins_and_a_half_written_line_is_dropped(files):
 def test_table_and_figure(files, tmp_path):
     pytest.importorskip("matplotlib", reason="needs the plot extra")
     steps = read_steps(files)
-    console = Console(record=True, width=120)
-    console.print(table(steps, every=5))
-    text = console.export_text()
-    assert "validation reward" in text and "1.500" in text and "0.900" not in text
+    shown = shown_rows(steps, every=5)
+    assert [row[0] for row in shown] == ["0", "1", "3"] and shown[-1][-1] == "1.500"
     plot(steps, str(tmp_path / "run.png"))
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("", "no metrics in"), ("nonsense\n" + '{"step": 1, "data": {}}', ":1 is not JSON")]
+    ("content", "message"),
+    [
+        ("", "no metrics in"),
+        ("nonsense\n" + '{"step": 1, "data": {}}', ":1 is not JSON"),
+        ('{"hello": 1}\n{"hello": 2}\n', ":1 is not a step"),
+        ("[]", ":1 is not a step"),
+        ('{"step": "1", "data": {}}', ":1 is not a step"),
+    ],
 )
 def test_bad_files_are_named(tmp_path, content, message):
     path = tmp_path / "bad.jsonl"
     path.write_text(content)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         read_steps([str(path)])
 
 

@@ -122,6 +122,20 @@ def test_a_rollout_that_was_not_verified_has_no_advantage_and_moves_no_sibling(b
     assert channel.result.outcome_stats.mean.tolist() == [1.5, 0.5]
 
 
+def test_the_range_of_a_row_comes_with_its_rollouts(batch):
+    for key in ("b_0_0", "b_1_0", "b_2_0"):
+        batch.infos[key]["reward_extra_info"] |= {"outcome_min": 0.0, "outcome_max": 1.0}
+    channel = trainer.build_channel(batch, CONFIG, False)
+    everywhere = [CONFIG.reward_min, CONFIG.reward_max]
+    of_group = {uid: rows for uid, rows in zip(channel.group, channel.outcome_range.tolist(), strict=True)}
+    assert of_group == {"a": everywhere, "b": [0.0, 1.0]}
+    with step_channel(channel):
+        compute_awpo_advantage(*verls_inputs())
+    rates = dict(zip(dict.fromkeys(channel.group), channel.result.success_rate.tolist(), strict=True))
+    outcome = [channel.outcome[i].item() for i, uid in enumerate(channel.group) if uid == "b"]
+    assert rates["b"] == pytest.approx(min(1.0, sum(outcome) / len(outcome)))
+
+
 def test_whitening_weighs_a_session_by_all_its_tokens(batch):
     config = AwpoConfig.from_mapping({"preset": "gdpo"})
     rewards, mask = verls_inputs()

@@ -4,9 +4,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from reward_models.sandbox import lockdown
+
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-from awpo_ext.verl_plugin.doctor import reward_columns
+from awpo_ext.verl_plugin.doctor import reward_columns, versions
 from tests.paths import E2E
 
 
@@ -38,3 +40,9 @@ def test_a_column_that_does_not_arrive_is_named(overrides):
         "column 'style' does not arrive",
         "column 'style_valid' does not arrive",
     ]
+
+
+def test_the_report_says_how_tools_are_confined(monkeypatch):
+    assert dict(versions().facts)["sandbox of tools"] == lockdown.confinement()
+    monkeypatch.setattr(lockdown, "landlock_version", lambda: 0)
+    assert "require_landlock=false" in dict(versions().facts)["sandbox of tools"]

@@ -65,3 +65,6 @@ class Account:
         for _ in range(levels):
             value = [value]
         self.kept = value
+
+    def lose(self):
+        self.kept = float("nan")

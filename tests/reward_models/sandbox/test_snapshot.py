@@ -152,3 +152,11 @@ def test_shared_values_do_not_grow_without_bound():
         value = [value, value]
     with pytest.raises(NotComparable, match="more than"):
         snapshot(value)
+
+
+def test_sets_and_keys_that_differ_within_the_tolerance_are_the_same():
+    left, right = {10.0, 0.1 + 0.2, "a"}, {0.3, 9.9999999999999, "a"}
+    assert same(snapshot(left), snapshot(right), 1e-9)
+    assert not same(snapshot(left), snapshot(right))
+    assert same(snapshot({9.9999999999999: 1, 10.5: 2}), snapshot({10.5: 2, 10.0: 1}), 1e-9)
+    assert not same(snapshot({True}), snapshot({1}), 0.5)

@@ -139,3 +139,10 @@ def test_range_follows_the_weights():
     for weights in itertools.product((0.1, 0.2, 0.3), repeat=2):
         verifier = composite(parts=dict(zip(("format", "strict"), weights, strict=True)))
         assert verify(verifier, TRUTH).outcome == verifier.outcome_range[1] == pytest.approx(sum(weights))
+
+
+def test_a_perfect_answer_gets_the_whole_weight_of_a_part_whose_row_allows_less():
+    no_call = "<think>t</think>\n<response>No.</response>"
+    rollout = Rollout("", "", no_call, no_call, "", {})
+    outcome = make_verifier("composite", parts={"toolrl": 2.0, "strict": 1.0}).verify(rollout)
+    assert outcome.outcome == 3.0 and outcome.parts["toolrl"] == 1.0

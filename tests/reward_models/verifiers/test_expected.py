@@ -47,6 +47,13 @@ def test_alternatives_nest_in_a_dict_and_in_the_dicts_of_a_list_and_no_deeper():
     assert call.arguments["ll"] == ([[1, 2]],)
 
 
+@pytest.mark.parametrize(
+    "answer", ["Use `v[v.size() - 1]`.", '{"answer": 42}', "👍", "```\nprint(1)", "[f(a=1)]", "a\n{}"]
+)
+def test_what_a_gold_answer_says_does_not_matter(answer):
+    assert parse_expected(f"<think> </think>\n<response> {answer} </response>") == ()
+
+
 def test_a_tool_may_be_called_name():
     assert parse_expected('[{"name": {"a": [1]}}]') == (ExpectedCall("name", {"a": (1,)}),)
     assert parse_expected('[{"function": {"a": [1]}}]') == (ExpectedCall("function", {"a": (1,)}),)
@@ -79,6 +86,10 @@ def test_the_row_s_possible_answer_comes_first():
         '[{"f": {"a": [1]}}',
         '{"tool_calls": 1}',
         "[" * 100_000,
+        "<think> </think>\n<response></response>",
+        "<think> </think>\n<response>the <tool_call> tag</response>",
+        "<response>a</response><tool_call>\n{}\n</tool_call><response>b</response>",
+        "<think>a </think> b</think>\n<response>x</response>",
     ],
 )
 def test_a_bad_ground_truth(text):

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from reward_models.verifiers.schema import normalise_schema, read_tools
+from reward_models.verifiers.schema import read_tools
+from reward_models.verifiers.schema_forms import normalise_schema
 
 OBJECT = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 

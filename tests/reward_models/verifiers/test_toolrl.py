@@ -264,6 +264,31 @@ def test_a_linear_schedule_moves_weight_from_format_to_correctness(step, maxima)
     assert scheduled(step, "nothing") == (0.0, -correctness_max)
 
 
+@pytest.mark.parametrize(("step", "floor"), [(0, -2.0), (30, -1.6), (75, -1.0), (150, -1.0), (900, -1.0)])
+def test_the_published_code_moves_the_floor_of_the_format_too(step, floor):
+    right, wrong = tagged("t", calls=[CALL]), "nothing"
+    assert scheduled(step, right, schedule_form="code") == scheduled(step, right)
+    (low, correctness), (_, same) = scheduled(step, wrong, schedule_form="code"), scheduled(step, wrong)
+    assert low == pytest.approx(floor) and correctness == same
+
+
+def test_the_range_belongs_to_the_row_and_the_step():
+    published = {"format_start": 2, "correctness_start": 2, "schedule_steps": 150, "schedule_form": "code"}
+    code = make_verifier("toolrl", **published)
+
+    def limits(step, truth, verifier=code):
+        return verifier.verify(Rollout("", "", "", truth, "", {"global_steps": step})).limits
+
+    no_call = tagged("t", response="r")
+    assert code.outcome_range == (-4.0, 4.0)
+    assert limits(0, TRUTH) == (-4.0, 4.0) and limits(75, TRUTH) == (-3.5, 4.0)
+    assert limits(0, no_call) == (-2.0, 2.0) and limits(150, no_call) == (-1.0, 1.0)
+    plain = make_verifier("toolrl")
+    assert limits(None, TRUTH, plain) == (-3.0, 4.0) and limits(None, no_call, plain) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="schedule_form='x'"):
+        make_verifier("toolrl", schedule_form="x")
+
+
 def test_another_range_scales_the_same_score():
     response = tagged("t", calls=[CALL, {"name": "g", "parameters": {}}])
     published, scaled = verify(response), make_verifier("toolrl", correctness_max=1.0)

@@ -7,7 +7,8 @@ import pytest
 from awpo_ext.data.dataset import write_dataset
 from awpo_ext.data.errors import DataError
 from awpo_ext.data.sources.openai import OpenaiOptions, convert_openai
-from awpo_ext.data.sources.openai_source import read_conversation, read_tools
+from awpo_ext.data.sources.openai_source import read_conversation
+from awpo_ext.data.sources.openai_tools import read_tools
 from awpo_ext.data.tagged import parse_tagged
 from awpo_ext.data.template import TemplateRenderer
 from awpo_ext.data.validate import validate_rows
@@ -79,7 +80,10 @@ def test_the_last_answer_is_the_ground_truth_and_what_comes_before_the_prompt(tm
     (sft,) = dataset.sft  # of the record whose answer has a thought
     assert parse_tagged(sft["messages"][-1]["content"]).thought == "It asks for the weather."
     manifest = write_dataset(tmp_path, dataset)
-    assert manifest["source"] == {"name": "mine.jsonl", "records": 2} and manifest["licence"] == "not stated"
+    assert (
+        manifest["source"] == {"name": "mine.jsonl", "records": 2, "forms": {"openai": 2}}
+        and manifest["licence"] == "not stated"
+    )
 
 
 def test_every_turn_makes_a_row_of_each_answer():
@@ -100,21 +104,33 @@ def test_tools_for_all_records_and_functions_alone():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (record(tools=[]), "record 0: no tools; give each record a field 'tools', or all of them --tools FILE"),
-        ({"conversations": []}, "there is no field 'messages' (there are conversations)"),
-        (record(messages=record()["messages"][:2]), "no ground truth: there is no message of the assistant after"),
+        (record(tools=[]), "record 0: no tools: give each record a field 'tools', or all of them --tools FILE"),
+        ({"texts": []}, "no known form: columns texts, known forms are xlam: query, answers"),
+        ({"prompt": [], "reward_model": {}}, "a form that `awpo data toolrl` reads"),
+        (record(messages=record()["messages"][:2]), "no answer: there is no message of the assistant after"),
         (record(messages=[*record()["messages"][:2], {"role": "assistant", "content": " "}]), "neither calls a tool nor says"),
-        (record(messages=[{"role": "human", "content": "x"}]), "role 'human' is not one of"),
-        (record(messages="[{"), "messages: a text that is not JSON"),
-        (record(tools=[{"type": "function"}]), 'tools[0]: not {"type": "function"'),
+        (record(messages=[{"role": "robot", "content": "x"}]), "messages[0]: an unknown role: 'robot'"),
+        (record(messages=[*record()["messages"][:2], {"role": "user", "tool_calls": [call("x")]}]), "not the assistant's"),
+        (record(messages=[{"role": "user", "content": [{"type": "image_url"}]}]), "a part of type 'image_url'"),
+        (record(messages="[{"), "a text that is not JSON: messages"),
+        (record(tools=[{"type": "function"}]), 'tools[0]: a tool that is not {"name"'),
         (
             record(messages=[*record()["messages"][:2], {"role": "assistant", "tool_calls": [call("x", "fly")]}]),
-            "messages[2]: calls 'fly', which is not among its tools: ['get_weather']",
+            "a call of a tool that is not offered: 'fly', offered are ['get_weather']",
         ),
         (
             record(messages=[*record()["messages"][:2], {"role": "assistant", "tool_calls": [
                 {"function": {"name": "get_weather", "arguments": "{city"}}]}]),
-            "tool_calls[0] (get_weather): arguments are not JSON",
+            "messages[2]: a call that cannot be read: call 'get_weather': its arguments are not JSON",
+        ),
+        (
+            record(messages=[*record()["messages"][:2], {"role": "assistant", "tool_calls": [
+                {"name": "get_weather", "argument": {"city": "Paris"}}]}]),
+            "the key 'argument' may hold arguments",
+        ),
+        (
+            record(messages=[*record()["messages"], {"role": "assistant", "content": "Sunny."}]),
+            "an answer right after calls, without a tool's result",
         ),
     ],
 )  # fmt: skip
@@ -123,7 +139,43 @@ def test_what_cannot_be_used_is_named(bad, message):
         convert(bad)
     assert message in str(caught.value) and "--drop-invalid leaves such records out" in str(caught.value)
     dataset = convert(bad, record(), drop_invalid=True)
-    assert len(dataset.train) == 1 and len(dataset.skipped["not valid"]) == 1
+    assert len(dataset.train) == 1 and [message in places[0] for places in dataset.skipped.values()] == [True]
+
+
+def test_odd_records_are_counted_by_kind_with_one_example_each():
+    odd = [record(tools=[]), record(tools=[]), record(messages=[{"role": "robot", "content": "x"}])]
+    with pytest.raises(DataError) as caught:
+        convert(record(), *odd)
+    assert str(caught.value).splitlines()[0].startswith("mine.jsonl: 3 of 4 records cannot be used")
+    assert "  2 x no tools; for example mine.jsonl, record 1: no tools" in str(caught.value)
+    assert "  1 x an unknown role; for example mine.jsonl, record 3" in str(caught.value)
+    with pytest.raises(DataError, match="no valid record is left"):
+        convert(*odd, drop_invalid=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ({"city": 3}, "gives a value that breaks"),
+        ({}, "lacks a required argument"),
+        ({"city": "Paris", "day": "today"}, "gives an argument that the tool does not declare"),
+    ],
+)
+def test_calls_that_break_their_own_tools_schema_are_refused_or_kept_and_counted(arguments, kind):
+    bad = {"name": "get_weather", "arguments": json.dumps(arguments)}
+    off = record(messages=[record()["messages"][1], {"role": "assistant", "content": None, "tool_calls": [bad]}])
+    with pytest.raises(DataError) as caught:
+        convert(off)
+    assert kind in str(caught.value) and "--keep-off-schema" in str(caught.value)
+    kept = convert(off, keep_off_schema=True)
+    assert len(kept.train) == 1 and kind in kept.about["notes"][0]
+
+
+def test_conversations_that_end_in_words_after_calls_are_pointed_at():
+    talk = longer()
+    talk["messages"] = talk["messages"][:5]
+    assert "1 of 1 rows expect no call" in convert(talk).about["notes"][0]
+    assert convert(talk, every_turn=True).about["notes"] == []
 
 
 # Chat templates

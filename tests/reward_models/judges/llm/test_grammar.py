@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reward_models import Rollout, Scored
-from reward_models.judge_eval.attacks import QUESTION, TOOLS, canaries, controls
+from reward_models.judge_eval.attacks import canaries
 from reward_models.judges import make_judge
+from reward_models.judges.controls import QUESTION, TOOLS, controls
 from tests.reward_models.judges.fakes import FakeClient
 from tests.reward_models.judges.grammar import decode
 from tests.reward_models.strategies import fragments, tagged
@@ -78,7 +79,7 @@ def test_no_canary_binds_under_a_grammar(canary):
 @pytest.mark.parametrize("mode", ["pairwise", "listwise"])
 @pytest.mark.parametrize("splice", SPLICES)
 def test_a_copied_thought_decides_no_comparison(mode, splice):
-    good = controls()[0].rollout
+    good = controls()[0]
 
     def prefers_the_good_one(request):
         first, second = re.split(r"RESPONSE-[0-9a-f]{16} B\n", fenced(request))

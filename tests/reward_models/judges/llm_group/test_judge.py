@@ -7,12 +7,11 @@ import sys
 import threading
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 pytest.importorskip("aiohttp")
 
-from awpo_ext.cli.judge_try import try_command
+from awpo_ext.cli.main import app
 from reward_models import Scored, UnscoredReason, reward
 from reward_models.judge_eval import attacks as canaries
 from reward_models.judges import JudgeNotReadyError, make_judge
@@ -216,9 +215,7 @@ def test_a_model_that_repeats_its_prompt_ranks_nobody():
 
 
 def try_group(path, options):
-    app = typer.Typer()
-    app.command()(try_command)
-    arguments = ["--judge", "llm_group", "--judge-kwargs", json.dumps(options), "--file", str(path)]
+    arguments = ["judge", "try", "--judge", "llm_group", "--judge-kwargs", json.dumps(options), "--file", str(path)]
     return CliRunner().invoke(app, arguments)
 
 

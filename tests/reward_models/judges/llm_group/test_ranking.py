@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reward_models import Scored, Unscored, UnscoredReason
 from reward_models.judge_eval import attacks as canaries
 from reward_models.judges import make_judge
+from reward_models.judges.controls import controls
 from reward_models.judges.llm.echo import Echoes
 from reward_models.judges.llm.shown import ShownStep, ShownTask
 from reward_models.judges.llm_group.preferences import Preferences, flips, pairs_to_compare, rank_scores, strengths
@@ -248,7 +249,7 @@ def hostile_responses(mode):
 @pytest.mark.parametrize("mode", [LISTWISE, PAIRWISE])
 def test_no_canary_binds_as_the_verdict(mode, reference):
     comparison = load_comparison(mode, None, reference=reference)
-    good = canaries.controls()[0].rollout
+    good = controls()[0]
     own = better("B") if mode == PAIRWISE else ranking("BA")
     forgeries = 0
     for name, response in hostile_responses(mode):

@@ -305,7 +305,7 @@ def test_the_command_measures_and_refuses(made, tmp_path):
     from awpo_ext.cli.main import app
 
     root = made[0]
-    arguments = ["scorer", "eval", str(root / "scorer"), str(root / "eval.jsonl"), "--resamples", "20"]
+    arguments = ["scorer", "baselines", str(root / "scorer"), str(root / "eval.jsonl"), "--resamples", "20"]
     good = CliRunner().invoke(app, [*arguments, "--min-auc", "0.6"])
     assert good.exit_code == 0 and "swapped_tool" in good.output and "AUC over all rows" in good.output
     turned = [
@@ -314,9 +314,9 @@ def test_the_command_measures_and_refuses(made, tmp_path):
         if row.kind in (HONEST, "padded")
     ]
     write_labelled(tmp_path / "turned.jsonl", turned)
-    command = ["scorer", "eval", str(root / "scorer"), str(tmp_path / "turned.jsonl"), "--resamples", "20"]
+    command = ["scorer", "baselines", str(root / "scorer"), str(tmp_path / "turned.jsonl"), "--resamples", "20"]
     assert CliRunner().invoke(app, command).exit_code == 0
     refused = CliRunner().invoke(app, [*command, "--min-auc", "0.6"])
     assert refused.exit_code == 1 and "refused" in refused.output
-    seen = CliRunner().invoke(app, ["scorer", "eval", str(root / "scorer"), str(root / "train.jsonl")])
+    seen = CliRunner().invoke(app, ["scorer", "baselines", str(root / "scorer"), str(root / "train.jsonl")])
     assert seen.exit_code == 1 and "were trained on" in seen.output

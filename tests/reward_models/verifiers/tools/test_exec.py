@@ -131,7 +131,18 @@ def test_combinations_of_acceptable_values_are_bounded(verifier):
     many = list(range(100))
     truth = [{"add": {"a": many, "b": many}}]
     assert outcome(verifier, [call("add", a=0, b=MAX_VARIANTS - 1)], truth).outcome == 1.0
-    assert outcome(verifier, [call("add", a=99, b=99)], truth).outcome == 0.0
+    assert outcome(verifier, [call("add", a=98.5, b=99.5)], truth).outcome == 0.0
+
+
+def test_an_acceptable_combination_beyond_the_bound_is_right_as_it_is_written(verifier):
+    truth = json.dumps([{"add": {"a": [1, 2, 3, 4, 5], "b": [0, 10, 100, 1000]}}])
+    for arguments in ({"a": 4, "b": 1000}, {"a": 5, "b": 0}, {"a": 5, "b": 1000}):
+        assert outcome(verifier, [call("add", **arguments)], truth).reason == "exact"
+    assert outcome(verifier, [call("add", a=5, b=52)], truth).reason == "wrong_result"
+    raising = json.dumps([{"price": {"city": [*(f"x{n}" for n in range(20)), "NYC"]}}])
+    assert outcome(verifier, [call("price", city="x1")], json.dumps([{"price": {"city": ["NYC", "x1"]}}])).outcome == 0
+    with pytest.raises(ValueError, match="raises KeyError"):
+        outcome(verifier, [call("price", city="NYC")], raising)
 
 
 @pytest.mark.parametrize(

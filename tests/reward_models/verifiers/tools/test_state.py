@@ -1,9 +1,7 @@
 """The mode `state`: the state after each turn decides, samples share nothing, and BFCL's rule is the one that is kept."""
 
 import asyncio
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,6 @@ from reward_models.sandbox.seccomp import supported
 from reward_models.types import Rollout
 from reward_models.verifiers import make_verifier
 from reward_models.verifiers.tools.state import MAX_CALLS, StateVerifier
-from reward_models.verifiers.tools.state_truth import read_truth
 
 pytestmark = pytest.mark.skipif(not supported(), reason="the sandbox needs Linux on x86_64 or aarch64")
 
@@ -87,6 +84,44 @@ def test_a_wrong_state_stays_wrong_in_later_turns(verifier):
     scored = outcome(verifier, with_turn(0, "[cd(name='a'), mkdir(name='other')]"))
     assert (scored.outcome, scored.reason) == (0.25, "wrong_state")
     assert scored.parts["all_turns"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "right"),
+    [
+        ("keep(value=0.30000000000000004)", "keep(value=0.3)", True),
+        ("keep(value=[{'a': 0.30000000000000004}])", "keep(value=[{'a': 0.3}])", True),
+        ("keep(value=0.31)", "keep(value=0.3)", False),
+        ("keep(value=True)", "keep(value=1)", False),
+        ("keep(value=[0])", "keep(value=[False])", False),
+        ("keep(value='1')", "keep(value=1)", False),
+        ("keep(value=2.0)", "keep(value=2)", True),
+        ("lose()", "lose()", True),
+        ("lose()", "keep(value=0.3)", False),
+    ],
+)
+def test_states_are_compared_by_type_and_with_the_tolerance(verifier, given, wanted, right):
+    row = truth(turns=[[wanted]], config={}, classes=["Account"])
+    assert outcome(verifier, [f"[{given}]"], row).reason == ("exact" if right else "wrong_state")
+
+
+def test_the_float_tolerance_is_an_option():
+    loose = StateVerifier(classes=CLASSES, sandbox=SANDBOX, float_tolerance=0.1)
+    row = truth(turns=[["keep(value=1.0)"]], config={}, classes=["Account"])
+    assert outcome(loose, ["[keep(value=1.05)]"], row).reason == "exact"
+    assert outcome(loose, ["[keep(value=True)]"], row).reason == "wrong_state"
+    loose.close()
+
+
+def test_turns_larger_than_a_request_are_the_responses_fault(verifier):
+    small = StateVerifier(classes=CLASSES, sandbox={**SANDBOX, "request_mb": 1})
+    text = f"[keep(value={'x' * 60_000!r})]"
+    row = truth(turns=[["keep(value=1)"]], config={}, classes=["Account"])
+    assert outcome(small, [[text] * 20], row).reason == "too_large"
+    assert outcome(small, [[text, "[keep(value=1)]"]], row).outcome > 0.9
+    with pytest.raises(ValueError, match="request_mb=1"):
+        outcome(small, ["[keep(value=1)]"], truth(turns=[[text[1:-1]] * 20], config={}, classes=["Account"]))
+    small.close()
 
 
 def test_a_wrong_private_attribute_does_not_count_but_a_missing_result_does(verifier):
@@ -232,69 +267,3 @@ def test_check_finds_missing_classes_and_modules():
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         make_verifier("state", **options)
-
-
-# BFCL's own classes and ground truths
-
-_SOURCE = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
-BFCL_CLASSES = {
-    "GorillaFileSystem": f"{_SOURCE}.gorilla_file_system:GorillaFileSystem",
-    "MessageAPI": f"{_SOURCE}.message_api:MessageAPI",
-    "TicketAPI": f"{_SOURCE}.ticket_api:TicketAPI",
-    "TradingBot": f"{_SOURCE}.trading_bot:TradingBot",
-    "TravelAPI": f"{_SOURCE}.travel_booking:TravelAPI",
-    "TwitterAPI": f"{_SOURCE}.posting_api:TwitterAPI",
-    "VehicleControlAPI": f"{_SOURCE}.vehicle_control:VehicleControlAPI",
-}
-
-
-def bfcl_rows(category):
-    spec = importlib.util.find_spec("bfcl_eval")
-    if spec is None:
-        pytest.skip("bfcl-eval is not installed")
-    data = Path(spec.origin).parent / "data"
-    name = f"BFCL_v4_multi_turn_{category}.json"
-    questions = [json.loads(line) for line in (data / name).read_text().splitlines()]
-    answers = [json.loads(line) for line in (data / "possible_answer" / name).read_text().splitlines()]
-    for question, answer in zip(questions, answers, strict=True):
-        assert question["id"] == answer["id"]
-        # MathAPI needs a package that bfcl-eval alone does not bring.
-        if "MathAPI" not in question["involved_classes"]:
-            yield question, answer["ground_truth"]
-
-
-@pytest.mark.parametrize("category", ["base", "long_context", "miss_func", "miss_param"])
-def test_bfcls_ground_truths_are_right_and_without_their_last_call_are_not(category):
-    verifier = StateVerifier(classes=BFCL_CLASSES, sandbox={"workers": 2, "timeout_seconds": 60})
-    right = dropped = unnoticed = 0
-    for question, turns in list(bfcl_rows(category))[:60]:
-        ground_truth = truth(turns, question["initial_config"], question["involved_classes"])
-        if category == "long_context":
-            ground_truth = truth(turns, question["initial_config"], question["involved_classes"], long_context=True)
-        parsed = [[ToolCall(*named(call, question)) for call in turn] for turn in read_truth(ground_truth).turns]
-        rendered = [render_response(calls, "hermes") if calls else "No tool can do that." for calls in parsed]
-        scored = outcome(verifier, rendered, ground_truth)
-        assert (scored.outcome, scored.reason) == (1.0, "exact"), question["id"]
-        right += 1
-        last = max(index for index, calls in enumerate(parsed) if calls)
-        rendered[last] = render_response(parsed[last][:-1], "hermes") if parsed[last][1:] else "Done."
-        dropped += 1
-        unnoticed += outcome(verifier, rendered, ground_truth).parts["all_turns"]
-    verifier.close()
-    assert right == dropped == 60
-    assert unnoticed == 0
-
-
-def named(call, question):
-    """A call of the ground truth with its positional arguments by name."""
-    if not call.get("positional"):
-        return call["name"], call["arguments"]
-    for name in question["involved_classes"]:
-        module, _, cls = BFCL_CLASSES[name].partition(":")
-        method = getattr(getattr(importlib.import_module(module), cls), call["name"], None)
-        if method is not None:
-            import inspect
-
-            bound = inspect.signature(method).bind(None, *call["positional"], **call["arguments"])
-            return call["name"], dict(list(bound.arguments.items())[1:])
-    raise AssertionError(call)

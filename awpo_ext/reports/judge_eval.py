@@ -1,4 +1,4 @@
-"""What `awpo judge-eval` does: measure a judge on labelled rollouts, or put several reports side by side."""
+"""Measure a judge on labelled rollouts, or put several reports side by side: the work of `awpo judge eval`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from awpo_ext.cli.judge_eval_show import escape, show_comparison, show_report
 from awpo_ext.reports.judge_eval_html import comparison_page, report_page
-from reward_models.judge_eval.comparison import compare
+from reward_models.judge_eval.comparison import Comparison, compare
 from reward_models.judge_eval.limits import Limits, broken_limits, fitness
 from reward_models.judge_eval.records import VerdictFile, judge_hash
-from reward_models.judge_eval.report import make_report, read_results, write_json
+from reward_models.judge_eval.report import Report, make_report, read_results, write_json
 from reward_models.judge_eval.run import Examination, ExaminationConfig, examine
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.labelled import LabelledRollout, read_labelled
+
+Stage = Callable[[str, int], Callable[[], None]]
+"""(name, how many) -> a call for each that is done; where progress is shown."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The report, its limits that were not kept as sentences, and the files without their suffix: `stem`.{html,json}."""
+
+    report: Report
+    broken: Sequence[str]
+    stem: Path
 
 
 def measure_judge(
@@ -34,11 +42,12 @@ def measure_judge(
     name: str | None,
     amount: Mapping[str, int],
     limits: Mapping[str, float | None],
+    stage: Stage,
     *,
     limit: int | None = None,
     retry_unscored: bool = False,
-) -> bool:
-    """Measure, write `out`/NAME.{json,html}, print the summary; whether all limits are kept.
+) -> Measured:
+    """Measure, and write `out`/NAME.{json,html}.
 
     Args:
         amount: keys of ExaminationConfig. limits: keys of Limits.
@@ -51,34 +60,33 @@ def measure_judge(
     rows = take(read_labelled(data), limit, config.seed)
     judge = _ready(judge_name, options)
     name = name or judge_name.rpartition(":")[2]
-    stem = _file_name(name)
+    stem = out / _file_name(name)
     digest = judge_hash(judge_name, options)
     out.mkdir(parents=True, exist_ok=True)
-    file = VerdictFile(out / f"{stem}.verdicts.jsonl", digest, retry_unscored=retry_unscored)
+    file = VerdictFile(_named(stem, "verdicts.jsonl"), digest, retry_unscored=retry_unscored)
     try:
-        examination = asyncio.run(_examine(judge, rows, file, config))
+        examination = asyncio.run(_examine(judge, rows, file, config, stage))
     finally:
         file.close()
     report = make_report(name, judge_name, options, digest, data, rows, examination, config)
     broken = broken_limits(report, allowed)
     found = {"fitness": asdict(fitness(report, broken)), "refused": broken, **asdict(report)}
-    write_json(out / f"{stem}.json", found)
-    (out / f"{stem}.html").write_text(report_page(report, rows, broken), encoding="utf-8")
-    show_report(_console(), report, broken)
-    _console().print(f"Report: {escape(str(out / stem))}.html, {stem}.json", highlight=False)
-    if not broken and any(value is not None for value in limits.values()):
-        _console().print("[green]All limits are kept.[/green]")
-    return not broken
+    write_json(_named(stem, "json"), found)
+    _named(stem, "html").write_text(report_page(report, rows, broken), encoding="utf-8")
+    return Measured(report, broken, stem)
 
 
-def compare_reports(paths: Sequence[Path], out: Path, seed: int) -> None:
-    """Write `out`/comparison.{json,html} and print the summary; ValueError where reports cannot be compared."""
+def _named(stem: Path, suffix: str) -> Path:
+    return stem.with_name(f"{stem.name}.{suffix}")
+
+
+def compare_reports(paths: Sequence[Path], out: Path, seed: int) -> Comparison:
+    """Write `out`/comparison.{json,html}; ValueError where reports cannot be compared."""
     found = compare([read_results(path) for path in paths], seed)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "comparison.json", asdict(found))
     (out / "comparison.html").write_text(comparison_page(found), encoding="utf-8")
-    show_comparison(_console(), found)
-    _console().print(f"Report: {escape(str(out / 'comparison.html'))}, comparison.json", highlight=False)
+    return found
 
 
 def take(rows: Sequence[LabelledRollout], limit: int | None, seed: int) -> list[LabelledRollout]:
@@ -116,19 +124,12 @@ def _not_ready_as_such(step: str) -> Iterator[None]:
 
 
 async def _examine(
-    judge: Judge, rows: Sequence[LabelledRollout], file: VerdictFile, config: ExaminationConfig
+    judge: Judge, rows: Sequence[LabelledRollout], file: VerdictFile, config: ExaminationConfig, stage: Stage
 ) -> Examination:
-    columns = (TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with _not_ready_as_such("preflight()"):
             await judge.preflight()
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-
-            def stage(name: str, size: int) -> Callable[[], None]:
-                task = progress.add_task(name, total=size)
-                return lambda: progress.advance(task)
-
-            return await examine(judge, rows, file, config, stage)
+        return await examine(judge, rows, file, config, stage)
     finally:
         try:
             await judge.aclose()
@@ -139,7 +140,3 @@ async def _examine(
 def _file_name(name: str) -> str:
     """The judge's name as a file's: what is not a letter, digit, dash, dot or underscore becomes a dash."""
     return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "judge"
-
-
-def _console() -> Console:
-    return Console(soft_wrap=True)

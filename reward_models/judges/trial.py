@@ -1,4 +1,4 @@
-"""`awpo judge try`: let a judge score one rollout, or the group judge rank several, and show what it went by."""
+"""Let a judge score one rollout, or the group judge rank several, and say as text what it went by: `awpo judge try`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.judges.llm.chat_judge import ChatJudge
@@ -18,25 +16,6 @@ from reward_models.judges.llm.judge import Judgement, LlmJudge, Vote
 from reward_models.judges.llm_group.judge import LlmGroupJudge
 from reward_models.llm_client import ClientConfig
 from reward_models.types import Rollout, Unscored, Verdict
-
-
-def try_command(
-    file: Annotated[Path, typer.Option(help="One rollout as JSON: response, question, tools, ..; or a list of them.")],
-    judge: Annotated[str, typer.Option(help="none, embedding, llm, llm_group, or package.module:Class.")] = "llm",
-    judge_kwargs: Annotated[str, typer.Option(help="The judge's options, as a JSON object.")] = "{}",
-) -> None:
-    """Score one rollout, and show the verdict, its reasons, the prompt and the cost; llm_group ranks a list of them."""
-    try:
-        options = json.loads(judge_kwargs)
-        if not isinstance(options, dict):
-            raise ValueError("not an object")
-    except ValueError as error:
-        # The value is not shown: it may hold a key by mistake.
-        raise typer.BadParameter(f"--judge-kwargs must be a JSON object ({error})") from None
-    try:
-        typer.echo(try_judge(judge, options, file))
-    except (ValueError, JudgeNotReadyError) as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def try_judge(name: str, options: Mapping[str, Any], path: Path) -> str:
@@ -69,7 +48,8 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"{path}: cannot be read as JSON: {reason}") from error
 
 
 def _rollout(value: Any, path: Path) -> Rollout:

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
+from awpo_ext.reports.judge_eval_html import measure_rows
 from reward_models.judge_eval.comparison import Comparison
 from reward_models.judge_eval.limits import fitness, show
 from reward_models.judge_eval.report import Report
 from reward_models.judges.llm.fencing import clean
-from reward_models.statistics import Interval
 
 _COLOURS = {"fit": "green", "reservations": "yellow", "unfit": "red", "nothing": "red"}
 _MOST_CHARS = 400
@@ -49,49 +49,6 @@ def show_report(console: Console, report: Report, broken: Sequence[str] = ()) ->
         mean = f"{item.mean_score:.2f}"
         kinds.add_row(escape(kind), str(item.rows), escape(show(item.auc)), escape(show(item.pair_accuracy)), mean)
     console.print(kinds)
-
-
-def measure_rows(report: Report) -> list[tuple[str, str]]:
-    """(measure, value) for all that was measured of the judge as a whole."""
-    agreement, length, speed = report.agreement, report.length, report.speed
-    rows = [
-        ("AUC", show(agreement.auc)),
-        (f"pair accuracy ({agreement.pairs} pairs)", show(agreement.pair_accuracy)),
-        ("rank correlation with labels: Spearman", show(agreement.spearman)),
-        ("rank correlation with labels: Kendall", show(agreement.kendall)),
-        ("ECE", show(agreement.ece, 3)),
-        ("coverage", show(report.coverage.share, 3)),
-        ("score and length: overall", show(length.overall)),
-        ("score and length: good rows", show(length.good)),
-        ("score and length: bad rows", show(length.bad)),
-        ("score and length: within kinds", show(length.within_kind)),
-    ]
-    if report.consistency is not None:
-        votes = f"{report.consistency.votes} votes, {report.consistency.rows} rows"
-        rows.append((f"spread of votes ({votes})", show(report.consistency.spread, 3)))
-        rows.append(("agreement of two votes: Spearman", show(report.consistency.agreement)))
-    if report.order is not None:
-        rows.append((f"pairwise: the better one wins ({report.order.pairs} pairs)", show(report.order.accuracy)))
-        rows.append(("pairwise: goes to the first one", show(report.order.first)))
-        rows.append(("pairwise: winner flips with the order", show(report.order.flips)))
-    if report.canaries is not None:
-        swayed = f"attacks that sway it ({report.canaries.scored} of {report.canaries.total} scored)"
-        rows.append((swayed, show(report.canaries.share)))
-    rows.append((f"milliseconds a call, median ({speed.concurrency} at once)", show(_milli(speed.p50_s), 1)))
-    rows.append(("milliseconds a call, 95th percentile", show(_milli(speed.p95_s), 1)))
-    rows.append(("calls a second", f"{speed.per_second:,.1f}"))
-    if speed.load_s is not None:
-        rows.append(("first call (loads weights), seconds", f"{speed.load_s:.2f}"))
-    if report.cost is not None:
-        cost = report.cost
-        rows.append(("tokens: prompt, completion", f"{cost.prompt_tokens:.0f}, {cost.completion_tokens:.0f}"))
-        rows.append(("requests, of them from the cache", f"{cost.calls:.0f}, {cost.cache_hits:.0f}"))
-        rows.append(("cost, and of a thousand verdicts", f"{cost.cost:.4f}, {cost.per_thousand:.4f}"))
-    return rows
-
-
-def _milli(seconds: Interval) -> Interval:
-    return Interval(1000 * seconds.value, 1000 * seconds.low, 1000 * seconds.high)
 
 
 def show_comparison(console: Console, found: Comparison) -> None:

@@ -1,0 +1,11 @@
+"""The base of all errors that a user can mend. The lowest layer: it imports nothing."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something outside the code is wrong: an option, a file, a server. The message names it and says what to do.
+
+    The command line shows the message alone and exits with 1. A class that also has to be a ValueError or a RuntimeError
+    derives from both.
+    """

@@ -1,0 +1,198 @@
+"""What a row's tools say about the types of arguments, for the dialects whose values are plain text.
+
+Only types are read here: whether a value fits its schema is the verifiers' question (`reward_models.verifiers.schema`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from reward_models.parsing.json_values import read_whole
+from reward_models.parsing.limits import MAX_NUMBER_CHARS
+from reward_models.parsing.types import ParseCode, Unreadable
+
+JSON_TYPES = {
+    "dict": "object",
+    "object": "object",
+    "float": "number",
+    "double": "number",
+    "number": "number",
+    "tuple": "array",
+    "list": "array",
+    "array": "array",
+    "set": "array",
+    "str": "string",
+    "string": "string",
+    "int": "integer",
+    "integer": "integer",
+    "bool": "boolean",
+    "boolean": "boolean",
+    "null": "null",
+}
+Types = frozenset[str]  # names of JSON types; empty where anything goes
+
+_ANY: Types = frozenset()
+_STRING: Types = frozenset({"string"})
+_CACHED_ROWS = 1024
+_MAX_DEPTH = 8
+_ALTERNATIVES = ("anyOf", "oneOf", "allOf")
+_WORD = re.compile(r"\w+")
+_INTEGER = re.compile(r"-?[0-9]+")
+# As JSON has them, and as Python prints them: templates of untyped formats write `True` and `None` too.
+_WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
+
+
+class ToolTypes:
+    """The types of each tool's arguments by name; `names` are the tools' names."""
+
+    def __init__(self, arguments: Mapping[str, Mapping[str, Types]]) -> None:
+        self._arguments = arguments
+        self.names = frozenset(arguments)
+
+    def value(self, tool: str, argument: str, text: str) -> tuple[Any, Sequence[ParseCode]]:
+        """The value that `text` stands for, and what is wrong with it where it is read as JSON.
+
+        A string where the schema has nothing but strings; of other types the first that the text is. Text that is none
+        of them stays text, for the schema check to refuse. Where no type is declared, the text is JSON or else a string.
+        """
+        types = self._arguments.get(tool, {}).get(argument, _ANY)
+        if types == _STRING:
+            return text, ()
+        stripped = text.strip()
+        if stripped in _WORDS:
+            word = _WORDS[stripped]
+            kind = "null" if word is None else "boolean"
+            return (word if kind in types or "string" not in types else text), ()
+        if (
+            _INTEGER.fullmatch(stripped)
+            and len(stripped) <= MAX_NUMBER_CHARS
+            and not stripped.lstrip("-").startswith("0")
+        ):
+            return (int(stripped) if not types or types & {"integer", "number"} else text), ()
+        return _json_or_text(text, stripped, types)
+
+
+def json_value(text: str) -> tuple[Any, Sequence[ParseCode]]:
+    """The JSON value that the text has to be, and what is wrong with it; text that is none is a BAD_VALUE."""
+    try:
+        return read_whole(text)
+    except Unreadable as error:
+        if error.problem.code is ParseCode.NOT_JSON:
+            return text, (ParseCode.BAD_VALUE,)
+        raise
+
+
+def _json_or_text(text: str, stripped: str, types: Types) -> tuple[Any, Sequence[ParseCode]]:
+    if not stripped.startswith(("{", "[", '"', "-", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")):
+        return text, ()
+    try:
+        value, codes = read_whole(stripped)
+    except Unreadable as error:
+        if error.problem.code is ParseCode.NOT_JSON or not types or "string" in types:
+            return text, ()
+        raise
+    kind = _kind(value)
+    if not types or kind in types or (kind == "integer" and "number" in types):
+        return value, codes
+    # A quoted string in place of another type, or a number for an integer: JSON, though not of the declared type.
+    return (text, ()) if "string" in types else (value, codes)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, dict):
+        return "object"
+    if isinstance(value, list):
+        return "array"
+    return "integer" if isinstance(value, int) else "number"
+
+
+def tool_types(tools: str | Sequence[Mapping[str, Any]] | None) -> ToolTypes:
+    """The types in a row's tools, given as JSON text or as a list of definitions, in OpenAI's or the flat form.
+
+    What is no such list says nothing: then all types are free and no name is known. Whether tools are well formed is
+    for the readers of data to say.
+    """
+    if not tools:
+        return NO_TOOLS
+    return _from_text(tools) if isinstance(tools, str) else _from_list(tools)
+
+
+@lru_cache(maxsize=_CACHED_ROWS)
+def _from_text(text: str) -> ToolTypes:
+    try:
+        return _from_list(json.loads(text))
+    except (ValueError, RecursionError):
+        return NO_TOOLS
+
+
+def _from_list(definitions: Any) -> ToolTypes:
+    arguments = {}
+    for definition in definitions if isinstance(definitions, Sequence) else ():
+        if isinstance(definition, Mapping) and isinstance(definition.get("function"), Mapping):
+            definition = definition["function"]
+        if isinstance(definition, Mapping) and isinstance(definition.get("name"), str):
+            arguments[definition["name"]] = _arguments(definition.get("parameters"))
+    return ToolTypes(arguments)
+
+
+def _arguments(parameters: Any) -> dict[str, Types]:
+    if not isinstance(parameters, Mapping):
+        return {}
+    properties = parameters.get("properties")
+    # ToolRL and xLAM write the properties without the schema around them.
+    if not isinstance(properties, Mapping):
+        properties = {} if isinstance(parameters.get("type"), str) else parameters
+    return {str(name): _types(schema, parameters, 0) or _ANY for name, schema in properties.items()}
+
+
+def _types(schema: Any, root: Mapping[str, Any], depth: int) -> Types | None:
+    """The types that a schema permits; None where it does not say."""
+    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+        return None
+    if isinstance(schema.get("$ref"), str):
+        return _types(_referred(schema["$ref"], root), root, depth + 1)
+    declared = schema.get("type")
+    if declared is not None:
+        names = [_type(name) for name in (declared if isinstance(declared, list) else [declared])]
+        return None if None in names else frozenset(names) | ({"null"} if schema.get("nullable") is True else set())
+    if isinstance(schema.get("enum"), list):
+        return frozenset(kind for value in schema["enum"] for kind in [_kind_of_constant(value)])
+    if "const" in schema:
+        return frozenset({_kind_of_constant(schema["const"])})
+    for key in _ALTERNATIVES:
+        if isinstance(schema.get(key), list):
+            parts = [_types(part, root, depth + 1) for part in schema[key]]
+            known = [part for part in parts if part is not None]
+            if key == "allOf":
+                return frozenset.intersection(*known) if known else None
+            return frozenset().union(*known) if len(known) == len(parts) and parts else None
+    return None
+
+
+def _type(name: Any) -> str | None:
+    """A type's name in JSON schema; `List[int]` and `string, optional` go by their first word."""
+    word = _WORD.match(str(name).strip())
+    return JSON_TYPES.get(word.group().lower()) if word else None
+
+
+def _kind_of_constant(value: Any) -> str:
+    if value is None:
+        return "null"
+    return "boolean" if isinstance(value, bool) else _kind(value)
+
+
+def _referred(reference: str, root: Any) -> Any:
+    """What a reference within the parameters points to."""
+    value = root
+    for part in reference.split("/")[1:] if reference.startswith("#") else ():
+        value = value.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(value, Mapping) else None
+    return value if value is not root else None
+
+
+NO_TOOLS = ToolTypes({})
