@@ -23,7 +23,7 @@ Config = TypeVar("Config", bound="Options")
 WRONG_TYPE, OUT_OF_RANGE, UNKNOWN, EMPTY = "has the wrong type", "is out of range", "is unknown", "is empty"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # typing holds equal annotations for one, and 0 is 0.0
 class Range:
     """The numbers from `low` to `high`; `ends` says which end belongs to it, as in "[)". NaN never does."""
 
@@ -70,8 +70,9 @@ def fit(kind: Any, value: Any) -> Any:
     """`value` as the annotation `kind` allows it, or Misfit.
 
     bool; int and float, for which a bool is no number and an int will do for a float; str, not empty; Mapping; Literal;
-    `X | None`; `tuple[X, ...]`, for which any sequence will do, and one X stands for a tuple of one. `Annotated` adds
-    Range, OneOf, Text or NotEmpty. A value with any other annotation is returned as it is.
+    `X | None`; `tuple[X, Y]` and `tuple[X, ...]`, for which any sequence will do, and for the second also one X.
+    `Annotated` adds Range, OneOf, Text or NotEmpty, and for tuples and mappings the words that complete "must be ...".
+    A value with any other annotation, such as `str | int`, is returned as it is.
     """
     return _fit(kind, (), value)
 
@@ -84,8 +85,8 @@ def _fit(kind: Any, rules: tuple[Any, ...], value: Any) -> Any:
         kinds = [item for item in inner if item is not type(None)]
         unchecked = len(kinds) > 1 or (value is None and len(kinds) < len(inner))
         return value if unchecked else _fit(kinds[0], rules, value)
-    if origin is tuple and inner[1:] == (...,):
-        return _fit_tuple(inner[0], rules, value)
+    if origin is tuple:
+        return _fit_tuple(inner, rules, value)
     if origin is Literal:
         return _fit_choice(inner, value)
     if kind is str:
@@ -94,15 +95,27 @@ def _fit(kind: Any, rules: tuple[Any, ...], value: Any) -> Any:
         return _fit_number(kind, rules, value)
     for known, allowed in ((bool, "true or false"), (Mapping, "a mapping")):
         if known in (kind, origin) and not isinstance(value, known):
-            raise Misfit(WRONG_TYPE, value, next((rule for rule in rules if isinstance(rule, str)), allowed))
+            raise Misfit(WRONG_TYPE, value, _phrase(rules, allowed))
     return value
 
 
-def _fit_tuple(kind: Any, rules: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
-    values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+def _fit_tuple(kinds: tuple[Any, ...], rules: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    if kinds[1:] == (...,):
+        values = value if is_list else (value,)
+        kinds = (kinds[0],) * len(values)
+    elif not is_list or len(value) != len(kinds):
+        raise Misfit(WRONG_TYPE, value, _phrase(rules, f"a list of {len(kinds)}"))
+    else:
+        values = value
     if not values and any(isinstance(rule, NotEmpty) for rule in rules):
         raise Misfit(EMPTY, value, "give at least one value")
-    return tuple(_fit(kind, rules, item) for item in values)
+    return tuple(_fit(kind, rules, item) for kind, item in zip(kinds, values, strict=True))
+
+
+def _phrase(rules: tuple[Any, ...], allowed: str) -> str:
+    """What completes "must be ...": a plain text among the rules, else `allowed`."""
+    return next((rule for rule in rules if isinstance(rule, str)), allowed)
 
 
 def _fit_choice(names: tuple[str, ...], value: Any) -> Any:
@@ -219,18 +232,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, Sequence):
         return [plain(item) for item in value]
     return value
-
-
-def read_config(config_class: Any, options: Mapping[str, Any], owner: str) -> Any:
-    known = [field.name for field in fields(config_class)]
-    refuse_unknown(options, known, owner)
-    return config_class(**options)
-
-
-def require_number(owner: str, key: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
-    require(owner, key, value, Annotated[int if whole else float, Range(low, high)])
-
-
-def require_numbers(owner: str, config: Any, limits: Mapping[str, tuple[float, float]], *, whole: bool = False) -> None:
-    for key, (low, high) in limits.items():
-        require_number(owner, key, getattr(config, key), low, high, whole=whole)

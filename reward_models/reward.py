@@ -17,10 +17,10 @@ import logging
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
-from reward_models.options import plain, refuse_unknown, require_number
+from reward_models.options import Range, plain, refuse_unknown, require
 from reward_models.per_loop import PerLoop
 from reward_models.rollout_view import read_rollout
 from reward_models.sandbox import SandboxUnavailable
@@ -220,7 +220,7 @@ def _scorer(judge: str, judge_kwargs: Any, verifier: str, verifier_kwargs: Any, 
 
 
 def _make_scorer(judge: str, judge_options: dict, name: str, options: dict, processes: int) -> _Scorer:
-    require_number("reward_kwargs", "verifier_processes", processes, 1, _MAX_PROCESSES, whole=True)
+    require("reward_kwargs", "verifier_processes", processes, Annotated[int, Range(1, _MAX_PROCESSES)])
     verifier = make_verifier(name, **options)
     pool = VerifierPool(name, options, verifier.outcome_range, processes) if verifier.needs_process else None
     return _Scorer(verifier, make_judge(judge, **judge_options), pool)

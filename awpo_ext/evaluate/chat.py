@@ -7,10 +7,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from awpo_ext.evaluate.errors import EndpointLost, EvalError, NoAnswer, TryLater
-from reward_models.options import require_number
+from reward_models.options import Options, Range
 
 CONTEXT, REFUSED, BAD_REPLY = "context_too_small", "refused", "bad_reply"
 _MAX_CHARS = 1_000_000  # of one answer: more is no answer to a question about tools
@@ -20,20 +20,14 @@ _CONTEXT_WORDS = re.compile(
 
 
 @dataclass(frozen=True)
-class Sampling:
+class Sampling(Options, owner="sampling"):
     """How an answer is drawn; each of these decides it. `extra` goes into the request's body as it is."""
 
-    max_tokens: int = 1024
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
+    max_tokens: Annotated[int, Range(1, 1_000_000)] = 1024
+    temperature: Annotated[float, Range(0.0, 10.0)] = 0.0
+    top_p: Annotated[float, Range(0.0, 1.0)] = 1.0
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        require_number("sampling", "max_tokens", self.max_tokens, 1, 1_000_000, whole=True)
-        require_number("sampling", "temperature", self.temperature, 0.0, 10.0)
-        require_number("sampling", "top_p", self.top_p, 0.0, 1.0)
-        require_number("sampling", "seed", self.seed, 0, 2**31 - 1, whole=True)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from awpo_ext import __version__
-from awpo_ext.verl_plugin.compat import SUPPORTED
+from awpo_ext.verl_plugin.compat import SUPPORTED, TESTED
 from reward_models.sandbox.lockdown import confinement
 
 PACKAGES = ("verl", "torch", "transformers", "ray", "TransferQueue", "tensordict", "vllm", "sentence-transformers")
@@ -41,7 +41,7 @@ def versions() -> Section:
     section.facts.append(("sandbox of tools", confinement()))
     installed = dict(section.facts)["verl"]
     if installed != "not installed" and installed not in SUPPORTED:
-        section.problems.append(f"verl {installed} is outside {SUPPORTED}: pip install 'verl>=0.9.1,<0.10'")
+        section.problems.append(f"verl {installed} is outside {SUPPORTED}: pip install 'verl=={TESTED}'")
     return section
 
 

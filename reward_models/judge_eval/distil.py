@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from reward_models.judges import Judge
 from reward_models.labelled import LabelledRollout, write_labelled
-from reward_models.options import require_number
+from reward_models.options import Range, require
 from reward_models.scorers.data.rollout_files import Found
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
@@ -65,9 +65,8 @@ async def distil(
     ValueError where `margin` or the scores kept do not fit, where the judge scores none of the first 50, and where
     nothing was scored.
     """
-    if margin is not None:
-        require_number("distil", "margin", margin, 1e-6, 1)
-    require_number("distil", "concurrency", concurrency, 1, 4096, whole=True)
+    require("distil", "margin", margin, Annotated[float | None, Range(1e-6, 1)])
+    require("distil", "concurrency", concurrency, Annotated[int, Range(1, 4096)])
     kept = out.with_name(out.name + ".scores.jsonl")
     scores = _read_scores(kept, provenance)
     unscored: Counter[str] = Counter()

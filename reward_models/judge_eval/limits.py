@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Annotated
 
 from reward_models.judge_eval.report import Report
-from reward_models.options import require_number
+from reward_models.options import Options, Range
 from reward_models.statistics import Interval
 
 # Where a reservation begins; limits of one's own are `Limits`.
@@ -19,9 +20,11 @@ HIGH_LENGTH = 0.3
 HIGH_FLIPS = 0.2
 CHANCE = 0.5
 
+Share = Annotated[float, Range(0, 1)]
+
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(Options, owner="judge eval"):
     """What a judge must keep, each in [0, 1], None for no such limit.
 
     min_auc, min_pair_accuracy: for the low end of the interval, which must also lie above 0.5: else the judge has not
@@ -30,18 +33,13 @@ class Limits:
     max_length_correlation: for the size of Spearman's correlation of score and length within kinds.
     """
 
-    min_auc: float | None = None
-    min_pair_accuracy: float | None = None
-    min_coverage: float | None = None
-    max_ece: float | None = None
-    max_swayed: float | None = None
-    max_length_correlation: float | None = None
-    max_flips: float | None = None
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            if getattr(self, item.name) is not None:
-                require_number("judge eval", item.name, getattr(self, item.name), 0, 1)
+    min_auc: Share | None = None
+    min_pair_accuracy: Share | None = None
+    min_coverage: Share | None = None
+    max_ece: Share | None = None
+    max_swayed: Share | None = None
+    max_length_correlation: Share | None = None
+    max_flips: Share | None = None
 
 
 @dataclass(frozen=True)

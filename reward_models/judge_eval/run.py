@@ -7,13 +7,14 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from reward_models.judge_eval.attacks import CanaryReport, canaries, count_swayed, top_of_scale
 from reward_models.judge_eval.records import Examiner, Record, VerdictFile
 from reward_models.judges.base import Comparer, Judge
 from reward_models.judges.controls import controls
 from reward_models.labelled import LabelledRollout
-from reward_models.options import require_number
+from reward_models.options import Options, Range
 from reward_models.types import Scored
 
 Pair = tuple[LabelledRollout, LabelledRollout]
@@ -23,7 +24,7 @@ _OWNER = "judge eval"
 
 
 @dataclass(frozen=True)
-class ExaminationConfig:
+class ExaminationConfig(Options, owner=_OWNER):
     """How much is asked of the judge beside one score a row.
 
     votes: scores of the same row, in [1, 64], on `vote_rows` rows drawn at random, in [0, 1e6].
@@ -32,17 +33,11 @@ class ExaminationConfig:
     seed: of what is drawn, and of the bootstrap.
     """
 
-    votes: int = 3
-    vote_rows: int = 100
-    pairs: int = 200
-    concurrency: int = 32
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        ranges = {"votes": (1, 64), "vote_rows": (0, 10**6), "pairs": (0, 10**6), "concurrency": (1, 4096)}
-        for key, (low, high) in ranges.items():
-            require_number(_OWNER, key, getattr(self, key), low, high, whole=True)
-        require_number(_OWNER, "seed", self.seed, 0, 2**32 - 1, whole=True)
+    votes: Annotated[int, Range(1, 64)] = 3
+    vote_rows: Annotated[int, Range(0, 10**6)] = 100
+    pairs: Annotated[int, Range(0, 10**6)] = 200
+    concurrency: Annotated[int, Range(1, 4096)] = 32
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
 
 
 @dataclass(frozen=True)

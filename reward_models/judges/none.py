@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from reward_models.judges.base import Judge
-from reward_models.options import read_config
+from reward_models.options import Options
 from reward_models.types import Rollout, Unscored, UnscoredReason, Verdict
 
 
 @dataclass(frozen=True)
-class NoneConfig:
+class NoneConfig(Options, owner="judge 'none'"):
     """No options."""
 
 
@@ -19,7 +19,7 @@ class NoneJudge(Judge):
     """Every rollout is `Unscored(judge_disabled)`."""
 
     def __init__(self, **options: Any) -> None:
-        read_config(NoneConfig, options, "judge 'none'")
+        NoneConfig.read(options)
 
     async def score(self, rollout: Rollout) -> Verdict:
         return Unscored(UnscoredReason.JUDGE_DISABLED)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 
 from reward_models.judges.base import Judge, JudgeNotReadyError
 from reward_models.judges.batching import MicroBatcher
-from reward_models.options import read_config, require_numbers
+from reward_models.options import Options, Range, Text
 from reward_models.per_loop import PerLoop
 from reward_models.rollout_view import read_rollout
 from reward_models.scorers.features.folder import read_family
@@ -44,7 +44,7 @@ class LoadedScorer(Protocol):
 
 
 @dataclass(frozen=True)
-class ScorerConfig:
+class ScorerConfig(Options, owner=_OWNER):
     """Options of the scorer judge.
 
     scorer: a folder of `awpo scorer train` or `awpo scorer train-classifier`.
@@ -55,20 +55,12 @@ class ScorerConfig:
     max_queue: beyond so many rollouts waiting or being scored, more are Unscored(budget), in [1, 1000000].
     """
 
-    scorer: str
-    device: str = "cpu"
-    threads: int = 1
-    window_ms: float = 10.0
-    max_batch: int = 64
-    max_queue: int = 65_536
-
-    def __post_init__(self) -> None:
-        for key in ("scorer", "device"):
-            if not (isinstance(getattr(self, key), str) and getattr(self, key).strip()):
-                raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be a text that is not empty")
-        require_numbers(_OWNER, self, {"window_ms": (0, 1000)})
-        whole = {"threads": (1, 256), "max_batch": (1, 4096), "max_queue": (1, 1_000_000)}
-        require_numbers(_OWNER, self, whole, whole=True)
+    scorer: Annotated[str, Text()]
+    device: Annotated[str, Text()] = "cpu"
+    threads: Annotated[int, Range(1, 256)] = 1
+    window_ms: Annotated[float, Range(0, 1000)] = 10.0
+    max_batch: Annotated[int, Range(1, 4096)] = 64
+    max_queue: Annotated[int, Range(1, 1_000_000)] = 65_536
 
 
 class ScorerJudge(Judge):
@@ -89,7 +81,7 @@ class ScorerJudge(Judge):
                 if "model" in options
                 else f"{_OWNER}: judge_kwargs.scorer is missing; `awpo scorer train` makes a scorer's folder"
             )
-        self.config = read_config(ScorerConfig, options, _OWNER)
+        self.config = ScorerConfig.read(options)
         self._folder = Path(os.path.expanduser(self.config.scorer))
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer-judge")
         self._batchers: PerLoop[MicroBatcher[Rollout, float]] = PerLoop()

@@ -6,18 +6,21 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from reward_models.options import require_number
+from reward_models.options import Options, Range, Text
 from reward_models.types import JudgeNotReadyError
 
 OWNER = "judge client"
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
+Price = Annotated[float, Range(0, 1e6)]
+
+
 @dataclass(frozen=True)
-class ClientConfig:
+class ClientConfig(Options, owner=OWNER):
     """How to reach a model, within which limits. ValueError names key, value and what is allowed.
 
     base_url: of an OpenAI-compatible API, as in http://127.0.0.1:8000/v1, or several of them that serve the same model;
@@ -40,52 +43,34 @@ class ClientConfig:
     """
 
     base_url: str | Sequence[str] = ""
-    model: str = ""
+    model: Annotated[str, Text("the name of a model at base_url")] = ""
     api_key_env: str = "OPENAI_API_KEY"
-    timeout_s: float = 60.0
-    retries: int = 4
-    deadline_s: float = 180.0
-    step_deadline_s: float | None = None
-    max_concurrency: int = 64
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    cache_dir: str | None = None
-    cache_max_gb: float = 2.0
-    cache_max_age_days: float = 30.0
-    ledger: str | None = None
-    price_per_million_tokens: tuple[float, float] = (0.0, 0.0)
+    timeout_s: Annotated[float, Range(0.01, 3600)] = 60.0
+    retries: Annotated[int, Range(0, 20)] = 4
+    deadline_s: Annotated[float, Range(0.01, 86400)] = 180.0
+    step_deadline_s: Annotated[float | None, Range(0.01, 86400)] = None
+    max_concurrency: Annotated[int, Range(1, 4096)] = 64
+    requests_per_minute: Annotated[float | None, Range(1, 1e9)] = None
+    tokens_per_minute: Annotated[float | None, Range(1, 1e9)] = None
+    cache_dir: str | os.PathLike[str] | None = None
+    cache_max_gb: Annotated[float, Range(0.001, 10_000)] = 2.0
+    cache_max_age_days: Annotated[float, Range(0.001, 3650)] = 30.0
+    ledger: str | os.PathLike[str] | None = None
+    price_per_million_tokens: Annotated[tuple[Price, Price], "two numbers: prompt, completion"] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
+        # The value is not shown: a key pasted here by mistake must not reach a log.
+        if not (isinstance(self.api_key_env, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.api_key_env)):
+            raise ValueError(f"{OWNER}: api_key_env must be the name of an environment variable, not the key itself")
+        super().__post_init__()
         urls = tuple(self.base_url) if isinstance(self.base_url, (list, tuple)) else (self.base_url,)
         if not urls:
             raise ValueError(f"{OWNER}: base_url={self.base_url!r} must name at least one URL")
         object.__setattr__(self, "base_url", tuple(dict.fromkeys(_checked_url(url) for url in urls)))
-        if not (isinstance(self.model, str) and self.model.strip()):
-            raise ValueError(f"{OWNER}: model={self.model!r} must be the name of a model at base_url")
-        # The value is not shown: a key pasted here by mistake must not reach a log.
-        if not (isinstance(self.api_key_env, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.api_key_env)):
-            raise ValueError(f"{OWNER}: api_key_env must be the name of an environment variable, not the key itself")
-        require_number(OWNER, "timeout_s", self.timeout_s, 0.01, 3600)
-        require_number(OWNER, "retries", self.retries, 0, 20, whole=True)
-        require_number(OWNER, "deadline_s", self.deadline_s, 0.01, 86400)
-        if self.step_deadline_s is not None:
-            require_number(OWNER, "step_deadline_s", self.step_deadline_s, 0.01, 86400)
-        require_number(OWNER, "max_concurrency", self.max_concurrency, 1, 4096, whole=True)
-        for key in ("requests_per_minute", "tokens_per_minute"):
-            if getattr(self, key) is not None:
-                require_number(OWNER, key, getattr(self, key), 1, 1e9)
-        require_number(OWNER, "cache_max_gb", self.cache_max_gb, 0.001, 10_000)
-        require_number(OWNER, "cache_max_age_days", self.cache_max_age_days, 0.001, 3650)
         for key in ("cache_dir", "ledger"):
             value = getattr(self, key)
             if value is not None and not (isinstance(value, (str, os.PathLike)) and str(value).strip()):
                 raise ValueError(f"{OWNER}: {key}={value!r} must be a path or None")
-        prices = self.price_per_million_tokens
-        if not isinstance(prices, (list, tuple)) or len(prices) != 2:
-            raise ValueError(f"{OWNER}: price_per_million_tokens={prices!r} must be two numbers: prompt, completion")
-        for price in prices:
-            require_number(OWNER, "price_per_million_tokens", price, 0, 1e6)
-        object.__setattr__(self, "price_per_million_tokens", tuple(prices))
 
     def api_key(self) -> str:
         """The key, "" where there is none. JudgeNotReadyError, without the value, where it cannot be a header."""

@@ -77,13 +77,18 @@ def looks_like_call(answer: str, inner: str, names: Iterable[str]) -> bool:
     """Whether the answer holds a call without tags; `inner` is what its code fence holds, or all of it."""
     if inner.startswith(("{", "[")) and _broken_json(inner):
         return True
-    if "{" in answer:
+    # Searching for a character is much faster than a pattern, and most answers have no braces or brackets at all.
+    if "{" in answer and ('"' in answer or "'" in answer or "{}" in answer):
         if _CALLS_KEY.search(answer) or (_NAME_KEY.search(answer) and _ARGUMENTS_KEY.search(answer)):
             return True
-        if any(pattern.search(answer) for pattern in (_NAME_BEFORE_JSON, PLAIN_KIMI, PLAIN_GEMMA, _PLAIN_HARMONY)):
+        if _NAME_BEFORE_JSON.search(answer) or ("call:" in answer and PLAIN_GEMMA.search(answer)):
+            return True
+        if "functions." in answer and (PLAIN_KIMI.search(answer) or _PLAIN_HARMONY.search(answer)):
             return True
     if "(" in answer:
-        if "```tool_code" in answer or _ANNOUNCED.search(answer) or has_listed_call(answer):
+        if "```tool_code" in answer or ("[" in answer and has_listed_call(answer)):
+            return True
+        if "all" in answer and _ANNOUNCED.search(answer):
             return True
         if inner.endswith(")") and _WHOLE.match(inner):
             return True

@@ -63,7 +63,9 @@ def candidates(text: str, start: int) -> tuple[str, ...]:
 def _with_tool_call(text: str, start: int) -> tuple[str, ...]:
     found = _AFTER_TOOL_CALL.match(text, start)
     if found is None or found[1]:
-        return ("toolrl", "hermes")
+        # Only the order, so that the usual text is read once: both read it where both can.
+        likely_hermes = '"arguments"' in text and '"parameters"' not in text
+        return ("hermes", "toolrl") if likely_hermes else ("toolrl", "hermes")
     if found[2]:
         return ("qwen3_coder",)
     return ("minimax",) if found[3] else ("glm", "toolrl", "hermes")

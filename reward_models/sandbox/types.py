@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import require_number
+from reward_models.options import Options, Range
 
 _OWNER = "sandbox"
 
@@ -42,7 +42,7 @@ class TaskResult:
 
 
 @dataclass(frozen=True)
-class SandboxConfig:
+class SandboxConfig(Options, owner=_OWNER):
     """Limits of the sandbox, each for one task but `workers`, `startup_seconds` and `max_waiting`.
 
     Args:
@@ -61,28 +61,19 @@ class SandboxConfig:
         environment: the worker's environment variables, all of them.
     """
 
-    workers: int = 2
-    timeout_seconds: float = 5.0
-    cpu_seconds: int = 5
-    memory_mb: int = 256
-    file_mb: int = 16
-    request_mb: int = 4
-    response_mb: int = 8
-    startup_seconds: float = 60.0
-    max_waiting: int = 4096
+    workers: Annotated[int, Range(1, 256)] = 2
+    timeout_seconds: Annotated[float, Range(0.01, 3600)] = 5.0
+    cpu_seconds: Annotated[int, Range(1, 3600)] = 5
+    memory_mb: Annotated[int, Range(16, 1 << 20)] = 256
+    file_mb: Annotated[int, Range(1, 1024)] = 16
+    request_mb: Annotated[int, Range(1, 1024)] = 4
+    response_mb: Annotated[int, Range(1, 1024)] = 8
+    startup_seconds: Annotated[float, Range(0.1, 3600)] = 60.0
+    max_waiting: Annotated[int, Range(1, 1 << 20)] = 4096
     require_landlock: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_number(_OWNER, "workers", self.workers, 1, 256, whole=True)
-        require_number(_OWNER, "timeout_seconds", self.timeout_seconds, 0.01, 3600)
-        require_number(_OWNER, "cpu_seconds", self.cpu_seconds, 1, 3600, whole=True)
-        require_number(_OWNER, "memory_mb", self.memory_mb, 16, 1 << 20, whole=True)
-        for key in ("file_mb", "request_mb", "response_mb"):
-            require_number(_OWNER, key, getattr(self, key), 1, 1024, whole=True)
-        require_number(_OWNER, "startup_seconds", self.startup_seconds, 0.1, 3600)
-        require_number(_OWNER, "max_waiting", self.max_waiting, 1, 1 << 20, whole=True)
-        if not isinstance(self.require_landlock, bool):
-            raise ValueError(f"{_OWNER}: require_landlock={self.require_landlock!r} must be true or false")
+        super().__post_init__()
         if not all(isinstance(item, str) for pair in self.environment.items() for item in pair):
             raise ValueError(f"{_OWNER}: environment={self.environment!r} must map names to texts")

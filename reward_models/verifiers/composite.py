@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import read_config, refuse_unknown, require_number
+from reward_models.options import Options, Range, refuse_unknown, require
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 
@@ -24,8 +24,11 @@ _MAX_WEIGHT = 1e6
 GATED = "gated"
 
 
+_NAMED = "a mapping of verifier names"
+
+
 @dataclass(frozen=True)
-class CompositeConfig:
+class CompositeConfig(Options, owner=_OWNER):
     """Which verifiers, and how they count.
 
     `parts`: verifier -> weight > 0. `options`: verifier -> its own options. `gates`: verifier -> the verifier whose
@@ -33,20 +36,18 @@ class CompositeConfig:
     format.
     """
 
-    parts: Mapping[str, float] = field(default_factory=dict)
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    gates: Mapping[str, str] = field(default_factory=dict)
+    parts: Annotated[Mapping[str, float], _NAMED] = field(default_factory=dict)
+    options: Annotated[Mapping[str, Mapping[str, Any]], _NAMED] = field(default_factory=dict)
+    gates: Annotated[Mapping[str, str], _NAMED] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for key in ("parts", "options", "gates"):
-            if not isinstance(getattr(self, key), Mapping):
-                raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be a mapping of verifier names")
+        super().__post_init__()
         if not self.parts:
             raise ValueError(
                 f"{_OWNER}: parts={dict(self.parts)!r} names no verifier; for example {{format: 1, strict: 3}}"
             )
         for name, weight in self.parts.items():
-            require_number(_OWNER, f"parts.{name}", weight, 0.0, _MAX_WEIGHT)
+            require(_OWNER, f"parts.{name}", weight, Annotated[float, Range(0.0, _MAX_WEIGHT)])
             if weight == 0:
                 raise ValueError(f"{_OWNER}: parts.{name}={weight!r} must be above 0; leave the part out")
         refuse_unknown(self.options, list(self.parts), f"{_OWNER}: options")
@@ -69,7 +70,7 @@ class CompositeVerifier(Verifier):
     def __init__(self, **options: Any) -> None:
         from reward_models.verifiers import make_verifier
 
-        config = self.config = read_config(CompositeConfig, options, _OWNER)
+        config = self.config = CompositeConfig.read(options)
         self.verifiers = {name: make_verifier(name, **config.options.get(name, {})) for name in config.parts}
         for name, verifier in self.verifiers.items():
             low, high = verifier.outcome_range

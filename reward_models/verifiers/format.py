@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import read_config, require_number
+from reward_models.options import Range, require
 from reward_models.parsing import ParsedResponse, Status
 from reward_models.rollout_view import RolloutView, Step
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
-from reward_models.verifiers.reading import problem_codes, read_own, require_reading
+from reward_models.verifiers.reading import Reading, problem_codes, read_own
 
 _OWNER = "verifier 'format'"
 _LIMIT = 10**6
@@ -39,18 +39,16 @@ class FormatCode(str, Enum):
 
 
 @dataclass(frozen=True)
-class FormatConfig:
+class FormatConfig(Reading, owner=_OWNER):
     """`dialect`, `thinking`: see `parse_response`. The bounds are on the characters of the stripped thought."""
 
-    dialect: str = "auto"
-    thinking: str = "auto"
-    min_thought_chars: int = 0
-    max_thought_chars: int = _LIMIT
+    min_thought_chars: Annotated[int, Range(0, _LIMIT)] = 0
+    max_thought_chars: Annotated[int, Range(0, _LIMIT)] = _LIMIT
 
     def __post_init__(self) -> None:
-        require_reading(_OWNER, self)
-        require_number(_OWNER, "min_thought_chars", self.min_thought_chars, 0, _LIMIT, whole=True)
-        require_number(_OWNER, "max_thought_chars", self.max_thought_chars, self.min_thought_chars, _LIMIT, whole=True)
+        super().__post_init__()
+        above = Annotated[int, Range(self.min_thought_chars, _LIMIT)]
+        require(_OWNER, "max_thought_chars", self.max_thought_chars, above)
 
 
 class FormatVerifier(Verifier):
@@ -59,7 +57,7 @@ class FormatVerifier(Verifier):
     outcome_range = (0.0, 1.0)
 
     def __init__(self, **options: Any) -> None:
-        self.config = read_config(FormatConfig, options, _OWNER)
+        self.config = FormatConfig.read(options)
 
     def verify(self, rollout: Rollout) -> Outcome:
         view = read_own(rollout, self.config)

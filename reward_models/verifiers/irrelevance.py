@@ -8,23 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from reward_models.options import read_config
 from reward_models.parsing import ParsedResponse, Status
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.expected import read_expected
-from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
+from reward_models.verifiers.reading import Reading, parse_own, problem_codes
 
 ABSTAINED = "abstained"
 CALLED = "called_a_tool"
 
 
 @dataclass(frozen=True)
-class IrrelevanceConfig:
+class IrrelevanceConfig(Reading, owner="verifier 'irrelevance'"):
     """`dialect`, `thinking`: see `parse_response`."""
-
-    dialect: str = "auto"
-    thinking: str = "auto"
 
 
 class IrrelevanceVerifier(Verifier):
@@ -33,8 +29,7 @@ class IrrelevanceVerifier(Verifier):
     outcome_range = (0.0, 1.0)
 
     def __init__(self, **options: Any) -> None:
-        self.config = read_config(IrrelevanceConfig, options, "verifier 'irrelevance'")
-        require_reading("verifier 'irrelevance'", self.config)
+        self.config = IrrelevanceConfig.read(options)
 
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response. ValueError for a row that expects calls: to abstain there is not right."""

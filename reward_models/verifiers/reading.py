@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Annotated
 
+from reward_models.options import OneOf, Options
 from reward_models.parsing import THINKING, ParsedResponse, check_dialect
 from reward_models.rollout_view import RolloutView, read_rollout, read_text
 from reward_models.types import Rollout
 
 
-class Reading(Protocol):
-    """The options of a verifier that reads responses. `thinking`: see `parse_response`; a row's own comes first."""
+@dataclass(frozen=True)
+class Reading(Options):
+    """The options of a verifier that reads responses.
 
-    dialect: str
-    thinking: str
+    dialect: "auto", a name of `parsing.DIALECTS`, or a parser of vLLM or verl.
+    thinking: see `parse_response`; a row's own comes first.
+    """
 
+    dialect: str = "auto"
+    thinking: Annotated[str, OneOf(THINKING)] = "auto"
 
-def require_reading(owner: str, config: Reading) -> None:
-    """Raise ValueError unless `dialect` is "auto", a dialect, or a parser of vLLM or verl, and `thinking` is known."""
-    check_dialect(config.dialect, f"{owner}: ")
-    if config.thinking not in THINKING:
-        raise ValueError(f"{owner}: thinking={config.thinking!r} is not known; known: {', '.join(THINKING)}")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_dialect(self.dialect, f"{self.owner}: ")
 
 
 def read_own(rollout: Rollout, config: Reading) -> RolloutView:

@@ -12,9 +12,9 @@ an answer without a call gets the maximum and everything else the minimum, as in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import read_config, require_number
+from reward_models.options import OneOf, Range
 from reward_models.parsing import ParsedResponse, Status
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
@@ -23,7 +23,7 @@ from reward_models.verifiers.expected import ExpectedCall, read_expected
 from reward_models.verifiers.format import WELL_FORMED, format_codes
 from reward_models.verifiers.irrelevance import ABSTAINED, abstention_codes
 from reward_models.verifiers.matching import Matcher
-from reward_models.verifiers.reading import problem_codes, read_own, require_reading
+from reward_models.verifiers.reading import Reading, problem_codes, read_own
 from reward_models.verifiers.schema import read_tools
 
 _OWNER = "verifier 'strict'"
@@ -34,32 +34,22 @@ NO_CALL = "no_call"
 
 
 @dataclass(frozen=True)
-class StrictConfig:
+class StrictConfig(Reading, owner=_OWNER):
     """`dialect`, `thinking`: see `parse_response`. `ordered`: calls must come in the order of the ground truth.
 
     `strings`: `exact`, or `bfcl` to compare them as BFCL does (case, spaces and some punctuation aside). `schema`: use
     the row's tool definitions; a row without any is scored without them.
     """
 
-    dialect: str = "auto"
-    thinking: str = "auto"
     ordered: bool = False
     schema: bool = True
-    strings: str = "exact"
-    format_max: float = 1.0
-    correctness_min: float = -3.0
-    correctness_max: float = 3.0
+    strings: Annotated[str, OneOf(tuple(_STRINGS))] = "exact"
+    format_max: Annotated[float, Range(0.0, _LIMIT)] = 1.0
+    correctness_min: Annotated[float, Range(-_LIMIT, _LIMIT)] = -3.0
+    correctness_max: Annotated[float, Range(-_LIMIT, _LIMIT)] = 3.0
 
     def __post_init__(self) -> None:
-        require_reading(_OWNER, self)
-        for key in ("ordered", "schema"):
-            if not isinstance(getattr(self, key), bool):
-                raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be true or false")
-        if self.strings not in _STRINGS:
-            raise ValueError(f"{_OWNER}: strings={self.strings!r} is not known; known: {', '.join(_STRINGS)}")
-        require_number(_OWNER, "format_max", self.format_max, 0.0, _LIMIT)
-        require_number(_OWNER, "correctness_min", self.correctness_min, -_LIMIT, _LIMIT)
-        require_number(_OWNER, "correctness_max", self.correctness_max, -_LIMIT, _LIMIT)
+        super().__post_init__()
         if self.correctness_min >= self.correctness_max:
             raise ValueError(
                 f"{_OWNER}: correctness_min={self.correctness_min} must be below correctness_max={self.correctness_max}"
@@ -74,7 +64,7 @@ class StrictVerifier(Verifier):
     """
 
     def __init__(self, **options: Any) -> None:
-        config = self.config = read_config(StrictConfig, options, _OWNER)
+        config = self.config = StrictConfig.read(options)
         self.outcome_range = (float(config.correctness_min), float(config.format_max + config.correctness_max))
         self._matcher = Matcher(config.ordered, _STRINGS[config.strings])
 

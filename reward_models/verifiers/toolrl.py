@@ -30,9 +30,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from reward_models.options import read_config, require_number
+from reward_models.options import Options, Range
 from reward_models.parsing import MAX_CHARS, ParseCode
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
@@ -54,7 +54,7 @@ class Reason(str, Enum):
 
 
 @dataclass(frozen=True)
-class ToolRLConfig:
+class ToolRLConfig(Options, owner=_OWNER):
     """The range: format is 0 or `format_max`, correctness in [-`correctness_max`, `correctness_max`].
 
     With `schedule_steps` > 0 the maxima run linearly from `format_start` and `correctness_start` at step 0 to those above
@@ -64,21 +64,12 @@ class ToolRLConfig:
     -`format_max`; that is -2 + 2 step / 150 and at most -1, also after the last step of the schedule.
     """
 
-    format_max: float = 1.0
-    correctness_max: float = CORRECTNESS_MAX
-    format_start: float = 1.0
-    correctness_start: float = CORRECTNESS_MAX
-    schedule_steps: int = 0
-    schedule_form: str = "paper"
-
-    def __post_init__(self) -> None:
-        for key in ("format_max", "format_start"):
-            require_number(_OWNER, key, getattr(self, key), 0.0, _LIMIT)
-        for key in ("correctness_max", "correctness_start"):
-            require_number(_OWNER, key, getattr(self, key), 0.01, _LIMIT)
-        require_number(_OWNER, "schedule_steps", self.schedule_steps, 0, 10**9, whole=True)
-        if self.schedule_form not in ("paper", "code"):
-            raise ValueError(f"{_OWNER}: schedule_form={self.schedule_form!r} is not known; known: paper, code")
+    format_max: Annotated[float, Range(0.0, _LIMIT)] = 1.0
+    correctness_max: Annotated[float, Range(0.01, _LIMIT)] = CORRECTNESS_MAX
+    format_start: Annotated[float, Range(0.0, _LIMIT)] = 1.0
+    correctness_start: Annotated[float, Range(0.01, _LIMIT)] = CORRECTNESS_MAX
+    schedule_steps: Annotated[int, Range(0, 10**9)] = 0
+    schedule_form: Literal["paper", "code"] = "paper"
 
     def at(self, step: float) -> tuple[float, float, float]:
         """(format's lowest, format's highest, correctness' highest) at a training step; any step without a schedule."""
@@ -100,7 +91,7 @@ class ToolRLVerifier(Verifier):
     """
 
     def __init__(self, **options: Any) -> None:
-        config = self.config = read_config(ToolRLConfig, options, _OWNER)
+        config = self.config = ToolRLConfig.read(options)
         # Both ends of the schedule: between them the lowest and the highest outcome are not beyond.
         ends = [config.at(0), config.at(config.schedule_steps)]
         self.outcome_range = (

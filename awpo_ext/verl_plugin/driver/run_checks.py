@@ -10,15 +10,15 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from awpo_ext.config import AwpoConfig
-from awpo_ext.verl_plugin.compat import AwpoSetupError
+from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
 from awpo_ext.verl_plugin.driver.group_check import check_group_judge
+from awpo_ext.verl_plugin.driver.setting_checks import OUR_REWARD, check_settings
 from awpo_ext.verl_plugin.worker import loss
 
 logger = logging.getLogger(__name__)
 
 OUTCOME_METRICS = ("reward", "score")  # what algorithm.filter_groups.metric may name without the judge in it
-OUR_REWARD = "pkg://reward_models.reward"
 # The dialect of each of verl's tool parsers that has one.
 LOOP_DIALECTS = {
     "hermes": "hermes",
@@ -73,15 +73,27 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
                 f"found algorithm.adv_estimator={config.algorithm.adv_estimator}"
             )
         return None
+    refuse_unavailable("estimator and loss", "trainer")
     section = awpo_section(config)
     if not config.trainer.use_v1:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
+    check_settings(config, section)
     check_loss(config, section)
     check_combinations(config, section)
     check_turns(config)
     check_reward_function(config)
     check_ground_truths(config)
     return section
+
+
+def refuse_legacy(config: DictConfig, trainer: str) -> None:
+    """Raise AwpoSetupError where a trainer that is none of V1's is made for a run with AWPO."""
+    if uses_awpo(config):
+        raise AwpoSetupError(
+            f"verl's {trainer} hands advantage estimators no reward columns: AWPO needs the V1 trainer; set "
+            "trainer.use_v1=True and start python -m verl.trainer.main_ppo; for asynchronous training "
+            "trainer.v1.trainer_mode=colocate_async or separate_async"
+        )
 
 
 def check_loss(config: DictConfig, section: AwpoConfig) -> None:
@@ -92,13 +104,6 @@ def check_loss(config: DictConfig, section: AwpoConfig) -> None:
         raise AwpoSetupError(
             f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} ignores AWPO's clip radius; set it to awpo, "
             "or set +algorithm.awpo.clip_schedule=fixed to train AWPO's advantages with that loss"
-        )
-    if loss_mode == loss.NAME and actor.clip_ratio_low != actor.clip_ratio_high:
-        raise AwpoSetupError(
-            f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but the loss "
-            "awpo reads neither: leave both alone, set the radius by +algorithm.awpo.clip_min and clip_max, and for "
-            f"clip-higher +algorithm.awpo.clip_higher={actor.clip_ratio_high / actor.clip_ratio_low:.3g}, the upper radius "
-            "over the lower one"
         )
     if clip_is_inert(config):
         logger.warning(
@@ -153,6 +158,7 @@ def check_turns(config: DictConfig) -> None:
     kwargs = (config.reward.get("custom_reward_function") or {}).get("reward_kwargs") or {}
     if not tools or kwargs.get("verifier") != "state":
         return
+    refuse_unavailable("agent loop")
     if rollout.agent.default_agent_loop != TURNS_AGENT_LOOP:
         raise AwpoSetupError(
             f"actor_rollout_ref.rollout.agent.default_agent_loop={rollout.agent.default_agent_loop} gives the verifier "

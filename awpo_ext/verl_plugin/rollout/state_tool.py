@@ -21,7 +21,7 @@ from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
 from awpo_ext.verl_plugin.rollout.turns import NAME, SCENE
-from reward_models.options import plain, read_config
+from reward_models.options import plain
 from reward_models.sandbox import PayloadTooLarge, Sandbox, SandboxConfig, SandboxUnavailable, TaskStatus
 from reward_models.verifiers.tools.executed import TOOLS_FAILED
 from reward_models.verifiers.tools.state_truth import read_truth
@@ -49,7 +49,7 @@ class StateTool(BaseTool):
         if len(config["target"].split(":")) != 2:
             raise ValueError(f"tool {self.name!r}: target={config['target']!r} must be 'package.module:Class'")
         options = plain({"workers": 1, **(config.get("sandbox") or {})})
-        read_config(SandboxConfig, options, f"tool {self.name!r}: sandbox")
+        SandboxConfig.read(options, f"tool {self.name!r}: sandbox")
         self._sandbox_options = json.dumps(options, sort_keys=True)
 
     async def execute(

@@ -17,7 +17,7 @@ from verl.experimental.agent_loop.tool_parser import FunctionCall
 from verl.tools.schemas import ToolResponse
 
 from awpo_ext.verl_plugin.compat import check_parameters
-from awpo_ext.verl_plugin.rollout.loop_calls import OPEN, AnswerParser, arguments_of, opens_thought
+from awpo_ext.verl_plugin.rollout.loop_calls import AnswerParser, arguments_of, open_thought, own_text
 from reward_models.verifiers.tools.executed import EXECUTED
 
 NAME = "awpo_tool_agent"
@@ -44,7 +44,7 @@ class TurnsAgentLoop(ToolAgentLoop):
 
     A trajectory that reaches `multi_turn.max_assistant_turns`, `max_user_turns` or the response length ends there; the
     user's remaining messages are then never asked, and the verifier finds those turns missing. Where the prompt ends in
-    an open thought, the text of each turn is kept with its `<think>` before it.
+    an open thought, the text of each step is kept with the opening tag before it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,12 +68,10 @@ class TurnsAgentLoop(ToolAgentLoop):
         self, agent_data: Any, sampling_params: dict[str, Any], ignore_termination: bool = False
     ) -> AgentState:
         known = len(agent_data.messages)
-        opened = self.tool_parser.opened = opens_thought(self.tokenizer, agent_data.prompt_ids)
+        form = self.tool_parser.form = open_thought(self.tokenizer, agent_data.prompt_ids)
         state = await super()._handle_generating_state(agent_data, sampling_params, ignore_termination)
-        text = await self.loop.run_in_executor(
-            None, lambda: self.tokenizer.decode(agent_data.response_ids, skip_special_tokens=True)
-        )
-        self._turns[-1].append(OPEN + text if opened else text)
+        text = await self.loop.run_in_executor(None, own_text, self.tokenizer, agent_data.response_ids, form)
+        self._turns[-1].append(text)
         self._answers[-1].append([])
         agent_data.extra_fields |= {"turns": self._turns, "tool_answers": self._answers}
         answered = len(agent_data.messages) > known  # verl adds no message where a limit ended the trajectory

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from reward_models.judges.base import JudgeNotReadyError
 from reward_models.judges.controls import controls
@@ -22,7 +22,7 @@ from reward_models.judges.llm.votes import AGGREGATES, combine, vote_seed
 from reward_models.judges.llm.yes_no import read_yes_no
 from reward_models.judges.llm_group.ranker import PairAsker
 from reward_models.llm_client import ChatAnswer, ChatRequest
-from reward_models.options import require_number
+from reward_models.options import OneOf, Options, Range, Text, require
 from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout, Scored, Unscored, Verdict
 
@@ -32,7 +32,7 @@ _MAX_TOKENS = {SCORE: 512, YES_NO: 16}
 
 
 @dataclass(frozen=True)
-class LlmConfig:
+class LlmConfig(Options, owner=_OWNER):
     """Options of the LLM judge beside those of its client (`ClientConfig`: base_url, model, api_key_env, ..).
 
     rubric: path of a prompt file of one's own, readable wherever verl's reward workers run; None: the built-in one.
@@ -51,43 +51,30 @@ class LlmConfig:
     preflight: ask the endpoint before the run, a trial judgement included.
     """
 
-    rubric: str | None = None
-    verdict: str = SCORE
+    rubric: Annotated[str | None, Text("the path of a text file, or null")] = None
+    verdict: Annotated[str, OneOf(VERDICTS)] = SCORE
     reference: bool = False
-    scale: int | None = None
-    votes: int = 1
-    aggregate: str = "mean"
-    temperature: float | None = None
-    max_tokens: int | None = None
+    scale: Annotated[int | None, Range(1, 100)] = None
+    votes: Annotated[int, Range(1, 64)] = 1
+    aggregate: Annotated[str, OneOf(tuple(AGGREGATES))] = "mean"
+    temperature: Annotated[float | None, Range(0, 2)] = None
+    max_tokens: Annotated[int | None, Range(16, 32768)] = None
     structured: bool = True
     expected: bool = False
     preflight: bool = True
 
     def __post_init__(self) -> None:
-        if self.rubric is not None and not (isinstance(self.rubric, str) and self.rubric.strip()):
-            raise ValueError(f"{_OWNER}: rubric={self.rubric!r} must be the path of a text file, or null")
-        for key in ("reference", "structured", "expected", "preflight"):
-            if not isinstance(getattr(self, key), bool):
-                raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be true or false")
-        if self.scale is not None:
-            require_number(_OWNER, "scale", self.scale, 1, 100, whole=True)
-        require_number(_OWNER, "votes", self.votes, 1, 64, whole=True)
-        if self.aggregate not in AGGREGATES:
-            raise ValueError(f"{_OWNER}: aggregate={self.aggregate!r} is not known; known: {', '.join(AGGREGATES)}")
+        super().__post_init__()
         if self.temperature is None:
             object.__setattr__(self, "temperature", _VOTING_TEMPERATURE if self.votes > 1 else 0.0)
-        require_number(_OWNER, "temperature", self.temperature, 0, 2)
         if self.votes > 1 and self.temperature == 0:
             raise ValueError(
                 f"{_OWNER}: votes={self.votes} at temperature=0 are the same vote; leave temperature out, or set votes=1"
             )
-        if self.max_tokens is not None:
-            most = MAX_TOKENS if self.expected or self.verdict == YES_NO else 32768
-            require_number(_OWNER, "max_tokens", self.max_tokens, 16, most, whole=True)
-        if self.verdict not in VERDICTS:
-            raise ValueError(f"{_OWNER}: verdict={self.verdict!r} is not known; known: {', '.join(VERDICTS)}")
         if self.verdict == YES_NO:
             self._check_one_word()
+        if self.needs_odds:
+            require(_OWNER, "max_tokens", self.max_tokens, Annotated[int | None, Range(16, MAX_TOKENS)])
         if self.expected and not self.structured:
             raise ValueError(f"{_OWNER}: expected=true needs structured=true, so that the answer ends with the score")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 
 from reward_models.judges.controls import controls
 from reward_models.judges.llm.chat_judge import ChatJudge, split_options
@@ -19,7 +19,7 @@ from reward_models.judges.llm_group.prompt import LISTWISE, PAIRWISE, Entry, rea
 from reward_models.judges.llm_group.ranker import ListAsker, PairAsker, Ranker
 from reward_models.judges.llm_group.rendezvous import MAX_WAITING, Member
 from reward_models.judges.llm_group.siblings import read_place
-from reward_models.options import require_number
+from reward_models.options import OneOf, Options, Range, Text
 from reward_models.per_loop import PerLoop
 from reward_models.types import Rollout, Unscored, UnscoredReason, Verdict
 
@@ -28,7 +28,7 @@ _RANK_MARGIN_S = 30.0
 
 
 @dataclass(frozen=True)
-class GroupConfig:
+class GroupConfig(Options, owner=_OWNER):
     """Options of the group judge beside those of its client (`ClientConfig`: base_url, model, deadline_s, ..).
 
     mode: `listwise`, all responses in one prompt, two requests a group; `pairwise`, two in a prompt, two requests a pair.
@@ -41,26 +41,14 @@ class GroupConfig:
     structured, preflight: as in judge=llm.
     """
 
-    mode: str = LISTWISE
-    rubric: str | None = None
+    mode: Annotated[str, OneOf((LISTWISE, PAIRWISE))] = LISTWISE
+    rubric: Annotated[str | None, Text("the path of a text file, or null")] = None
     reference: bool = False
-    max_comparisons: int = 28
-    wait_s: float = 300.0
-    max_tokens: int = 1024
+    max_comparisons: Annotated[int, Range(1, 2016)] = 28
+    wait_s: Annotated[float, Range(1, 86400)] = 300.0
+    max_tokens: Annotated[int, Range(16, 32768)] = 1024
     structured: bool = True
     preflight: bool = True
-
-    def __post_init__(self) -> None:
-        if self.mode not in (LISTWISE, PAIRWISE):
-            raise ValueError(f"{_OWNER}: mode={self.mode!r} is not known; known: {LISTWISE}, {PAIRWISE}")
-        if self.rubric is not None and not (isinstance(self.rubric, str) and self.rubric.strip()):
-            raise ValueError(f"{_OWNER}: rubric={self.rubric!r} must be the path of a text file, or null")
-        for key in ("reference", "structured", "preflight"):
-            if not isinstance(getattr(self, key), bool):
-                raise ValueError(f"{_OWNER}: {key}={getattr(self, key)!r} must be true or false")
-        require_number(_OWNER, "max_comparisons", self.max_comparisons, 1, 2016, whole=True)
-        require_number(_OWNER, "wait_s", self.wait_s, 1, 86400)
-        require_number(_OWNER, "max_tokens", self.max_tokens, 16, 32768, whole=True)
 
 
 class LlmGroupJudge(ChatJudge):

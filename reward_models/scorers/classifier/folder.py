@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import require_number
+from reward_models.options import OneOf, Options, Range
 from reward_models.scorers.calibration import Calibration
 from reward_models.scorers.classifier.text import MAX_TOKENS, MIN_TOKENS, read_template, template_hash
 
@@ -27,7 +27,7 @@ _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.
 
 
 @dataclass(frozen=True)
-class ClassifierMetadata:
+class ClassifierMetadata(Options, owner=METADATA):
     """What `awpo_scorer.json` says of a classifier.
 
     base_model: the folder or hub id that the training began with.
@@ -40,23 +40,12 @@ class ClassifierMetadata:
     """
 
     base_model: str
-    objective: str
-    max_tokens: int
+    objective: Annotated[str, OneOf(OBJECTIVES)]
+    max_tokens: Annotated[int, Range(MIN_TOKENS, MAX_TOKENS)]
     template: str
     calibration: Calibration | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        require_number(METADATA, "max_tokens", self.max_tokens, MIN_TOKENS, MAX_TOKENS, whole=True)
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"{METADATA}: objective={self.objective!r} is not one of: {', '.join(OBJECTIVES)}")
-        for key in ("base_model", "template"):
-            if not isinstance(getattr(self, key), str):
-                raise ValueError(f"{METADATA}: {key}={getattr(self, key)!r} must be a text")
-        for key in ("training", "metrics"):
-            if not isinstance(getattr(self, key), Mapping):
-                raise ValueError(f"{METADATA}: {key}={getattr(self, key)!r} must be an object")
+    training: Annotated[Mapping[str, Any], "an object"] = field(default_factory=dict)
+    metrics: Annotated[Mapping[str, Any], "an object"] = field(default_factory=dict)
 
     def with_calibration(self, calibration: Calibration, metrics: Mapping[str, Any]) -> ClassifierMetadata:
         return replace(self, calibration=calibration, metrics={**self.metrics, "calibration": dict(metrics)})

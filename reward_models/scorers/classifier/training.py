@@ -7,10 +7,10 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from reward_models.labelled import LabelledRollout, read_labelled
-from reward_models.options import require_numbers
+from reward_models.options import OneOf, Options, Range, Text
 from reward_models.scorers.classifier.data import check_disjoint, make_examples, split_by_source
 from reward_models.scorers.classifier.folder import (
     OBJECTIVES,
@@ -30,7 +30,7 @@ _RECORD = "options.json"
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Options, owner=_OWNER):
     """How a classifier is trained. ValueError names key, value and what is allowed.
 
     base_model: a folder, or a Hugging Face id, of an encoder or decoder that transformers can give a classification head.
@@ -46,36 +46,22 @@ class TrainConfig:
     device: `auto` (a GPU where there is one) or `cpu`.
     """
 
-    base_model: str
-    objective: str = "pairs"
-    max_tokens: int = 512
-    epochs: int = 3
-    batch_size: int = 8
-    accumulate: int = 1
-    learning_rate: float = 5e-5
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    checkpoints: int = 1
-    patience: int = 2
-    val_fraction: float = 0.1
-    lora_rank: int = 0
+    base_model: Annotated[str, Text("a folder or a Hugging Face id")]
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "pairs"
+    max_tokens: Annotated[int, Range(MIN_TOKENS, MAX_TOKENS)] = 512
+    epochs: Annotated[int, Range(1, 1000)] = 3
+    batch_size: Annotated[int, Range(1, 4096)] = 8
+    accumulate: Annotated[int, Range(1, 4096)] = 1
+    learning_rate: Annotated[float, Range(1e-8, 1)] = 5e-5
+    weight_decay: Annotated[float, Range(0, 1)] = 0.01
+    warmup: Annotated[float, Range(0, 0.9)] = 0.1
+    checkpoints: Annotated[int, Range(1, 1000)] = 1
+    patience: Annotated[int, Range(1, 1000)] = 2
+    val_fraction: Annotated[float, Range(0.01, 0.5)] = 0.1
+    lora_rank: Annotated[int, Range(0, 1024)] = 0
     bf16: bool = False
-    device: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.base_model, str) and self.base_model.strip()):
-            raise ValueError(f"{_OWNER}: base_model={self.base_model!r} must be a folder or a Hugging Face id")
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"{_OWNER}: objective={self.objective!r} is not known; known: {', '.join(OBJECTIVES)}")
-        if self.device not in ("auto", "cpu"):
-            raise ValueError(f"{_OWNER}: device={self.device!r} is not known; known: auto, cpu")
-        whole = {"max_tokens": (MIN_TOKENS, MAX_TOKENS), "lora_rank": (0, 1024), "seed": (0, 2**31 - 1)}
-        whole |= {"batch_size": (1, 4096), "accumulate": (1, 4096)}
-        whole |= dict.fromkeys(("epochs", "checkpoints", "patience"), (1, 1000))
-        require_numbers(_OWNER, self, whole, whole=True)
-        shares = {"weight_decay": (0, 1), "warmup": (0, 0.9), "val_fraction": (0.01, 0.5)}
-        require_numbers(_OWNER, self, {"learning_rate": (1e-8, 1), **shares})
+    device: Literal["auto", "cpu"] = "auto"
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
 
 
 def train_classifier(

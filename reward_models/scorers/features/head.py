@@ -8,17 +8,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from reward_models.options import require_numbers
+from reward_models.options import Options, Range
 
 CLIP = 4.0  # standard deviations: beyond, a feature says no more than it said in training
 _OWNER = "scorer head"
 
 
 @dataclass(frozen=True)
-class HeadConfig:
+class HeadConfig(Options, owner=_OWNER):
     """How a head is trained; ValueError names key, value and what is allowed.
 
     hidden: units in each of the two layers. members: networks, each from its own seed. epochs: at most so many.
@@ -26,22 +27,16 @@ class HeadConfig:
     pair_weight: of the loss on (honest, spoilt) pairs of one source, besides the cross-entropy of 1.
     """
 
-    hidden: int = 32
-    members: int = 4
-    epochs: int = 60
-    patience: int = 8
-    batch_size: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    dropout: float = 0.2
-    pair_weight: float = 0.5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        whole = {"hidden": (1, 1024), "members": (1, 64), "batch_size": (2, 65_536), "seed": (0, 2**31 - 1)}
-        require_numbers(_OWNER, self, {**whole, "epochs": (1, 10_000), "patience": (1, 10_000)}, whole=True)
-        real = {"learning_rate": (1e-6, 1), "weight_decay": (0, 10), "dropout": (0, 0.9), "pair_weight": (0, 100)}
-        require_numbers(_OWNER, self, real)
+    hidden: Annotated[int, Range(1, 1024)] = 32
+    members: Annotated[int, Range(1, 64)] = 4
+    epochs: Annotated[int, Range(1, 10_000)] = 60
+    patience: Annotated[int, Range(1, 10_000)] = 8
+    batch_size: Annotated[int, Range(2, 65_536)] = 256
+    learning_rate: Annotated[float, Range(1e-6, 1)] = 2e-3
+    weight_decay: Annotated[float, Range(0, 10)] = 0.05
+    dropout: Annotated[float, Range(0, 0.9)] = 0.2
+    pair_weight: Annotated[float, Range(0, 100)] = 0.5
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
 
 
 @dataclass(frozen=True)

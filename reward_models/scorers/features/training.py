@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from scipy.special import expit
 
 from reward_models.encoders.unit import Encoder, NoEncoder, encoder_name, load_encoder
 from reward_models.labelled import LabelledRollout, read_labelled
-from reward_models.options import require_number
+from reward_models.options import Options, Range, Text
 from reward_models.scorers.features.folder import (
     Metadata,
     check_folder,
@@ -39,24 +39,18 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Options, owner=_OWNER):
     """How a scorer is trained. ValueError names key, value and what is allowed.
 
     encoder: as `load_encoder` takes it. device: as torch names it. threads: of torch on the CPU.
     val_fraction: share of the sources for early stopping and calibration. head: see `HeadConfig`.
     """
 
-    encoder: str
+    encoder: Annotated[str, Text("a folder or a Hugging Face id")]
     device: str = "cpu"
-    threads: int = 1
-    val_fraction: float = 0.2
+    threads: Annotated[int, Range(1, 256)] = 1
+    val_fraction: Annotated[float, Range(0.05, 0.5)] = 0.2
     head: HeadConfig = field(default_factory=HeadConfig)
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.encoder, str) and self.encoder.strip()):
-            raise ValueError(f"{_OWNER}: encoder={self.encoder!r} must be a folder or a Hugging Face id")
-        require_number(_OWNER, "threads", self.threads, 1, 256, whole=True)
-        require_number(_OWNER, "val_fraction", self.val_fraction, 0.05, 0.5)
 
 
 def train_scorer(

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import read_config
+from reward_models.options import OneOf
 from reward_models.parsing import ParsedResponse, Status, ToolCall
 from reward_models.types import Rollout
 from reward_models.verifiers.ast.literals import NotALiteral, read_calls
 from reward_models.verifiers.ast.rows import LANGUAGES, read_row
 from reward_models.verifiers.ast.rules import AstCall, AstCode
 from reward_models.verifiers.base import Outcome, Verifier
-from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
+from reward_models.verifiers.reading import Reading, parse_own, problem_codes
 
 OWNER = "verifier 'ast'"
 NO_CALL = "no_call"
@@ -25,7 +25,7 @@ NOT_CALLS = "not_calls"
 
 
 @dataclass(frozen=True)
-class AstConfig:
+class AstConfig(Reading, owner=OWNER):
     """`dialect`, `thinking`: see `parse_response`.
 
     In rows of Java and JavaScript `python` (call syntax) means calls in that language's syntax; with any other dialect
@@ -36,8 +36,7 @@ class AstConfig:
     """
 
     dialect: str = "python"
-    thinking: str = "auto"
-    language: str = "auto"
+    language: Annotated[str, OneOf(("auto", *LANGUAGES))] = "auto"
     underscore_names: bool = False
 
 
@@ -52,12 +51,7 @@ class AstVerifier(Verifier):
     outcome_range = (0.0, 1.0)
 
     def __init__(self, **options: Any) -> None:
-        self.config = read_config(AstConfig, options, OWNER)
-        require_reading(OWNER, self.config)
-        if self.config.language not in ("auto", *LANGUAGES):
-            raise ValueError(f"{OWNER}: language={self.config.language!r} must be auto, {', '.join(LANGUAGES)}")
-        if not isinstance(self.config.underscore_names, bool):
-            raise ValueError(f"{OWNER}: underscore_names={self.config.underscore_names!r} must be true or false")
+        self.config = AstConfig.read(options)
 
     def verify(self, rollout: Rollout) -> Outcome:
         """Judge one response. ValueError where the row's tools or possible answers are not in BFCL's form."""

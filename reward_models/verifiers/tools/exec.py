@@ -21,9 +21,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import read_config, require_number
+from reward_models.options import Range
 from reward_models.parsing import Status, ToolCall
 from reward_models.sandbox.jobs import RETURNED, UNKNOWN_TOOL
 from reward_models.sandbox.replies import are_results
@@ -33,7 +33,7 @@ from reward_models.verifiers.base import Outcome
 from reward_models.verifiers.expected import ExpectedCall, ExpectedObject, read_expected
 from reward_models.verifiers.irrelevance import ABSTAINED, abstention_codes
 from reward_models.verifiers.matching import Matcher
-from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
+from reward_models.verifiers.reading import Reading, parse_own, problem_codes
 from reward_models.verifiers.tools.sandboxed import SandboxedVerifier, Trial
 
 _OWNER = "verifier 'exec'"
@@ -53,7 +53,7 @@ UNKNOWN = "unknown_tool"
 
 
 @dataclass(frozen=True)
-class ExecConfig:
+class ExecConfig(Reading, owner=_OWNER):
     """Options of the mode.
 
     `tools_module`: "package.module" with the tools, or a list of such, of which a row names its own by
@@ -63,20 +63,17 @@ class ExecConfig:
     """
 
     tools_module: str | Sequence[str] = ()
-    float_tolerance: float = 1e-9
-    dialect: str = "auto"
-    thinking: str = "auto"
+    float_tolerance: Annotated[float, Range(0.0, 1.0)] = 1e-9
     sandbox: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         modules = [self.tools_module] if isinstance(self.tools_module, str) else self.tools_module
         if not modules or not all(isinstance(name, str) and name for name in modules):
             raise ValueError(
                 f"{_OWNER}: tools_module={self.tools_module!r} must be 'package.module', or a list of such"
             )
         object.__setattr__(self, "tools_module", tuple(modules))
-        require_number(_OWNER, "float_tolerance", self.float_tolerance, 0.0, 1.0)
-        require_reading(_OWNER, self)
 
 
 class ExecVerifier(SandboxedVerifier):
@@ -87,7 +84,7 @@ class ExecVerifier(SandboxedVerifier):
     """
 
     def __init__(self, **options: Any) -> None:
-        self.config = read_config(ExecConfig, options, _OWNER)
+        self.config = ExecConfig.read(options)
         super().__init__(_OWNER, self.config.sandbox, self.config.tools_module)
 
     def check(self) -> None:

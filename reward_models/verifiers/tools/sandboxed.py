@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from reward_models.options import read_config
 from reward_models.sandbox import (
     PayloadTooLarge,
     Sandbox,
@@ -61,7 +60,7 @@ class SandboxedVerifier(Verifier):
     def __init__(self, owner: str, sandbox_options: Mapping[str, Any], modules: Sequence[str]) -> None:
         if not isinstance(sandbox_options, Mapping):
             raise ValueError(f"{owner}: sandbox={sandbox_options!r} must be a mapping of the sandbox's options")
-        config = read_config(SandboxConfig, sandbox_options, f"{owner}: sandbox")
+        config = SandboxConfig.read(sandbox_options, f"{owner}: sandbox")
         self.sandbox = Sandbox(config, preload=["reward_models.sandbox.jobs", *modules])
         self._owner = owner
         self._expected: OrderedDict[str, Future[TaskResult]] = OrderedDict()

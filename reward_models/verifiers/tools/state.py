@@ -22,16 +22,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from reward_models.options import read_config, require_number
+from reward_models.options import Range
 from reward_models.parsing import Status
 from reward_models.rollout_view import turns_of
 from reward_models.sandbox.replies import are_turns
 from reward_models.sandbox.snapshot import same
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome
-from reward_models.verifiers.reading import parse_own, problem_codes, require_reading
+from reward_models.verifiers.reading import Reading, parse_own, problem_codes
 from reward_models.verifiers.tools.executed import executed_calls
 from reward_models.verifiers.tools.sandboxed import SandboxedVerifier, Trial
 from reward_models.verifiers.tools.state_truth import Call, Truth, read_truth
@@ -54,7 +54,7 @@ NOT_EXECUTED = "not_executed"
 
 
 @dataclass(frozen=True)
-class StateConfig:
+class StateConfig(Reading, owner=_OWNER):
     """Options of the mode.
 
     `classes`: name in `involved_classes` -> "package.module:Class"; no other class is ever made. Its public methods are
@@ -63,25 +63,21 @@ class StateConfig:
     `parsing.DIALECTS`, or `auto`. `sandbox`: options of `SandboxConfig`.
     """
 
-    classes: Mapping[str, str] = field(default_factory=dict)
+    classes: Annotated[Mapping[str, str], "a mapping of class names to 'package.module:Class'"] = field(
+        default_factory=dict
+    )
     turn_separator: str = "<|turn|>"
-    extra_call_cost: float = 0.05
-    float_tolerance: float = 1e-9
-    dialect: str = "auto"
-    thinking: str = "auto"
+    extra_call_cost: Annotated[float, Range(0.0, 1.0)] = 0.05
+    float_tolerance: Annotated[float, Range(0.0, 1.0)] = 1e-9
     sandbox: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.classes, Mapping) or not self.classes:
+        super().__post_init__()
+        if not self.classes:
             raise ValueError(f"{_OWNER}: classes={self.classes!r} must map class names to 'package.module:Class'")
         for name, target in self.classes.items():
             if not isinstance(target, str) or len(target.split(":")) != 2:
                 raise ValueError(f"{_OWNER}: classes.{name}={target!r} must be 'package.module:Class'")
-        if not isinstance(self.turn_separator, str) or not self.turn_separator:
-            raise ValueError(f"{_OWNER}: turn_separator={self.turn_separator!r} must be a text that is not empty")
-        require_number(_OWNER, "extra_call_cost", self.extra_call_cost, 0.0, 1.0)
-        require_number(_OWNER, "float_tolerance", self.float_tolerance, 0.0, 1.0)
-        require_reading(_OWNER, self)
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ class StateVerifier(SandboxedVerifier):
     """
 
     def __init__(self, **options: Any) -> None:
-        self.config = read_config(StateConfig, options, _OWNER)
+        self.config = StateConfig.read(options)
         modules = {target.partition(":")[0] for target in self.config.classes.values()}
         super().__init__(_OWNER, self.config.sandbox, sorted(modules))
 

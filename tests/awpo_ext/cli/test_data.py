@@ -55,7 +55,7 @@ def test_validate_names_file_row_and_field(awpo_data, converted, tmp_path):
     write_parquet(bad, rows, RL_SCHEMA)
     result = awpo_data("validate", bad, tmp_path / "missing.parquet", converted[0] / "val.parquet")
     assert result.exit_code == 1
-    assert "bad.parquet: row 2, reward_model.ground_truth: there is neither" in result.output
+    assert "bad.parquet: row 2, reward_model.ground_truth: unreadable (no_action)" in result.output
     assert "missing.parquet: no such file" in result.output
     assert "val.parquet: 5 rows, valid" in result.output
 

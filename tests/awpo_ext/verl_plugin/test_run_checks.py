@@ -14,6 +14,7 @@ GOOD = [
     "algorithm.adv_estimator=awpo",
     "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
     "actor_rollout_ref.rollout.name=vllm",
+    "actor_rollout_ref.rollout.n=4",
     "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8",
     "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8",
     "reward.custom_reward_function.path=pkg://reward_models.reward",
@@ -42,6 +43,16 @@ def test_a_good_configuration_has_no_problem():
         ("actor_rollout_ref.actor.policy_loss.loss_mode=vanilla", "ignores AWPO's clip radius"),
         ("algorithm.adv_estimator=grpo", "policy_loss.loss_mode=awpo needs algorithm.adv_estimator=awpo"),
         ("actor_rollout_ref.actor.clip_ratio_high=0.28", "+algorithm.awpo.clip_higher=1.4, the upper radius"),
+        (
+            "actor_rollout_ref.rollout.n=1",
+            "with one every advantage is 0 and nothing is trained; set actor_rollout_ref.rollout.n=4",
+        ),
+        ("algorithm.norm_adv_by_std_in_grpo=False", "set +algorithm.awpo.norm_by_std=False"),
+        ("actor_rollout_ref.actor.clip_ratio=0.3", "clip_ratio=0.3 is not read by the loss awpo"),
+        ("actor_rollout_ref.actor.clip_ratio_c=0.5", "clip_ratio_c=0.5 is out of range"),
+        ("reward.reward_model.enable=True", "set reward.reward_model.enable_resource_pool=True"),
+        ("+algorithm.awpo.reasoning_key=relevance", "algorithm.awpo.reasoning_key=relevance is not a column"),
+        ("+algorithm.awpo.outcome_valid_key=outcom_valid", "did you mean 'outcome_valid'?"),
         ("distillation.enabled=True", "distillation.enabled=True replaces the policy loss"),
         ("reward.custom_reward_function.reward_kwargs.judge=embeding", "judge='embeding' is not known"),
         ("reward.custom_reward_function.path=pkg://reward_models.nothing", "reward_models.nothing"),
@@ -72,11 +83,17 @@ def test_bypass_mode_goes_with_what_verl_reads_of_it():
     assert "rollout_is=token is not read with bypass_mode=True" in problem
 
 
-@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("mixed", False)])
+@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("outcome_plus_reasoning", False)])
 def test_filtering_groups_by_outcome_warns(caplog, metric, warns):
     filtering = ["algorithm.filter_groups.enable=True", f"algorithm.filter_groups.metric={metric}"]
     assert problems([*GOOD, *filtering]) == []
     assert ("where AWPO leans on the judge" in caplog.text) == warns
+
+
+def test_a_filter_of_groups_needs_a_column_that_there_is():
+    filtering = ["algorithm.filter_groups.enable=True", "algorithm.filter_groups.metric=outcome_plus_reasonin"]
+    (problem,) = problems([*GOOD, *filtering])
+    assert "filter_groups.metric=outcome_plus_reasonin" in problem and "'outcome_plus_reasoning'" in problem
 
 
 @pytest.mark.parametrize("mode", ["colocate_async", "separate_async"])

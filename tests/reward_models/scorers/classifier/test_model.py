@@ -170,7 +170,7 @@ def headless(folder):
         (metadata_with(format=2), "format=2 is not 1"),
         (metadata_with(family="embedding"), "family='embedding' is not 'classifier'"),
         (metadata_with(max_tokens=3), "max_tokens=3 must be an integer in"),
-        (metadata_with(objective="joy"), "objective='joy' is not one of"),
+        (metadata_with(objective="joy"), "objective='joy' is not known; known: pairs"),
         (metadata_with(calibration={"version": 9}), "version=9 is not 1"),
         (metadata_with(extra=1), "missing or unknown: 'extra'"),
         (lambda folder: (folder / "awpo_scorer.json").write_bytes(b"\xff{"), "cannot be read as JSON"),
