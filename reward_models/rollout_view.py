@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from reward_models.parsing import ParsedResponse, Status, ToolCall, parse_response
@@ -20,6 +20,8 @@ from reward_models.types import Rollout
 # The tag that ends a thought, in any form: `</think>`, `[/THINK]`, ...
 _CLOSING = re.compile(r"\s*[<\[◁][^\s<>\[\]◁▷]*[>\]▷]")
 _WELL_FORMED = (Status.VALID, Status.ABSTAINED)
+# Of at most 64 KiB each. A rollout is read by its verifier, its judge and for its columns, nearly at once.
+CACHED_TEXTS = 128
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,6 @@ def read_rollout(rollout: Rollout, dialect: str = "auto", thinking: str = "auto"
     return RolloutView(rollout.question, tuple(steps) or (Step("", parse_response("", dialect)),))
 
 
-def read_text(rollout: Rollout, text: str, dialect: str = "auto", thinking: str = "auto") -> ParsedResponse:
-    """One text of the model, read with what the row knows: its tools, and `extra_info["thinking"]`, which comes first."""
-    return parse_response(text, dialect, tools=rollout.tools, thinking=rollout.extra_info.get("thinking") or thinking)
-
-
 def turns_of(rollout: Rollout) -> list[list[str]] | None:
     """The model's texts by user turn, None where the rollout has one text. ValueError where `turns` has another form."""
     turns = rollout.extra_info.get("turns")
@@ -154,3 +151,17 @@ def _texts(answers: Any) -> tuple[str, ...]:
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("extra_info['tool_answers'] must hold, for each text of the model, a list of texts")
     return texts
+
+
+def read_text(rollout: Rollout, text: str, dialect: str = "auto", thinking: str = "auto") -> ParsedResponse:
+    """One of the model's own texts, read with what the row knows: its tools, and `extra_info["thinking"]`.
+
+    The latter is there where data or a loop has put it, and comes before the argument. The same text is read once, and
+    the result is shared: nobody may change it.
+    """
+    return _read(text, dialect, rollout.tools, rollout.extra_info.get("thinking") or thinking)
+
+
+@lru_cache(maxsize=CACHED_TEXTS)
+def _read(text: str, dialect: str, tools: str, thinking: str) -> ParsedResponse:
+    return parse_response(text, dialect, tools=tools, thinking=thinking)
