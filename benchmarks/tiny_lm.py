@@ -187,7 +187,7 @@ def train(model: LanguageModel, name: str, judge: str, exact: bool, seed: int, s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--judges", nargs="+", choices=JUDGES, default=list(JUDGES))
     parser.add_argument("--outcomes", nargs="+", choices=("toolrl", "exact"), default=["toolrl", "exact"])
     parser.add_argument("--estimators", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))

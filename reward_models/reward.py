@@ -12,24 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.options import Range, plain, refuse_unknown, require
-from reward_models.parsing import Status, parse_response
-from reward_models.per_loop import PerLoop
-from reward_models.rollout_view import own_texts
+from reward_models.parsing import ParsedResponse, Status
+from reward_models.per_loop import PerLoop, options_key
+from reward_models.rollout_view import own_texts, read_text
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
 from reward_models.verifiers.base import unjudged
 from reward_models.verifiers.reasons import reason_code
 from reward_models.verifiers.tools.pool import VerifierPool
+from reward_models.verl_row import bad_row, rollout_of
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ async def compute_score(
 
     Returns the keys REWARD_COLUMNS, always all of them and all floats:
         score: format + correctness, the outcome (toolrl: in [-3, 4]).
-        parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank.
-            Facts about the response alone, whatever the verifier made of it; of several turns, all texts of the model.
+        parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank,
+            read in the verifier's dialect. Whether the calls are right does not matter; of several turns, all texts count.
         reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
         reasoning_valid: 1.0 where `reasoning` is a score.
         reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
@@ -114,18 +114,31 @@ async def compute_score(
     refuse_unknown(verl_kwargs, (*_OWN_KWARGS, *_VERL_KWARGS), "reward_kwargs")
     judge_options = _at_router(_options("judge_kwargs", judge_kwargs), verl_kwargs.get("reward_router_address"))
     scorer = _scorer(judge, judge_options, verifier, verifier_kwargs, verifier_processes)
-    extra_info = extra_info or {}
-    rollout = Rollout(
-        question=_text(extra_info.get("question")),
-        tools=_text(extra_info.get("tools")),
-        response=solution_str or "",
-        ground_truth=ground_truth if isinstance(ground_truth, str) else "",
-        data_source=str(data_source),
-        extra_info=extra_info,
-    )
+    rollout = rollout_of(data_source, solution_str, ground_truth, extra_info)
     outcome = await _verify(scorer, rollout)
+    limits = outcome.limits or scorer.verifier.outcome_range
+    # Before the judge is waited for: the verifier has just read the texts.
+    parsed = [read_text(rollout, text, *scorer.verifier.reading) for text in own_texts(rollout)]
     verdict = await _ask(scorer.judge, rollout)
-    return _columns(rollout, outcome, outcome.limits or scorer.verifier.outcome_range, verdict)
+    return _columns(parsed, outcome, limits, verdict)
+
+
+def row_check(**reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
+    """A function of a row's data_source, ground_truth and extra_info that raises ValueError where no response could be scored.
+
+    For checks before a run; see `Verifier.check_row`. Also `compute_score.row_check`.
+    """
+    name, options = _verifier_choice(reward_kwargs)
+    verifier = make_verifier(name, **options)
+
+    def check(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] | None) -> None:
+        rollout = rollout_of(data_source, "", ground_truth, extra_info)
+        try:
+            verifier.check_row(rollout)
+        except ValueError as error:
+            raise bad_row(rollout, error) from error
+
+    return check
 
 
 def preflight(**reward_kwargs: Any) -> None:
@@ -169,6 +182,7 @@ def needs_group(**reward_kwargs: Any) -> bool:
 compute_score.preflight = preflight
 compute_score.outcome_range = outcome_range
 compute_score.needs_group = needs_group
+compute_score.row_check = row_check
 
 
 def __getattr__(name: str) -> Any:
@@ -180,6 +194,7 @@ def __getattr__(name: str) -> Any:
     function.preflight = functools.partial(preflight, verifier=verifier)
     function.outcome_range = functools.partial(outcome_range, verifier=verifier)
     function.needs_group = needs_group
+    function.row_check = functools.partial(row_check, verifier=verifier)
     return function
 
 
@@ -216,8 +231,7 @@ def _verifier_choice(reward_kwargs: Mapping[str, Any]) -> tuple[str, dict[str, A
 def _scorer(judge: str, judge_kwargs: Any, verifier: str, verifier_kwargs: Any, processes: int) -> _Scorer:
     """The running loop's scorer for this configuration."""
     arguments = (judge, _options("judge_kwargs", judge_kwargs), verifier, _options("verifier_kwargs", verifier_kwargs))
-    key = json.dumps([*arguments, processes], sort_keys=True, default=repr)
-    return _scorers.get(key, lambda: _make_scorer(*arguments, processes))
+    return _scorers.get(options_key((*arguments, processes)), lambda: _make_scorer(*arguments, processes))
 
 
 def _make_scorer(judge: str, judge_options: dict, name: str, options: dict, processes: int) -> _Scorer:
@@ -236,16 +250,13 @@ def _options(key: str, value: Any) -> dict[str, Any]:
 
 
 async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
-    where = f"data_source={rollout.data_source!r}, extra_info index={rollout.extra_info.get('index')!r}"
-    if not rollout.ground_truth.strip():
-        raise ValueError(f"no ground truth ({where}): reward_model.ground_truth must be a text that is not blank")
     try:
         return await (scorer.pool or scorer.verifier).verify_async(rollout)
     except SandboxUnavailable as error:
         _log_once("sandbox", "A response could not be judged, its outcome does not count: %s", error)
         return unjudged(scorer.verifier.outcome_range, "sandbox_unavailable")
     except ValueError as error:
-        raise ValueError(f"bad tools or ground truth ({where}): {error}") from error
+        raise bad_row(rollout, error) from error
 
 
 async def _ask(judge: Judge, rollout: Rollout) -> Verdict:
@@ -267,8 +278,9 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
         logger.error(message + "; later failures of this kind are not logged", *args, exc_info=exc_info)
 
 
-def _columns(rollout: Rollout, outcome: Outcome, limits: tuple[float, float], verdict: Verdict) -> dict[str, float]:
-    parsed = [parse_response(text) for text in own_texts(rollout)]
+def _columns(
+    parsed: Sequence[ParsedResponse], outcome: Outcome, limits: tuple[float, float], verdict: Verdict
+) -> dict[str, float]:
     scored = isinstance(verdict, Scored)
     values = (
         outcome.outcome,
@@ -286,9 +298,3 @@ def _columns(rollout: Rollout, outcome: Outcome, limits: tuple[float, float], ve
         outcome.outcome + (verdict.value if scored else 0.0),
     )
     return {column: float(value) for column, value in zip(REWARD_COLUMNS, values, strict=True)}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -6,7 +6,13 @@ An agent loop that keeps them apart puts them into `extra_info["turns"]`: for ea
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from reward_models.parsing import ParsedResponse, parse_response
 from reward_models.types import Rollout
+
+# Of at most 64 KiB each. A rollout is read by its verifier, its judge and for its columns, nearly at once.
+CACHED_TEXTS = 128
 
 
 def turns_of(rollout: Rollout) -> list[list[str]] | None:
@@ -25,3 +31,17 @@ def own_texts(rollout: Rollout) -> list[str]:
     turns = turns_of(rollout)
     texts = [rollout.response] if turns is None else [step for turn in turns for step in turn]
     return texts or [""]
+
+
+def read_text(rollout: Rollout, text: str, dialect: str = "auto", thinking: str = "auto") -> ParsedResponse:
+    """One of the model's own texts, read with what the row knows: its tools, and `extra_info["thinking"]`.
+
+    The latter is there where data or a loop has put it, and comes before the argument. The same text is read once, and
+    the result is shared: nobody may change it.
+    """
+    return _read(text, dialect, rollout.tools, rollout.extra_info.get("thinking") or thinking)
+
+
+@lru_cache(maxsize=CACHED_TEXTS)
+def _read(text: str, dialect: str, tools: str, thinking: str) -> ParsedResponse:
+    return parse_response(text, dialect, tools=tools, thinking=thinking)

@@ -113,6 +113,7 @@ def configuration(overrides: list[str]) -> Section:
     """The configuration that these Hydra overrides make."""
     from awpo_ext.verl_plugin.config_check import compose, problems
     from awpo_ext.verl_plugin.driver.run_checks import awpo_section, uses_awpo
+    from awpo_ext.verl_plugin.driver.template_check import template_facts
 
     section = Section("Configuration", problems=problems(overrides))
     if not section.problems:
@@ -120,6 +121,7 @@ def configuration(overrides: list[str]) -> Section:
         section.facts.append(("algorithm.adv_estimator", str(config.algorithm.adv_estimator)))
         if uses_awpo(config):
             section.facts += [(f"algorithm.awpo.{k}", str(v)) for k, v in vars(awpo_section(config)).items()]
+            section.facts += template_facts(config)
         else:
             section.problems.append(
                 f"algorithm.adv_estimator={config.algorithm.adv_estimator}: this run does not use AWPO; set it to awpo"

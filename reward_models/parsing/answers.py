@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from reward_models.parsing.json_values import read_whole
 from reward_models.parsing.types import ParseCode, Span, Unreadable
@@ -104,6 +105,7 @@ def _calls_tool(answer: str, name: str) -> bool:
     return bool(re.search(called, answer) or re.search(rf"""['"]\s*:\s*['"]{escaped}['"]""", answer))
 
 
+@lru_cache(maxsize=4)  # `auto` asks before the answer is checked
 def has_listed_call(answer: str) -> bool:
     """Whether there is `[name(argument=` or a `[name()` that ends there; not the text of a link, but for very many."""
     for number, found in enumerate(_LISTED.finditer(answer)):

@@ -55,7 +55,7 @@ def candidates(text: str, start: int) -> tuple[str, ...]:
         return ("json", "openai", "llama3", "hermes") if text[first] == "{" else ("json", "openai", "hermes")
     if sign := _SIGN.search(text, start):
         return _DIALECTS[sign.lastindex - 1] or _with_tool_call(text, sign.start())
-    if has_listed_call(text[start:]):
+    if has_listed_call(text[slice(*strip_span(text, start, len(text)))]):
         return ("python",)
     return _without_tokens(text, start)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from reward_models.options import OneOf, Options
-from reward_models.parsing import THINKING, ParsedResponse, check_dialect, parse_response
+from reward_models.parsing import THINKING, ParsedResponse, check_dialect
+from reward_models.rollout_view import read_text
 from reward_models.types import Rollout
 
 
@@ -27,13 +28,8 @@ class Reading(Options):
 
 
 def parse_own(rollout: Rollout, config: Reading, text: str | None = None) -> ParsedResponse:
-    """One of the model's own texts, the response unless another is given, read with what the row knows.
-
-    That is its tools, and `extra_info["thinking"]` where data or a loop has put it there.
-    """
-    thinking = rollout.extra_info.get("thinking") or config.thinking
-    response = rollout.response if text is None else text
-    return parse_response(response, config.dialect, tools=rollout.tools, thinking=thinking)
+    """One of the model's own texts, the response unless another is given, read by the verifier's options."""
+    return read_text(rollout, rollout.response if text is None else text, config.dialect, config.thinking)
 
 
 def problem_codes(parsed: ParsedResponse) -> tuple[str, ...]:

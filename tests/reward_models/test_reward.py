@@ -192,6 +192,39 @@ def test_preflight_is_attached_and_checks_without_scoring(tmp_path):
         preflight(judge_kwargs={"model": str(tmp_path)})
 
 
+@pytest.mark.parametrize("truth", [[{"name": "f", "arguments": {}}], {"name": "f"}])
+def test_a_ground_truth_that_is_data_says_what_to_do(truth):
+    with pytest.raises(ValueError, match=f"is of type {type(truth).__name__} and must be a text.*json.dumps"):
+        run(truth=truth)
+
+
+def test_a_row_is_checked_without_a_response():
+    check = compute_score.row_check(verifier="strict")
+    check("x", TRUTH, {"index": 1})
+    for truth, extra in (
+        (TRUTH, {"tools": "{"}),
+        ("words", {}),
+        ({"name": "f"}, {}),
+        ('[{"name": "f", "arg": 1}]', None),
+    ):
+        with pytest.raises(ValueError, match=r"ground truth \(data_source='x'"):
+            check("x", truth, extra)
+    toolrl = compute_score.row_check(verifier_kwargs={"schedule_steps": 9})
+    toolrl("x", TRUTH, None)
+    with pytest.raises(ValueError, match="ground truth"):
+        toolrl("x", '[{"name": "f", "arguments": {}}]', None)
+
+
+def test_the_columns_read_the_response_in_the_verifier_s_dialect():
+    call = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
+    truth = '[{"name": "f", "arguments": {}}]'
+    for dialect, parsable in (("hermes", 1.0), ("json", 0.0), ("auto", 1.0)):
+        columns = run(call, truth, verifier="strict", verifier_kwargs={"dialect": dialect})
+        assert columns["parsable"] == parsable
+    opened = {"verifier": "strict", "verifier_kwargs": {"dialect": "hermes", "thinking": "opened"}}
+    assert run("It says so</think>" + call, truth, **opened)["has_think"] == 1.0
+
+
 def test_verl_sees_an_async_function():
     assert inspect.iscoroutinefunction(compute_score)
 

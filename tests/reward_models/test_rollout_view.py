@@ -1,11 +1,13 @@
 """Rollouts of several turns: what is the model's own, what the columns say of it, and tools that keep a session's state."""
 
 import asyncio
+import json
+from dataclasses import replace
 
 import pytest
 
 from reward_models.reward import compute_score
-from reward_models.rollout_view import own_texts, turns_of
+from reward_models.rollout_view import own_texts, read_text, turns_of
 from reward_models.sandbox import Sandbox, SandboxConfig, TaskStatus
 from reward_models.types import Rollout
 
@@ -68,3 +70,16 @@ def test_what_a_tool_raises_is_an_answer(sandbox):
     assert sandbox(("_secret", {})).value == "Error: UnknownTool: _secret"
     result = sandbox(("cd", {"name": "nowhere"}), ("ls", {}))  # and the session goes on
     assert (result.status, result.value) == (TaskStatus.OK, "[]")
+
+
+def test_a_text_is_read_once_by_what_the_row_knows():
+    text = "<tool_call><function=f><parameter=n>\n7\n</parameter></function></tool_call>"
+    tools = json.dumps([{"name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "string"}}}}])
+    rollout = Rollout("", tools, text, "", "", {})
+    read = read_text(rollout, text, "qwen3_coder")
+    assert read_text(rollout, text, "qwen3_coder") is read
+    assert read.calls[0].arguments == {"n": "7"}
+    assert read_text(replace(rollout, tools=""), text, "qwen3_coder").calls[0].arguments == {"n": 7}
+    thought = "Still thinking"
+    opened = replace(rollout, extra_info={"thinking": "opened"})
+    assert read_text(rollout, thought).answer == thought and read_text(opened, thought).answer is None

@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,8 @@ from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
 from awpo_ext.verl_plugin.driver.group_check import check_group_judge
-from awpo_ext.verl_plugin.driver.setting_checks import OUR_REWARD, check_settings
+from awpo_ext.verl_plugin.driver.setting_checks import check_settings
+from awpo_ext.verl_plugin.driver.template_check import check_template
 from awpo_ext.verl_plugin.worker import loss
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
     check_combinations(config, section)
     check_turns(config)
     check_reward_function(config)
+    check_template(config)
     check_ground_truths(config)
     return section
 
@@ -223,32 +225,40 @@ def named_reward_errors(config: DictConfig):
 
 
 def check_ground_truths(config: DictConfig) -> None:
-    """With our reward function, every row of the local data files needs a ground truth.
+    """Every row of the local data files must be one that the reward function can score, where it has a `row_check`.
 
     In mid-training such a row is a failed prompt group, which verl drops or waits for. `awpo data validate` checks more.
     """
-    if (config.reward.get("custom_reward_function") or {}).get("path") != OUR_REWARD:
+    function, kwargs = reward_function(config)
+    make_check = getattr(function, "row_check", None)
+    if make_check is None:
         return
+    with named_reward_errors(config):
+        check = make_check(**kwargs)
     for key in ("train_files", "val_files"):
         files = config.data[key]
         for name in [files] if isinstance(files, str) else files:
             path = Path(name).expanduser()
             if path.suffix != ".parquet" or not path.is_file():
                 continue  # verl itself says so, or downloads it
-            for row, reward_model in enumerate(_reward_models(path)):
-                truth = (reward_model or {}).get("ground_truth")
-                if not isinstance(truth, str) or not truth.strip():
-                    raise AwpoSetupError(
-                        f"data.{key}={path}, row {row}: reward_model.ground_truth={truth!r} is not a text with the "
-                        "expected answer; `awpo data validate` lists all such rows"
+            for number, row in enumerate(_rows(path)):
+                try:
+                    check(
+                        row.get("data_source"),
+                        (row.get("reward_model") or {}).get("ground_truth"),
+                        row.get("extra_info"),
                     )
+                except ValueError as error:
+                    raise AwpoSetupError(
+                        f"data.{key}={path}, row {number}: {error}; `awpo data validate` lists all such rows"
+                    ) from error
 
 
-def _reward_models(path: Path) -> list[dict | None]:
-    """The `reward_model` column of a parquet file, all None where the file has no such column."""
+def _rows(path: Path) -> Iterator[dict]:
+    """The columns that a reward function sees, as far as the file has them, a batch of rows in memory at a time."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    if "reward_model" not in file.schema_arrow.names:
-        return [None] * file.metadata.num_rows
-    return file.read(columns=["reward_model"]).column("reward_model").to_pylist()
+    columns = [name for name in ("data_source", "reward_model", "extra_info") if name in file.schema_arrow.names]
+    for batch in file.iter_batches(columns=columns):
+        yield from batch.to_pylist()

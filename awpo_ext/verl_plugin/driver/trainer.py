@@ -57,7 +57,8 @@ class AwpoTrainerMixin:
         if self._awpo is None:
             return super()._compute_advantage(batch, metrics)
         channel = build_channel(batch, self._awpo, self.config.algorithm.use_kl_in_reward)
-        self._first.check(channel.unread, lambda numbers: read_responses(batch, channel, numbers, self.tokenizer))
+        tokenizer = self.tokenizer
+        self._first.check(channel.unread, lambda numbers: read_responses(batch, channel, numbers, tokenizer), tokenizer)
         channel.reliability = self._reliability
         with step_channel(channel):
             batch = super()._compute_advantage(batch, metrics)

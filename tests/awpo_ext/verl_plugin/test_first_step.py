@@ -1,5 +1,6 @@
 """A run whose responses nobody can read ends at its first step, and says what to set."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -103,3 +104,22 @@ def test_the_trainer_reads_the_last_output_of_a_rollout(monkeypatch):
     channel = SimpleNamespace(final_row=torch.tensor([1, 2]))
     tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: f"{ids}{skip_special_tokens}")
     assert plane.read_responses(batch, channel, [1, 0], tokenizer) == ["[3]True", "[1, 2]True"]
+
+
+def test_what_the_chat_template_suggests_is_said():
+    def render(messages, tools=None, tokenize=False, add_generation_prompt=False):
+        text = "".join(
+            f"<{m['role']}>{m['content'] or ''}"
+            + "".join(
+                "<tool_call>"
+                + json.dumps({"name": c["function"]["name"], "arguments": c["function"]["arguments"]})
+                + "</tool_call>"
+                for c in m.get("tool_calls") or []
+            )
+            for m in messages
+        )
+        return text + "<assistant>" * add_generation_prompt
+
+    tokenizer = SimpleNamespace(chat_template="x", apply_chat_template=render)
+    with pytest.raises(UnreadableResponsesError, match="the chat template suggests: dialect=hermes thinking=auto"):
+        first().check(["bad_call"] * 16, lambda numbers: [NATIVE] * len(numbers), tokenizer)

@@ -112,17 +112,31 @@ def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
     assert "no clip radius has any effect" in caplog.text
 
 
-def test_a_row_without_ground_truth_is_named(tmp_path):
+BAD_TOOLS = '[{"name": "f", "parameters": {"type": "object", "properties": {"x": {"enum": "a"}}}}]'
+
+
+@pytest.mark.parametrize(
+    ("truth", "tools", "says"),
+    [
+        ("", "", "reward_model.ground_truth is blank"),
+        (None, "", "reward_model.ground_truth is of type NoneType"),
+        ('[{"name": "f", "argument": {"a": 1}}]', "", "the key 'argument'"),
+        ('[{"name": "f", "arguments": {}}]', BAD_TOOLS, "tool 'f'"),
+    ],
+)
+def test_a_row_that_no_response_could_be_scored_on_is_named(tmp_path, truth, tools, says):
     rows = [
         {
             "data_source": "sums",
             "prompt": [{"role": "user", "content": "2 + 2?"}],
-            "reward_model": {"style": "rule", "ground_truth": truth},
-            "extra_info": {"index": i},
+            "reward_model": {"style": "rule", "ground_truth": text},
+            "extra_info": {"index": i, "tools": tools},
         }
-        for i, truth in enumerate(["<response>4</response>", ""])
+        for i, text in enumerate(["[]", truth])
     ]
     path = tmp_path / "train.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path)
-    (problem,) = problems([*GOOD, f"data.train_files={path}"])
-    assert f"data.train_files={path}, row 1: reward_model.ground_truth=''" in problem
+    strict = "+reward.custom_reward_function.reward_kwargs.verifier=strict"
+    (problem,) = problems([*GOOD, strict, f"data.train_files={path}"])
+    number = 0 if tools else 1  # no call is expected in row 0, whose tools are read all the same
+    assert f"data.train_files={path}, row {number}: " in problem and says in problem
