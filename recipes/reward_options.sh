@@ -24,7 +24,7 @@ case "$JUDGE" in
         fi ;;
     scorer)
         [[ -n ${SCORER:-} ]] || fail "JUDGE=scorer needs SCORER, a folder of 'awpo scorer train'"
-        reward+=("+$reward_kwargs.judge_kwargs.model=$SCORER")
+        reward+=("+$reward_kwargs.judge_kwargs.scorer=$SCORER")
         # Hopeless thoughts all score near 0. Without a floor, 0.0002 against 0.0005 would push as hard as 0.2 against 0.8.
         reward+=("+algorithm.awpo.noise_floor=${NOISE_FLOOR:-0.05}") ;;
     embedding) # without a model: the one that a package carries, see the judge

@@ -13,16 +13,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.options import Range, plain, refuse_unknown, require
-from reward_models.parsing import ParsedResponse, Status
 from reward_models.per_loop import PerLoop, options_key
-from reward_models.rollout_view import own_texts, read_text
+from reward_models.rollout_view import RolloutView, read_rollout
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
@@ -118,9 +117,9 @@ async def compute_score(
     outcome = await _verify(scorer, rollout)
     limits = outcome.limits or scorer.verifier.outcome_range
     # Before the judge is waited for: the verifier has just read the texts.
-    parsed = [read_text(rollout, text, *scorer.verifier.reading) for text in own_texts(rollout)]
+    view = read_rollout(rollout, *scorer.verifier.reading)
     verdict = await _ask(scorer.judge, rollout)
-    return _columns(parsed, outcome, limits, verdict)
+    return _columns(view, outcome, limits, verdict)
 
 
 def row_check(**reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
@@ -262,10 +261,10 @@ async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
 async def _ask(judge: Judge, rollout: Rollout) -> Verdict:
     """The judge's verdict; whatever else comes back, or is raised, is Unscored(error)."""
     try:
-        verdicts = await judge.score([rollout])
-        if len(verdicts) == 1 and isinstance(verdicts[0], (Scored, Unscored)):
-            return verdicts[0]
-        raise TypeError(f"expected one Scored or Unscored for one rollout, got {verdicts!r}")
+        verdict = await judge.score(rollout)
+        if isinstance(verdict, (Scored, Unscored)):
+            return verdict
+        raise TypeError(f"score(rollout) must return one Scored or Unscored, got {verdict!r:.200}")
     except Exception as error:
         name = f"{type(judge).__module__}:{type(judge).__qualname__}"
         _log_once(name, "Judge %s failed; such rollouts are Unscored(error)", name, exc_info=True)
@@ -278,16 +277,14 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
         logger.error(message + "; later failures of this kind are not logged", *args, exc_info=exc_info)
 
 
-def _columns(
-    parsed: Sequence[ParsedResponse], outcome: Outcome, limits: tuple[float, float], verdict: Verdict
-) -> dict[str, float]:
+def _columns(view: RolloutView, outcome: Outcome, limits: tuple[float, float], verdict: Verdict) -> dict[str, float]:
     scored = isinstance(verdict, Scored)
     values = (
         outcome.outcome,
         outcome.format,
         outcome.correctness,
-        all(text.status in (Status.VALID, Status.ABSTAINED) for text in parsed),
-        all(text.thought for text in parsed),
+        view.well_formed,
+        view.thinks_throughout,
         verdict.value if scored else float("nan"),
         scored,
         SCORED_CODE if scored else verdict.reason.code,

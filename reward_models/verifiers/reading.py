@@ -7,7 +7,7 @@ from typing import Annotated
 
 from reward_models.options import OneOf, Options
 from reward_models.parsing import THINKING, ParsedResponse, check_dialect
-from reward_models.rollout_view import read_text
+from reward_models.rollout_view import RolloutView, read_rollout, read_text
 from reward_models.types import Rollout
 
 
@@ -27,9 +27,16 @@ class Reading(Options):
         check_dialect(self.dialect, f"{self.owner}: ")
 
 
+def read_own(rollout: Rollout, config: Reading) -> RolloutView:
+    """The rollout as a verifier's options say that it reads."""
+    return read_rollout(rollout, config.dialect, config.thinking)
+
+
 def parse_own(rollout: Rollout, config: Reading, text: str | None = None) -> ParsedResponse:
-    """One of the model's own texts, the response unless another is given, read by the verifier's options."""
-    return read_text(rollout, rollout.response if text is None else text, config.dialect, config.thinking)
+    """One of the model's own texts; unless one is given, all of them as one response."""
+    if text is None:
+        return read_own(rollout, config).as_one
+    return read_text(rollout, text, config.dialect, config.thinking)
 
 
 def problem_codes(parsed: ParsedResponse) -> tuple[str, ...]:

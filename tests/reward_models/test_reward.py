@@ -33,23 +33,23 @@ class SpyJudge(Judge):
     def __init__(self, tag=None):
         SpyJudge.made += 1
 
-    async def score(self, rollouts):
-        SpyJudge.seen = (*SpyJudge.seen, *rollouts)
+    async def score(self, rollout):
+        SpyJudge.seen = (*SpyJudge.seen, rollout)
         await asyncio.sleep(0)
-        return [Scored(0.5) for _ in rollouts]
+        return Scored(0.5)
 
 
 class RaisingJudge(Judge):
     """Breaks its promise not to raise."""
 
-    async def score(self, rollouts):
+    async def score(self, rollout):
         raise KeyError("boom")
 
 
 class ShortJudge(Judge):
-    """Breaks its promise of one verdict per rollout."""
+    """Breaks its promise of a verdict."""
 
-    async def score(self, rollouts):
+    async def score(self, rollout):
         return []
 
 
