@@ -1,4 +1,4 @@
-"""Draws docs/images/architecture.svg: the processes of a run, and the journey of one reward through them.
+"""Draws docs/images/architecture.svg: the processes of a run, and the path of one reward through them.
 
 python docs/plot_architecture.py
 """
@@ -39,24 +39,25 @@ class Box:
 BOXES = (
     Box(30, 70, 330, 190, "Agent loop", "rollout.agent.num_workers processes; verl starts them", (
         "verl_plugin/rollout/turns.py", "  keeps what the model wrote, step by step",
-        "verl_plugin/rollout/state_tool.py", "  tools with a state of the trajectory's own",
+        "verl_plugin/rollout/state_tool.py", "  tools with per-trajectory state",
     )),
     Box(30, 300, 330, 110, "vLLM", "verl starts it", ("writes responses", "gets new weights after each step"), VERL),
     Box(425, 70, 330, 340, "Reward worker", "reward.num_workers processes; verl starts them", (
         "verl_plugin/rollout/group_reward.py", "  which rollouts are siblings",
-        "reward_models/reward.py: compute_score", "  rollout_view.py: thoughts, calls, answer",
+        "reward_models/reward.py: compute_score", "  rollout_view.py, parsing/: thoughts, calls",
         "  verifiers/: the outcome, by rule", "  judges/: Scored or Unscored",
         "  columns: one dict of floats",
     )),
     Box(425, 450, 155, 110, "Sandbox", "we start it", ("runs tools", "and vLLM's parsers")),
     Box(600, 450, 155, 110, "Judge server", "you start it", ("any OpenAI-", "compatible API"), VERL),
     Box(820, 70, 330, 340, "Driver", "the trainer; verl starts it in its task runner", (
-        "verl_plugin/driver/trainer.py", "  fetches the columns, sends the radius",
-        "verl_plugin/driver/estimator.py", "  verl's name adv_estimator=awpo",
-        "advantage.py: eq. 3 to 8", "  gate, difficulty, blend", "clipping.py: eq. 9, the clip radius",
+        "verl_plugin/driver/trainer, channel.py", "  fetches the columns, sends the radius",
+        "verl_plugin/driver/estimator.py", "  registered in verl as adv_estimator=awpo",
+        "signals, gating, advantage.py: eq. 3 to 8", "reliability.py: is the judge to be believed?",
+            "clipping.py: eq. 9, the clip radius",
         "metrics.py: what awpo/* logs", "verl_plugin/driver/judge_monitor.py", "  is the judge alive?",
     )),
-    Box(920, 450, 230, 110, "Actor worker", "one a GPU; verl starts them", (
+    Box(920, 450, 230, 110, "Actor worker", "one per GPU; verl starts them", (
         "verl_plugin/worker/loss.py", "clipping.py: eq. 10, the loss",
     )),
     Box(30, 600, 1120, 70, "TransferQueue", 
@@ -101,11 +102,11 @@ def main() -> None:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="ui-sans-serif, system-ui, sans-serif" role="img" '
-        'aria-label="The processes of a training run, and the journey of one reward through them">',
+        'aria-label="The processes of a training run, and the path of one reward through them">',
         f'<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="6" markerHeight="6" orient="auto">'
         f'<path d="M0 0L10 5L0 10z" fill="{PATH}"/></marker></defs>',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        _text(30, 40, "A training run: its processes, and the journey of one reward", 20, INK, bold=True),
+        _text(30, 40, "A training run: its processes, and the path of one reward", 20, INK, bold=True),
         *(box.svg() for box in BOXES),
         *(_step(number, start, end) for number, start, end in STEPS),
         "</svg>",

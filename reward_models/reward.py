@@ -170,7 +170,7 @@ def outcome_range(**reward_kwargs: Any) -> tuple[float, float]:
 
 
 def needs_group(**reward_kwargs: Any) -> bool:
-    """Whether the judge ranks siblings, and so must be told a rollout's group (`judges.group.Place` in `extra_info`).
+    """Whether the judge ranks siblings, and so must be told a rollout's group (`judges.llm_group.Place` in `extra_info`).
 
     Raises ValueError where the judge or its options do not fit. Also `compute_score.needs_group`.
     """
