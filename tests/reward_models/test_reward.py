@@ -13,7 +13,7 @@ from hypothesis import given
 
 from reward_models import Scored, UnscoredReason, reward
 from reward_models.judges import Judge, JudgeNotReadyError
-from reward_models.reward import REWARD_COLUMNS, compute_score, preflight
+from reward_models.reward import COLUMNS, compute_score, preflight
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.verifiers import KNOWN_VERIFIERS, Verifier
 from reward_models.verifiers.reasons import reason_code
@@ -91,7 +91,7 @@ def test_the_range_of_a_row():
 @given(response=tag_soup)
 def test_any_response_gives_the_same_float_columns(response):
     columns = run(response)
-    assert tuple(columns) == REWARD_COLUMNS and "reward" not in columns
+    assert tuple(columns) == tuple(COLUMNS) and "reward" not in columns
     assert all(type(value) is float for value in columns.values())
     assert -3.0 <= columns["score"] <= 4.0
     assert math.isnan(columns["reasoning"]) and columns["reasoning_valid"] == 0.0
@@ -176,7 +176,7 @@ def test_options_may_come_from_omegaconf():
 
 
 def test_preflight_is_attached_and_checks_without_scoring(tmp_path):
-    assert compute_score.preflight is preflight
+    assert compute_score.preflight == preflight
     preflight(judge="none", verifier="toolrl")
     preflight(judge=SPY, reward_router_address=None)
     for kwargs, message in [
@@ -205,7 +205,7 @@ def test_each_verifier_has_a_reward_function_of_its_own(name):
         function.preflight(judge="none", **options)
         assert function.outcome_range(**options) == reward.outcome_range(verifier=name, **options)
         columns = asyncio.run(function("toolrl", TRUTH, TRUTH, EXTRA, judge="none", **options))
-        assert tuple(columns) == REWARD_COLUMNS and columns["score"] == function.outcome_range(**options)[1]
+        assert tuple(columns) == tuple(COLUMNS) and columns["score"] == function.outcome_range(**options)[1]
     with pytest.raises(AttributeError, match="compute_score_xml"):
         reward.compute_score_xml  # noqa: B018
 
