@@ -17,7 +17,7 @@ import logging
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
@@ -56,15 +56,16 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     """
 
     judge: Any = "embedding"
-    judge_kwargs: Annotated[Mapping[str, Any] | None, _OPTIONS] = None
+    judge_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
     verifier: Any = "toolrl"
-    verifier_kwargs: Annotated[Mapping[str, Any] | None, _OPTIONS] = None
+    verifier_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
     verifier_processes: Annotated[int, Range(1, 256)] = 2
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         for key in ("judge_kwargs", "verifier_kwargs"):
-            object.__setattr__(self, key, plain(getattr(self, key) or {}))
+            given = getattr(self, key)
+            object.__setattr__(self, key, {} if given is None else plain(given))
+        super().__post_init__()
 
     def make_judge(self) -> Judge:
         return make_judge(self.judge, **self.judge_kwargs)
