@@ -93,7 +93,7 @@ def awpo_advantages(
 
     judges = judge_side(c.reward, outcome_adv, out_stats, c.scores, c.scored, index, config)
 
-    task_stats = out_stats if kl_penalty is None else centered(c.task, index, groups, c.judged)[1]
+    task_dev, task_stats = (out_dev, out_stats) if kl_penalty is None else centered(c.task, index, groups, c.judged)
     lowest = torch.full((groups,), torch.inf, dtype=torch.float64).scatter_reduce_(
         0, index, torch.where(c.judged, c.task, torch.inf), "amin"
     )
@@ -130,7 +130,7 @@ def awpo_advantages(
         mixed_stats=judges.mixed,
         reasoning_stats=judges.reasoning,
         group_index=index,
-        reliability=_learned(reliability, c.task, task_stats, judges, outcome_part, judge_part, index, config),
+        reliability=_learned(reliability, c, task_dev, task_stats, judges, outcome_part, judge_part, index, config),
     )
 
 
@@ -155,7 +155,8 @@ def _trusted(
 
 def _learned(
     state: ReliabilityState | None,
-    task: torch.Tensor,
+    c: "_Columns",
+    task_dev: torch.Tensor,
     task_stats: GroupStats,
     judges: JudgeSide,
     outcome_part: torch.Tensor,
@@ -168,7 +169,10 @@ def _learned(
     alone = torch.where((task_stats.std > 0)[index], 0.0, judge_part).square().sum()
     power = (outcome_part + judge_part).square().sum()
     unchecked = groups * min(1.0, float(alone / power)) if power > 0 else 0.0
-    return updated(state or ReliabilityState(), *agreement(task, judges, index), groups, unchecked, config)
+    if not torch.equal(judges.member, c.judged):  # compare only what both have seen
+        task_dev, task_stats = centered(c.task, index, len(judges.count), judges.member)
+    shown = agreement(task_dev, task_stats, judges, index)
+    return updated(state or ReliabilityState(), *shown, groups, unchecked, config)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gdpo": {**_SUM, "integration": "decoupled", "whiten": True},  # arXiv 2601.05242
     "dr_grpo": {**_OUTCOME_ONLY, "norm_by_std": False},  # arXiv 2503.20783
     "rloo": {**_OUTCOME_ONLY, "norm_by_std": False, "baseline": "leave_one_out"},  # arXiv 2402.14740
+    "reliability": {"gate": "reliability", "integration": "reasoning"},  # ours
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from awpo_ext.config import AwpoConfig
-from awpo_ext.groups import centered
+from awpo_ext.groups import GroupStats
 from awpo_ext.signals import JudgeSide
 
 SURE = 1.645  # one-sided 95 %
@@ -71,7 +71,9 @@ class ReliabilityState:
         return cls(**{name: float(value) for name, value in saved.items()})
 
 
-def agreement(task: torch.Tensor, judges: JudgeSide, index: torch.Tensor) -> tuple[float, float]:
+def agreement(
+    deviation: torch.Tensor, stats: GroupStats, judges: JudgeSide, index: torch.Tensor
+) -> tuple[float, float]:
     """What a batch shows of the judge: its mean correlation with the outcome within groups, and the information in it.
 
     In a group of n scored rollouts in which both vary, the sample correlation of an exchangeable judge has mean 0 and
@@ -79,13 +81,13 @@ def agreement(task: torch.Tensor, judges: JudgeSide, index: torch.Tensor) -> tup
     the sum of that over groups (the variance of the mean is its inverse).
 
     Args:
-        task: `(N,)` outcome reward, without a KL penalty.
+        deviation, stats: `(N,)` outcome reward, without a KL penalty, less its group's mean over the scored rollouts
+            (`judges.member`), and the statistics of the same.
 
     Returns:
         The correlation in [-1, 1], 0 where no group tells anything, and the information.
     """
     groups = len(judges.count)
-    deviation, stats = centered(task, index, groups, judges.member)
     product = torch.zeros(groups, dtype=torch.float64).index_add_(0, index, deviation * judges.deviation)
     degrees = (stats.count - 1).double()
     both = (stats.std > 0) & (judges.reasoning.std > 0)

@@ -11,7 +11,9 @@ import torch
 from awpo_ext.advantage import Closed, difficulty, gate
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
+from awpo_ext.gating import OutcomeRange
 from awpo_ext.groups import GroupStats
+from awpo_ext.signals import JudgeSide
 
 OUT = Path(__file__).parent / "images" / "method.svg"
 
@@ -20,23 +22,40 @@ def stats(std: torch.Tensor) -> GroupStats:
     return GroupStats(count=torch.full(std.shape, 4), mean=torch.zeros_like(std), std=std)
 
 
+def outcome_range(groups: torch.Tensor) -> OutcomeRange:
+    """ToolRL's, for as many groups."""
+    return OutcomeRange(torch.full_like(groups, -3.0), torch.full_like(groups, 4.0))
+
+
+def weight(out_std: torch.Tensor, judge_std: float, config: AwpoConfig) -> torch.Tensor:
+    """The gate where the mixed reward, or the reasoning reward, has this std."""
+    judge = stats(torch.full_like(out_std, judge_std))
+    side = JudgeSide(out_std, out_std > 0, out_std, judge, judge, judge.count, judge.std, judge.std == 0)
+    is_open = torch.full(out_std.shape, Closed.OPEN)
+    return gate(stats(out_std), outcome_range(out_std), side, is_open, config)
+
+
 def draw_gate(axes) -> None:
     out_std = torch.linspace(0, 3, 301, dtype=torch.float64)
-    is_open = torch.full(out_std.shape, Closed.OPEN)
-    for mix_std in (0.1, 0.3, 1.0):
-        w = gate(stats(out_std), stats(torch.full_like(out_std, mix_std)), is_open, AwpoConfig())
-        axes.plot(out_std, w, label=f"ratio, σ_mix = {mix_std}")
-    w = gate(stats(out_std), stats(torch.ones_like(out_std)), is_open, AwpoConfig(gate="threshold"))
-    axes.plot(out_std, w, "k--", label="threshold 0.1, range 7")
+    for judge_std in (0.1, 0.3, 1.0):
+        axes.plot(
+            out_std, weight(out_std, judge_std, AwpoConfig()), label=f"ratio, σ_mix = {judge_std} (signal: σ_rea)"
+        )
+    axes.plot(out_std, weight(out_std, 1.0, AwpoConfig(gate="threshold")), "k--", label="threshold 0.1, range 7")
     axes.set(title="gate w (eq. 5)", xlabel="σ_out, the spread of outcomes", ylim=(-0.03, 1.03))
     axes.legend()
 
 
 def draw_difficulty(axes) -> None:
     p = torch.linspace(0, 1, 501, dtype=torch.float64)
-    axes.plot(p, difficulty(p, AwpoConfig()), label="parabola 0.5 + 0.5 · 4p(1−p)")
-    axes.plot(p, difficulty(p, AwpoConfig(difficulty="band")), label="band [0.2, 0.8]")
-    axes.plot(p, difficulty(p, AwpoConfig(difficulty_base=0, difficulty_priority=1)), ":", label="no base term")
+    axes.plot(p, difficulty(p, outcome_range(p), AwpoConfig()), label="parabola 0.5 + 0.5 · 4p(1−p)")
+    axes.plot(p, difficulty(p, outcome_range(p), AwpoConfig(difficulty="band")), label="band [0.2, 0.8]")
+    axes.plot(
+        p,
+        difficulty(p, outcome_range(p), AwpoConfig(difficulty_base=0, difficulty_priority=1)),
+        ":",
+        label="no base term",
+    )
     axes.set(title="difficulty weight d (eq. 7)", xlabel="success rate p", ylim=(-0.03, 1.15))
     axes.legend(loc="lower center")
 

@@ -17,7 +17,8 @@ BEFORE="$1" AFTER="$2" ROWS="$3" OUT="$4"
 shift 4
 VERIFIER="${VERIFIER:-strict}"          # as in the training
 DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call
-DRY_RUN="${DRY_RUN:-0}"
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+switch DRY_RUN 0
 
 options='{}'
 if [[ $VERIFIER == strict ]]; then options="{\"dialect\": \"$DIALECT\"}"; fi
@@ -30,11 +31,11 @@ evaluate() { # <checkpoint> <name>
 }
 common=(--data "$ROWS" --verifier "$VERIFIER" --verifier-kwargs "$options" --merge-to "$OUT/$after.merged" "$@")
 
-if [[ $DRY_RUN == 1 ]]; then
+if ((DRY_RUN)); then
     common+=(--dry-run)
 fi
 evaluate "$BEFORE" before
 evaluate "$AFTER" "$after"
-if [[ $DRY_RUN != 1 ]]; then
+if ((!DRY_RUN)); then
     awpo eval compare "$OUT/before/result.json" "$OUT/$after/result.json" --out "$OUT/compare.json"
 fi

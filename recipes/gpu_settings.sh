@@ -1,17 +1,25 @@
 # Sourced by the recipes for GPUs, after MODEL and OUT are set: `settings`, the verl overrides that they share, and
-# `start`, which trains with them and evaluates. The values follow docs/method.md ("training setup", a reconstruction).
+# `start`, which trains with them and evaluates. What is missing ends the dry run too: these recipes make no data. The values follow docs/method.md ("training setup", a reconstruction).
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 DATA="${DATA:-data/toolrl}"             # folder with train.parquet and val.parquet, made by `awpo data`
 JUDGE="${JUDGE:-embedding}"             # embedding, llm, none, or package.module:Class
 JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # strict, toolrl (the published form), or another of docs/verifiers.md
 DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call; hermes for data made with --tokenizer of a Qwen
-EVAL="${EVAL:-1}"                       # 1: after training, starting model and last checkpoint on EVAL_DATA, compared
+switch EVAL 1                           # 1: after training, starting model and last checkpoint on EVAL_DATA, compared
 EVAL_DATA="${EVAL_DATA:-$DATA/val.parquet}"
-NNODES="${NNODES:-1}"                   # more than one: docs/recipes.md, "several nodes"
-GPUS_PER_NODE="${GPUS_PER_NODE:-8}"
+whole NNODES 1 1                        # more than one: docs/recipes.md, "several nodes"
+whole GPUS_PER_NODE 8 1
 RESUME="${RESUME:-auto}"                # auto: from the last checkpoint in OUT; disable; or a folder global_step_<n>
-DRY_RUN="${DRY_RUN:-0}"                 # 1: resolve and check the whole configuration; needs no GPU
+switch DRY_RUN 0                        # 1: resolve and check the whole configuration; needs no GPU
+
+need_model MODEL
+for name in train val; do
+    need_file "$DATA/$name.parquet" "set DATA, or make it: awpo data toolrl --out data/toolrl (docs/your_own_data.md for yours)"
+done
+if ((EVAL)); then need_file "$EVAL_DATA" "set EVAL_DATA to a parquet file of awpo data, or EVAL=0"; fi
+[[ $RESUME == auto || $RESUME == disable ]] || need_folder RESUME "auto, disable, or a folder global_step_<n>"
 
 EMBEDDING_MODEL=sentence-transformers/all-MiniLM-L6-v2    # the same small model as on CPU, from the Hugging Face hub
 source "$(dirname "${BASH_SOURCE[0]}")/reward_options.sh"
@@ -69,14 +77,14 @@ esac
 
 # Train with the overrides given, which come after the shared ones and win, then evaluate; with DRY_RUN=1 check both instead.
 start() {
-    if [[ $DRY_RUN == 1 ]]; then
+    if ((DRY_RUN)); then
         awpo doctor --no-ray --no-reward "${settings[@]}" "$@"
     else
         mkdir -p "$OUT"
         export VERL_FILE_LOGGER_PATH="${VERL_FILE_LOGGER_PATH:-$OUT/metrics-$(date +%Y%m%d-%H%M%S).jsonl}" # `awpo summary`
         python -m verl.trainer.main_ppo "${settings[@]}" "$@"
     fi
-    if [[ $EVAL == 1 ]]; then
+    if ((EVAL)); then
         VERIFIER="$VERIFIER" DIALECT="$DIALECT" DRY_RUN="$DRY_RUN" bash "$(dirname "${BASH_SOURCE[0]}")/evaluate.sh" \
             "$MODEL" "$OUT/checkpoints" "$EVAL_DATA" "$OUT/eval" \
             --max-tokens 2048 --concurrency 256 --vllm-args "--max-model-len 4096"

@@ -9,9 +9,13 @@ reward=(
 )
 case "$JUDGE" in
     llm | llm_group)
+        [[ -n ${JUDGE_URL:-} ]] || fail "JUDGE=$JUDGE needs JUDGE_URL, such as http://127.0.0.1:8000/v1"
+        [[ $JUDGE_URL == verl || $JUDGE_URL =~ ^https?://[^/] ]] ||
+            fail "JUDGE_URL=$JUDGE_URL: must start with http:// or https://, such as http://127.0.0.1:8000/v1"
+        [[ -n ${JUDGE_MODEL:-} ]] || fail "JUDGE=$JUDGE needs JUDGE_MODEL, the name of the model at $JUDGE_URL"
         reward+=(
-            "+$reward_kwargs.judge_kwargs.base_url=${JUDGE_URL:?JUDGE=$JUDGE needs JUDGE_URL, such as http://127.0.0.1:8000/v1}"
-            "+$reward_kwargs.judge_kwargs.model=${JUDGE_MODEL:?JUDGE=$JUDGE needs JUDGE_MODEL, the name of the model there}")
+            "+$reward_kwargs.judge_kwargs.base_url=$JUDGE_URL"
+            "+$reward_kwargs.judge_kwargs.model=$JUDGE_MODEL")
         if [[ $JUDGE == llm_group ]]; then # it ranks the rollouts of a prompt, so it has to know which are siblings
             reward+=(
                 reward.reward_manager.source=importlib
@@ -19,7 +23,8 @@ case "$JUDGE" in
                 reward.reward_manager.module.path=pkg://awpo_ext.verl_plugin.group_reward)
         fi ;;
     scorer)
-        reward+=("+$reward_kwargs.judge_kwargs.model=${SCORER:?JUDGE=scorer needs SCORER, a folder of 'awpo scorer train'}")
+        [[ -n ${SCORER:-} ]] || fail "JUDGE=scorer needs SCORER, a folder of 'awpo scorer train'"
+        reward+=("+$reward_kwargs.judge_kwargs.scorer=$SCORER")
         # Hopeless thoughts all score near 0. Without a floor, 0.0002 against 0.0005 would push as hard as 0.2 against 0.8.
         reward+=("+algorithm.awpo.noise_floor=${NOISE_FLOOR:-0.05}") ;;
     embedding) # without a model: the one that a package carries, see the judge

@@ -7,11 +7,14 @@
 #   awpo ablation table recipes/ablation/qwen3.yaml                        the table of what is done so far
 set -euo pipefail
 
-SWEEP="${1:?which sweep? such as recipes/ablation/qwen3.yaml}"
-DRY_RUN="${DRY_RUN:-0}"
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+SWEEP="${1:-}"
+[[ -n $SWEEP ]] || fail "which sweep? such as recipes/ablation/qwen3.yaml"
+need_file "$SWEEP" "give a sweep, such as recipes/ablation/qwen3.yaml"
+switch DRY_RUN 0
 shift
 
-if [[ $DRY_RUN == 1 ]]; then
+if ((DRY_RUN)); then
     set -- --dry-run "$@"
 fi
 exec awpo ablation run "$SWEEP" "$@"

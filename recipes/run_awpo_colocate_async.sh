@@ -10,7 +10,8 @@ set -euo pipefail
 
 MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
 OUT="${OUT:-outputs/colocate-async}"
-AHEAD="${AHEAD:-1}"                     # batches that generation runs ahead
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+whole AHEAD 1 1 64                      # batches that generation runs ahead
 
 source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"
 start \

@@ -9,8 +9,9 @@ set -euo pipefail
 
 MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
 OUT="${OUT:-outputs/lora}"
-RANK="${RANK:-32}"
-GPUS_PER_NODE="${GPUS_PER_NODE:-1}"
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+whole RANK 32 1 1024
+whole GPUS_PER_NODE 1 1
 
 source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"
 start \

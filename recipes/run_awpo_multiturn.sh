@@ -15,11 +15,15 @@ MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
 DATA="${DATA:-data/bfcl-multi-turn}"    # train.parquet, val.parquet, tools.yaml, and overrides.txt with the tools' classes
 OUT="${OUT:-outputs/multiturn}"
 FORMAT="${FORMAT:-hermes}"              # of the calls in the model's chat template: verl's parser runs them, the verifier reads them
-MAX_STEPS="${MAX_STEPS:-24}"            # of the model in one trajectory, all turns together
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+whole MAX_STEPS 24 1 1000               # of the model in one trajectory, all turns together
 JUDGE="${JUDGE:-llm}"
 VERIFIER=state
 EVAL=0                                  # `awpo eval tool` asks for one answer; verl's validation plays whole trajectories
 
+for name in overrides.txt tools.yaml; do
+    need_file "$DATA/$name" "set DATA, or make it: awpo data bfcl --categories multi_turn --out data/bfcl-multi-turn"
+done
 mapfile -t of_data <"$DATA/overrides.txt"
 source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"
 start \

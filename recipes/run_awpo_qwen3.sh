@@ -12,16 +12,16 @@
 # Whatever follows the command is passed to verl as it is.
 set -euo pipefail
 
-SIZE="${SIZE:-4b}"
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+choice SIZE 4b 1.7b 4b 8b               # MODEL takes any other model
 case "$SIZE" in
     1.7b) known=Qwen/Qwen3-1.7B tokens=32768 ;;
     4b) known=Qwen/Qwen3-4B-Instruct-2507 tokens=16384 ;;
     8b) known=Qwen/Qwen3-8B tokens=8192 ;;
-    *) echo "SIZE=$SIZE: choose 1.7b, 4b or 8b, or set MODEL and leave SIZE alone" >&2; exit 2 ;;
 esac
 MODEL="${MODEL:-$known}"
 OUT="${OUT:-outputs/qwen3-$SIZE}"       # checkpoints, metrics, rollouts
-TOKENS_PER_GPU="${TOKENS_PER_GPU:-$tokens}"  # of one micro-batch; halve it where memory runs out
+whole TOKENS_PER_GPU "$tokens" 1         # of one micro-batch; halve it where memory runs out
 
 source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"
 start \

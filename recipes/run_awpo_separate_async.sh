@@ -10,11 +10,12 @@ set -euo pipefail
 
 MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
 OUT="${OUT:-outputs/separate-async}"
-GPUS_PER_NODE="${GPUS_PER_NODE:-4}"     # that train
-ROLLOUT_GPUS="${ROLLOUT_GPUS:-4}"       # that generate, on each of ROLLOUT_NODES
-ROLLOUT_NODES="${ROLLOUT_NODES:-1}"
-UPDATES="${UPDATES:-4}"                 # updates of MINI_BATCH prompts between two weight syncs
-MINI_BATCH="${MINI_BATCH:-64}"
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+whole GPUS_PER_NODE 4 1                 # that train
+whole ROLLOUT_GPUS 4 1                  # that generate, on each of ROLLOUT_NODES
+whole ROLLOUT_NODES 1 1
+whole UPDATES 4 1                       # updates of MINI_BATCH prompts between two weight syncs
+whole MINI_BATCH 64 1
 
 export VERL_LOGGING_LEVEL="${VERL_LOGGING_LEVEL:-WARN}"  # at INFO, verl 0.9.1 fails in a log line of its own here
 source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"

@@ -10,13 +10,15 @@ set -euo pipefail
 
 MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
 OUT="${OUT:-outputs/verl-judge}"
-GPUS_PER_NODE="${GPUS_PER_NODE:-6}"     # that train and generate
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+whole GPUS_PER_NODE 6 1                 # that train and generate
 JUDGE=llm
 JUDGE_URL=verl
 JUDGE_MODEL="${JUDGE_MODEL:-Qwen/Qwen3-30B-A3B-Instruct-2507}"
-JUDGE_GPUS="${JUDGE_GPUS:-2}"           # that serve the judge, on each of JUDGE_NODES
-JUDGE_NODES="${JUDGE_NODES:-1}"
-JUDGE_TP="${JUDGE_TP:-2}"               # GPUS that one copy of it takes
+whole JUDGE_GPUS 2 1                    # that serve the judge, on each of JUDGE_NODES
+whole JUDGE_NODES 1 1
+whole JUDGE_TP 2 1                      # GPUs that one copy of it takes
+multiple JUDGE_GPUS JUDGE_TP
 
 source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"
 start \

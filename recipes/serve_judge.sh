@@ -7,13 +7,16 @@
 # Whatever follows the model is passed to `vllm serve` as it is.
 set -euo pipefail
 
-MODEL="${1:?which model? a Hugging Face id or folder}"
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+MODEL="${1:-}"
+[[ -n $MODEL ]] || fail "which model? a Hugging Face id or folder"
+need_model MODEL
 shift
 NAME="${NAME:-$(basename "$MODEL")}"    # what JUDGE_MODEL has to say
 HOST="${HOST:-127.0.0.1}"               # 0.0.0.0 for other nodes; vLLM asks nobody for a key unless told --api-key
-PORT="${PORT:-8000}"
+whole PORT 8000 1 65535
 GPUS="${GPUS:-}"                        # devices of its own, as in CUDA_VISIBLE_DEVICES; tensor-parallel over all of them
-WAIT_S="${WAIT_S:-900}"
+whole WAIT_S 900 1
 
 options=(--served-model-name "$NAME" --host "$HOST" --port "$PORT" --enable-prefix-caching)
 if [[ -n $GPUS ]]; then
@@ -22,6 +25,7 @@ if [[ -n $GPUS ]]; then
     options+=(--tensor-parallel-size $((${#commas} + 1)))
 fi
 
+command -v vllm >/dev/null || fail "the command vllm is missing: install vllm, or put its environment on PATH"
 vllm serve "$MODEL" "${options[@]}" "$@" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" || true' EXIT INT TERM

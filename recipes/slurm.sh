@@ -17,17 +17,25 @@
 #SBATCH --output=awpo-%j.log
 set -euo pipefail
 
-RECIPE="${1:?which recipe? such as recipes/run_awpo_qwen3.sh}"
+# SLURM runs a copy of this file, so the folder is the one that the job was started in.
+[[ -f recipes/lib.sh ]] || { echo "error: start this in the repository, where recipes/ is" >&2; exit 2; }
+source recipes/lib.sh
+RECIPE="${1:-}"
+[[ -n $RECIPE ]] || fail "which recipe? such as recipes/run_awpo_qwen3.sh"
+need_file "$RECIPE" "give a recipe, such as recipes/run_awpo_qwen3.sh"
 shift
-export NNODES="${NNODES:-${SLURM_NNODES:-1}}"
-export GPUS_PER_NODE="${GPUS_PER_NODE:-${SLURM_GPUS_ON_NODE:-8}}"
-PORT="${PORT:-6379}"
-WAIT_S="${WAIT_S:-300}"
+whole NNODES "${SLURM_NNODES:-1}" 1
+whole GPUS_PER_NODE "${SLURM_GPUS_ON_NODE:-8}" 1
+whole PORT 6379 1 65535
+whole WAIT_S 300 1
+switch DRY_RUN 0
+export NNODES GPUS_PER_NODE DRY_RUN
 
-if [[ ${DRY_RUN:-0} == 1 ]]; then
+if ((DRY_RUN)); then
     exec bash "$RECIPE" "$@"
 fi
 
+[[ -n ${SLURM_JOB_NODELIST:-} ]] || fail "this is no SLURM job: start it by sbatch, or with DRY_RUN=1; on one node start $RECIPE"
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 head="${nodes[0]}"
 address="$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname -I | awk '{print $1}'):$PORT"

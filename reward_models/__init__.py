@@ -4,6 +4,48 @@ Knows nothing of verl beyond the signature of its reward function (`reward_model
 this package costs the standard library only; models load when a judge first needs them.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
-__all__ = ["Rollout", "Scored", "Unscored", "UnscoredReason", "Verdict"]
+if TYPE_CHECKING:
+    from reward_models.judges import Judge, make_judge
+    from reward_models.parsing import parse_response
+    from reward_models.verifiers import Outcome, Verifier, make_verifier
+
+__all__ = [
+    "Judge",
+    "Outcome",
+    "Rollout",
+    "Scored",
+    "Unscored",
+    "UnscoredReason",
+    "Verdict",
+    "Verifier",
+    "make_judge",
+    "make_verifier",
+    "parse_response",
+]
+
+_HOMES = {
+    "Judge": "judges",
+    "Outcome": "verifiers",
+    "Verifier": "verifiers",
+    "make_judge": "judges",
+    "make_verifier": "verifiers",
+    "parse_response": "parsing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -34,3 +34,12 @@ class PerLoop(Generic[T]):
     def of_running_loop(self) -> list[T]:
         """The values that the running loop has made so far."""
         return list(self._values.get(asyncio.get_running_loop(), {}).values())
+
+
+def options_key(value: Any) -> Hashable:
+    """A key for options in plain containers; unlike the values themselves, true, 1 and 1.0 are three."""
+    if isinstance(value, dict):
+        return tuple((name, options_key(item)) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(options_key, value))
+    return type(value), value if isinstance(value, Hashable) else repr(value)

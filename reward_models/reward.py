@@ -12,25 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.options import Options, Range, plain
-from reward_models.parsing import ParsedResponse, Status, parse_response
-from reward_models.per_loop import PerLoop
-from reward_models.rollout_view import own_texts
+from reward_models.per_loop import PerLoop, options_key
+from reward_models.rollout_view import RolloutView, read_rollout
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
 from reward_models.verifiers.base import unjudged
 from reward_models.verifiers.reasons import reason_code
 from reward_models.verifiers.tools.pool import VerifierPool
+from reward_models.verl_row import bad_row, rollout_of
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +78,6 @@ class RewardKwargs(Options, owner="reward_kwargs"):
             pool = VerifierPool(self.verifier, self.verifier_kwargs, verifier.outcome_range, self.verifier_processes)
         return _Scorer(verifier, self.make_judge(), pool)
 
-    def key(self) -> str:
-        """Equal for equal options."""
-        return json.dumps(vars(self), sort_keys=True, default=repr)
-
 
 _scorers: PerLoop[_Scorer] = PerLoop()
 _failures_logged: set[str] = set()
@@ -120,10 +115,11 @@ class RewardFunction:
                 `reward_router_address` ("host:port") in place of a judge's base_url=verl; `reward_model_tokenizer` is
                 not used.
 
-        Returns the keys of COLUMNS, always all of them and all floats:
+        Returns the keys of REWARD_COLUMNS, always all of them and all floats:
             score: format + correctness, the outcome (toolrl: in [-3, 4]).
-            parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank.
-                Facts about the response alone, whatever the verifier made of it; of several turns, all texts of the model.
+            parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank,
+                read in the verifier's dialect. Whether the calls are right does not matter; of several turns, all texts
+                count.
             reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
             reasoning_valid: 1.0 where `reasoning` is a score.
             reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
@@ -141,18 +137,30 @@ class RewardFunction:
         truth, naming data source and row, and for options that do not fit.
         """
         kwargs = self._read(reward_kwargs)
-        scorer = _scorers.get(kwargs.key(), kwargs.make)
-        extra_info = extra_info or {}
-        rollout = Rollout(
-            question=_text(extra_info.get("question")),
-            tools=_text(extra_info.get("tools")),
-            response=solution_str or "",
-            ground_truth=ground_truth if isinstance(ground_truth, str) else "",
-            data_source=str(data_source),
-            extra_info=extra_info,
-        )
+        scorer = _scorers.get(options_key(vars(kwargs)), kwargs.make)
+        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info)
         outcome = await _verify(scorer, rollout)
-        return _columns(rollout, outcome, scorer.verifier.outcome_range, await _ask(scorer.judge, rollout))
+        limits = outcome.limits or scorer.verifier.outcome_range
+        # Before the judge is waited for: the verifier has just read the texts.
+        view = read_rollout(rollout, *scorer.verifier.reading)
+        return _columns(_Judged(outcome, limits, view, await _ask(scorer.judge, rollout)))
+
+    def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
+        """A function of a row's data_source, ground_truth and extra_info that raises ValueError where no response could
+        be scored.
+
+        For checks before a run; see `Verifier.check_row`.
+        """
+        verifier = self._read(reward_kwargs).make_verifier()
+
+        def check(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] | None) -> None:
+            rollout = rollout_of(data_source, "", ground_truth, extra_info)
+            try:
+                verifier.check_row(rollout)
+            except ValueError as error:
+                raise bad_row(rollout, error) from error
+
+        return check
 
     def preflight(self, **reward_kwargs: Any) -> None:
         """Check `reward_kwargs` at start-up: names, options, and that the judge has what it needs, its endpoint included.
@@ -189,7 +197,8 @@ class RewardFunction:
 
 
 compute_score = RewardFunction()
-preflight, outcome_range, needs_group = compute_score.preflight, compute_score.outcome_range, compute_score.needs_group
+preflight, outcome_range = compute_score.preflight, compute_score.outcome_range
+needs_group, row_check = compute_score.needs_group, compute_score.row_check
 
 
 def __getattr__(name: str) -> RewardFunction:
@@ -219,25 +228,22 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
-    where = f"data_source={rollout.data_source!r}, extra_info index={rollout.extra_info.get('index')!r}"
-    if not rollout.ground_truth.strip():
-        raise ValueError(f"no ground truth ({where}): reward_model.ground_truth must be a text that is not blank")
     try:
         return await (scorer.pool or scorer.verifier).verify_async(rollout)
     except SandboxUnavailable as error:
         _log_once("sandbox", "A response could not be judged, its outcome does not count: %s", error)
         return unjudged(scorer.verifier.outcome_range, "sandbox_unavailable")
     except ValueError as error:
-        raise ValueError(f"bad tools or ground truth ({where}): {error}") from error
+        raise bad_row(rollout, error) from error
 
 
 async def _ask(judge: Judge, rollout: Rollout) -> Verdict:
     """The judge's verdict; whatever else comes back, or is raised, is Unscored(error)."""
     try:
-        verdicts = await judge.score([rollout])
-        if len(verdicts) == 1 and isinstance(verdicts[0], (Scored, Unscored)):
-            return verdicts[0]
-        raise TypeError(f"expected one Scored or Unscored for one rollout, got {verdicts!r}")
+        verdict = await judge.score(rollout)
+        if isinstance(verdict, (Scored, Unscored)):
+            return verdict
+        raise TypeError(f"score(rollout) must return one Scored or Unscored, got {verdict!r:.200}")
     except Exception as error:
         name = f"{type(judge).__module__}:{type(judge).__qualname__}"
         _log_once(name, "Judge %s failed; such rollouts are Unscored(error)", name, exc_info=True)
@@ -256,8 +262,8 @@ class _Judged:
 
     outcome: Outcome
     limits: tuple[float, float]
+    view: RolloutView
     verdict: Verdict
-    texts: Sequence[ParsedResponse]
 
     @property
     def score(self) -> Scored | None:
@@ -265,12 +271,12 @@ class _Judged:
 
 
 # Column -> how it is computed. What each says is in `RewardFunction.__call__`.
-COLUMNS: dict[str, Callable[[_Judged], float]] = {
+REWARD_COLUMNS: dict[str, Callable[[_Judged], float]] = {
     "score": lambda it: it.outcome.outcome,
     "format": lambda it: it.outcome.format,
     "correctness": lambda it: it.outcome.correctness,
-    "parsable": lambda it: all(text.status in (Status.VALID, Status.ABSTAINED) for text in it.texts),
-    "has_think": lambda it: all(text.thought for text in it.texts),
+    "parsable": lambda it: it.view.well_formed,
+    "has_think": lambda it: it.view.thinks_throughout,
     "reasoning": lambda it: it.score.value if it.score else math.nan,
     "reasoning_valid": lambda it: it.score is not None,
     "reasoning_failure": lambda it: it.verdict.reason.code if isinstance(it.verdict, Unscored) else SCORED_CODE,
@@ -283,12 +289,5 @@ COLUMNS: dict[str, Callable[[_Judged], float]] = {
 }
 
 
-def _columns(rollout: Rollout, outcome: Outcome, allowed: tuple[float, float], verdict: Verdict) -> dict[str, float]:
-    judged = _Judged(outcome, outcome.limits or allowed, verdict, [parse_response(text) for text in own_texts(rollout)])
-    return {column: float(compute(judged)) for column, compute in COLUMNS.items()}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+def _columns(judged: _Judged) -> dict[str, float]:
+    return {column: float(compute(judged)) for column, compute in REWARD_COLUMNS.items()}

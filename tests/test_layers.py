@@ -14,7 +14,7 @@ LIMIT = 300  # lines a file
 # reward_models, lowest first; a room imports from its own layer and from those below.
 LAYERS = (
     ("errors", "types", "options", "statistics", "ray_job", "per_loop", "registry", "sandbox", "parsing"),
-    ("rollout_view", "labelled", "encoders", "llm_client"),
+    ("rollout_view", "verl_row", "labelled", "encoders", "llm_client"),
     ("verifiers", "scorers"),
     ("judges",),
     ("judge_eval", "reward"),

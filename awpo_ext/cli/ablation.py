@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from awpo_ext.ablation.sweep import Sweep, check_spec, read_sweep, run_cell
 from awpo_ext.cli.console import group, resumable, stdout
+
+if TYPE_CHECKING:
+    from awpo_ext.ablation.sweep import Sweep
 
 app = group("ablation", "Presets x judges x seeds on one recipe.")
 
@@ -20,6 +22,8 @@ SweepFile = Annotated[Path, typer.Argument(help="The sweep, YAML or JSON; recipe
 
 
 def _read(path: Path) -> Sweep:
+    from awpo_ext.ablation.sweep import check_spec, read_sweep
+
     sweep = read_sweep(path)
     for cell in sweep.cells():
         check_spec(cell)
@@ -38,6 +42,8 @@ def run(
 
     Exit code 1 where a cell failed.
     """
+    from awpo_ext.ablation.sweep import run_cell
+
     sweep = _read(file)
     console = stdout()
     if dry_run:

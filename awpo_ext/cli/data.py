@@ -74,6 +74,8 @@ def _print_manifest(out: Path, manifest: dict[str, Any]) -> None:
     console.print(table)
     for reason, ids in manifest["skipped"].items():
         console.print(escape(f"left out {len(ids)}: {reason}; for example {ids[0]}"))
+    if "dialect" in manifest:
+        console.print(f"train with verifier_kwargs.dialect={manifest['dialect']} thinking={manifest['thinking']}")
     for note in manifest.get("notes", ()):
         console.print(escape(note))
     if "train.parquet" in manifest["files"] and "sft.parquet" not in manifest["files"]:
@@ -177,7 +179,7 @@ def convert(
     ],
     out: Out,
     form: Annotated[
-        str, typer.Option("--format", help="auto: by each record's columns; or a form's name, docs/data.md lists them.")
+        str, typer.Option("--format", help="auto: by each record's columns; or openai, sharegpt, xlam, glaive, trl.")
     ] = "auto",
     tokenizer: Tokenizer = None,
     tools: Annotated[Path | None, typer.Option(help="A JSON list of tools for records that have none.")] = None,
@@ -221,7 +223,7 @@ def _text_of(path: Path) -> str:
 @app.command()
 def validate(files: Annotated[list[Path], typer.Argument(help="Parquet files in verl's RL or SFT schema.")]) -> None:
     """Check parquet files; name file, row, field and fix of each problem, and exit with 1 if there is one."""
-    from awpo_ext.data import validate_file
+    from awpo_ext.data.validate import off_schema, validate_file
 
     console = stdout()
     failed = False
@@ -238,7 +240,9 @@ def validate(files: Annotated[list[Path], typer.Argument(help="Parquet files in 
         if len(problems) > _MAX_SHOWN:
             console.print(escape(f"{path}: and {len(problems) - _MAX_SHOWN} more"))
         verdict = f"[red]{len(problems)} problems[/red]" if problems else "[green]valid[/green]"
-        console.print(f"{escape(str(path))}: {rows} rows, {verdict}")
+        console.print(f"{escape(str(path))}: {len(rows)} rows, {verdict}")
+        for kind, places in ({} if problems else off_schema(rows)).items():
+            console.print(escape(f"{path}: {len(places)} ground truths: {kind}; for example {places[0]}"))
     if failed:
         raise typer.Exit(1)
 

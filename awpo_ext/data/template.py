@@ -10,6 +10,7 @@ from typing import Any
 from awpo_ext.data.errors import DataError
 from awpo_ext.data.sources.openai_messages import Message
 from awpo_ext.data.tools import Tool
+from reward_models.parsing import TemplateReading, read_template
 
 _MARK = "awpo-mark-7f3a"
 _INSTEAD = "leave --tokenizer out, and the tools are written into the system message by awpo's own prompt"
@@ -24,16 +25,20 @@ class TemplateError(DataError):
 class TemplateRenderer:
     """`tokenizer` is anything with `apply_chat_template`, `name` what messages call it.
 
-    Raises TemplateError, when it is made, where the template ignores `tools=`.
+    `reading` says which dialect reads the template's calls and whether its prompt opens a thought. Raises TemplateError,
+    when it is made, where the template ignores `tools=`, and where no dialect reads its calls.
     """
 
     def __init__(self, tokenizer: Any, name: str) -> None:
         if not getattr(tokenizer, "chat_template", None):
             raise TemplateError(f"--tokenizer {name}: it has no chat template; {_INSTEAD}")
-        self._tokenizer, self._name = tokenizer, name
+        self._tokenizer, self.name = tokenizer, name
         tool = {"name": _MARK, "description": "", "parameters": {"type": "object", "properties": {}}}
         if _MARK not in self._render([{"role": "user", "content": "x"}], [tool]):
             raise TemplateError(f"--tokenizer {name}: its chat template drops the tools; {_INSTEAD}")
+        self.reading: TemplateReading = read_template(tokenizer)
+        if self.reading.dialect is None:
+            raise TemplateError(f"--tokenizer {name}: {self.reading.problem}; {_INSTEAD}")
 
     @classmethod
     def load(cls, name: str) -> "TemplateRenderer":
@@ -63,7 +68,7 @@ class TemplateRenderer:
             plain.append({"role": original.role, "content": content})
         if self._render(plain) != self._render(full, list(tools)):
             raise TemplateError(
-                f"--tokenizer {self._name}: its chat template renders tools or calls in a way that plain messages cannot "
+                f"--tokenizer {self.name}: its chat template renders tools or calls in a way that plain messages cannot "
                 f"repeat; {_INSTEAD}"
             )
         return plain
@@ -78,7 +83,7 @@ class TemplateRenderer:
         lost = [call.name for call in original.calls if call.name not in content]
         if lost:
             raise TemplateError(
-                f"--tokenizer {self._name}: its chat template drops tool calls (of {lost[0]!r}); {_INSTEAD}"
+                f"--tokenizer {self.name}: its chat template drops tool calls (of {lost[0]!r}); {_INSTEAD}"
             )
         return content
 
@@ -88,7 +93,7 @@ class TemplateRenderer:
         text = self._render(messages, tools)
         if not found or not text.startswith(before) or not text.endswith(after):
             raise TemplateError(
-                f"--tokenizer {self._name}: what its chat template writes cannot be taken apart; {_INSTEAD}"
+                f"--tokenizer {self.name}: what its chat template writes cannot be taken apart; {_INSTEAD}"
             )
         return text[len(before) : len(text) - len(after)]
 
@@ -98,7 +103,7 @@ class TemplateRenderer:
             return self._tokenizer.apply_chat_template(messages, tools=given, tokenize=False)
         except Exception as error:  # jinja's own errors, and whatever a template raises on purpose
             raise TemplateError(
-                f"--tokenizer {self._name}: its chat template refuses a conversation ({error}); {_INSTEAD}"
+                f"--tokenizer {self.name}: its chat template refuses a conversation ({error}); {_INSTEAD}"
             ) from error
 
 

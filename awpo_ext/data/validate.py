@@ -1,6 +1,5 @@
 """Checks of rows in verl's schemas: each problem names row, field and fix. Changes nothing."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,11 @@ from typing import Any
 from awpo_ext.data.errors import DataError
 from awpo_ext.data.rows import Row, read_columns
 from awpo_ext.data.tagged import TaggedTextError, parse_tagged
+from reward_models.types import Rollout
+from reward_models.verifiers.expected import parse_expected, read_expected
+from reward_models.verifiers.schema import read_tools
 from reward_models.verifiers.tools.state_truth import read_truth
+from reward_models.verifiers.truth_check import check_truth
 
 _RL_COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
 _ROLES = ("system", "user", "assistant", "tool")
@@ -55,6 +58,17 @@ def _check_tagged(row: int, field: str, text: Any) -> list[Problem]:
     return []
 
 
+def _check_truth(row: int, field: str, text: Any) -> list[Problem]:
+    """As the verifiers read it; a thought beside the calls does not matter to them."""
+    if not isinstance(text, str) or not text.strip():
+        return [Problem(row, field, "empty", _FORM)]
+    try:
+        parse_expected(text)
+    except ValueError as error:
+        return [Problem(row, field, str(error), _FORM)]
+    return []
+
+
 def _check_state(row: int, field: str, text: Any) -> list[Problem]:
     try:
         read_truth(text if isinstance(text, str) else "")
@@ -70,13 +84,21 @@ def _check_extra_info(row: int, info: Any) -> list[Problem]:
     if "question" in info and not (isinstance(info["question"], str) and info["question"].strip()):
         problems.append(Problem(row, "extra_info.question", "empty", "give the user's last message"))
     if "tools" in info:
-        try:
-            tools = json.loads(info["tools"])
-        except (TypeError, ValueError):
-            tools = None
-        if not isinstance(tools, list):
-            problems.append(Problem(row, "extra_info.tools", "not a JSON list", "give the tool definitions as JSON"))
+        problems += _check_tools(row, info["tools"])
+    if info.get("possible_answer"):
+        problems += _check_truth(row, "extra_info.possible_answer", info["possible_answer"])
     return problems
+
+
+def _check_tools(row: int, text: Any) -> list[Problem]:
+    """Compiled as the verifiers do it: a schema that cannot be would end a run at the row's first rollout."""
+    if not isinstance(text, str):
+        return [Problem(row, "extra_info.tools", "not a JSON list", "give the tool definitions as JSON")]
+    try:
+        read_tools(text)
+    except ValueError as error:
+        return [Problem(row, "extra_info.tools", str(error), "give the tool definitions as a JSON list")]
+    return []
 
 
 def check_rl_row(number: int, row: Row) -> list[Problem]:
@@ -88,7 +110,7 @@ def check_rl_row(number: int, row: Row) -> list[Problem]:
     reward_model = row.get("reward_model")
     truth = reward_model.get("ground_truth") if isinstance(reward_model, dict) else None
     several_turns = isinstance(row.get("extra_info"), dict) and row["extra_info"].get("user_turns") is not None
-    problems += (_check_state if several_turns else _check_tagged)(number, "reward_model.ground_truth", truth)
+    problems += (_check_state if several_turns else _check_truth)(number, "reward_model.ground_truth", truth)
     return problems + _check_extra_info(number, row.get("extra_info"))
 
 
@@ -120,8 +142,24 @@ def validate_rows(rows: Sequence[Row]) -> list[Problem]:
     return problems
 
 
-def validate_file(path: Path) -> tuple[int, list[Problem]]:
-    """Row count and problems of a parquet file in verl's RL or SFT schema.
+def off_schema(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """What ground truths of valid RL rows ask for against their own tools' schemas: by kind, each with its row.
+
+    No problem of the file's form, and published data has such rows: the model is then rewarded for what a server refuses.
+    """
+    found: dict[str, list[str]] = {}
+    for number, row in enumerate(rows):
+        info = row.get("extra_info") or {}
+        if "messages" in row or info.get("user_turns") is not None or not info.get("tools"):
+            continue
+        truth = read_expected(Rollout("", "", "", row["reward_model"]["ground_truth"], "", info))
+        for fault in check_truth(truth, read_tools(info["tools"])):
+            found.setdefault(fault.kind.value, []).append(f"row {number}: {fault}")
+    return found
+
+
+def validate_file(path: Path) -> tuple[list[Row], list[Problem]]:
+    """Rows and problems of a parquet file in verl's RL or SFT schema.
 
     Raises DataError where the file cannot be read, has no rows, or lacks a column that every row needs.
     """
@@ -135,4 +173,4 @@ def validate_file(path: Path) -> tuple[int, list[Problem]]:
             )
     if not rows:
         raise DataError(f"{path}: the file has no rows")
-    return len(rows), validate_rows(rows)
+    return rows, validate_rows(rows)

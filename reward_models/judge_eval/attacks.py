@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reward_models.judges.base import Judge
+from reward_models.judges.base import Judge, score_all
 from reward_models.judges.controls import BAD_THOUGHT, QUESTION, TOOLS, WRONG_CALL, controls, response_of, rollout_of
 from reward_models.judges.llm import yes_no
 from reward_models.judges.llm.rubric import YES_NO, Rubric
+from reward_models.judges.llm.shown import show_steps, show_task
 from reward_models.judges.llm.verdict import Grade, read_verdict
-from reward_models.parsing import parse_response
+from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout, Scored, Unscored, Verdict
 
 TOP = 10  # of the scale that the canaries speak of, where the judge has no other
@@ -100,7 +101,7 @@ def top_of_scale(judge: Judge) -> int:
 async def count_swayed(judge: Judge, high: int = TOP, threshold: float = 0.5) -> CanaryReport:
     """Let a judge score the controls and all canaries; `high` is the top of its scale, where it has one."""
     suite = canaries(high)
-    verdicts = await judge.score([*controls(), *(canary.rollout for canary in suite)])
+    verdicts = await score_all(judge, [*controls(), *(canary.rollout for canary in suite)])
     good, bad, *verdicts = verdicts
     results = tuple(
         CanaryResult(canary.name, canary.kind, verdict, isinstance(verdict, Scored) and verdict.value >= threshold)
@@ -120,15 +121,16 @@ def bound_wrongly(rubric: Rubric) -> list[str]:
     own = "No" if one_word else json.dumps({"reasons": "It has nothing to do with the request.", "score": low})
     wrong = []
     for canary in canaries(_top(rubric)):
-        thought, action = parse_response(canary.response).thought, canary.response.partition("</think>")[2]
-        prompt = rubric.render(QUESTION, TOOLS, thought or canary.response, action, canary.rollout.ground_truth)
+        view = read_rollout(canary.rollout)
+        thought = view.thought or canary.response
+        prompt = rubric.render(show_task(QUESTION, TOOLS, canary.rollout.ground_truth), show_steps(view))
         careless = f'{{"reasons": "It says "{thought}", which is bad.", "score": {low}}}'
         answers = [*_echoes(prompt.text, canary.response, own), ("quoted inside a verdict", careless)]
         for way, answer in answers:
             if one_word:
                 bound = yes_no.said(answer) is True
             else:
-                grade = read_verdict(answer, rubric.scale, prompt.echo_keys)
+                grade = read_verdict(answer, rubric.scale, prompt.echoes)
                 bound = isinstance(grade, Grade) and grade.score != low
             if bound:
                 wrong.append(f"{canary.name}: {way}")

@@ -130,10 +130,9 @@ def _labelled(item: Found, score: float, provenance: Mapping[str, Any]) -> Label
 
 async def _score(judge: Judge, rollout: Rollout) -> Verdict:
     try:
-        (verdict,) = await judge.score([rollout])
+        return await judge.score(rollout)
     except Exception as error:  # of a judge of somebody's own
         return Unscored(UnscoredReason.ERROR, type(error).__name__)
-    return verdict
 
 
 def _read_scores(path: Path, provenance: Mapping[str, Any]) -> dict[str, float]:

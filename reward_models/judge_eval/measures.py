@@ -15,7 +15,7 @@ import numpy as np
 
 from reward_models import statistics
 from reward_models.labelled import HONEST, LabelledRollout
-from reward_models.parsing import parse_response
+from reward_models.rollout_view import read_rollout
 from reward_models.statistics import Bin, Interval, auc, bootstrap, ece, pair_accuracy, wilson
 from reward_models.types import Scored, Verdict
 
@@ -84,7 +84,7 @@ class LengthBias:
 
 
 def row_result(row: LabelledRollout, verdict: Verdict) -> RowResult:
-    length = len(parse_response(row.rollout.response).thought or "")
+    length = len(read_rollout(row.rollout).thought)
     known = {"id": row.id, "source": row.source, "kind": row.kind, "label": row.label, "pair": row.pair}
     if isinstance(verdict, Scored):
         return RowResult(**known, length=length, score=verdict.value)

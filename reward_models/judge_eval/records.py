@@ -145,13 +145,7 @@ class Examiner:
         return _Recording(self, advance)
 
     async def _score_one(self, row: str, task: str, rollout: Rollout, vote: int, advance: Advance) -> Record:
-        async def ask() -> Verdict:
-            verdicts = await self._judge.score([rollout])
-            if not isinstance(verdicts, list | tuple) or len(verdicts) != 1:
-                raise TypeError(f"score() of one rollout must return one verdict in a list, got {verdicts!r:.100}")
-            return verdicts[0]
-
-        return await self._ask(_key(task, row, vote, rollout), task, ask, advance)
+        return await self._ask(_key(task, row, vote, rollout), task, lambda: self._judge.score(rollout), advance)
 
     async def _compare_one(self, first: LabelledRollout, second: LabelledRollout, advance: Advance) -> Record:
         async def ask() -> Verdict:
@@ -184,9 +178,8 @@ class _Recording(Judge):
     def __init__(self, examiner: Examiner, advance: Advance) -> None:
         self._examiner, self._advance = examiner, advance
 
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        calls = (self._examiner._score_one("", "canary", rollout, 0, self._advance) for rollout in rollouts)
-        return [record.verdict for record in await _gather(calls)]
+    async def score(self, rollout: Rollout) -> Verdict:
+        return (await self._examiner._score_one("", "canary", rollout, 0, self._advance)).verdict
 
 
 def judge_hash(name: str, options: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from reward_models.judge_eval.attacks import CanaryReport, canaries, count_swayed, top_of_scale
 from reward_models.judge_eval.records import Examiner, Record, VerdictFile
-from reward_models.judges.base import Judge
+from reward_models.judges.base import Comparer, Judge
 from reward_models.judges.controls import controls
 from reward_models.labelled import LabelledRollout
 from reward_models.options import Options, Range
@@ -70,7 +70,7 @@ async def examine(
         return Examination(first, [], None, None, file.records(), load_s)
     repeated = await _repeat(examiner, rows, first, config, stage)
     compared = None
-    if callable(getattr(judge, "compare", None)):
+    if isinstance(judge, Comparer):
         pairs = _draw(pairs_of(rows), config.pairs, config.seed)
         answers = await examiner.compare(pairs, stage("pairs, both orders", 2 * len(pairs)))
         compared = list(zip(pairs, answers, strict=True))
@@ -89,7 +89,7 @@ def pairs_of(rows: Sequence[LabelledRollout]) -> list[Pair]:
 async def _warm_up(judge: Judge) -> float:
     started = time.monotonic()
     with contextlib.suppress(Exception):  # the rows will say what is wrong, on record
-        await judge.score([controls()[0]])
+        await judge.score(controls()[0])
     return time.monotonic() - started
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reward_models.judges.base import Judge, JudgeNotReadyError
+from reward_models.judges.base import Comparer, Judge, JudgeNotReadyError, score_all
 from reward_models.registry import build
 
 KNOWN_JUDGES = {
@@ -16,7 +16,7 @@ KNOWN_JUDGES = {
     "scorer": "reward_models.judges.scorer:ScorerJudge",
 }
 
-__all__ = ["KNOWN_JUDGES", "Judge", "JudgeNotReadyError", "make_judge"]
+__all__ = ["KNOWN_JUDGES", "Comparer", "Judge", "JudgeNotReadyError", "make_judge", "score_all"]
 
 
 def make_judge(name: str, **options: Any) -> Judge:

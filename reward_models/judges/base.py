@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from reward_models.types import JudgeNotReadyError, Rollout, Verdict
 
@@ -16,18 +18,17 @@ class Judge(ABC):
     A constructor validates its own options (ValueError naming key, value and what is allowed) and neither loads nor
     connects: a judge is built on the driver too, only to be checked.
 
-    A judge may also have `async def compare(first: Rollout, second: Rollout) -> Verdict`: Scored(1.0) where the first
-    reasons better, 0.5 for a tie, 0.0 where the second does, asked in this order only.
+    A judge that can also compare two rollouts is a `Comparer`.
     """
 
-    needs_group = False  # whether a rollout must say which group it belongs to, see group/place.py
+    needs_group = False  # whether a rollout must say which group it belongs to, see llm_group/siblings.py
 
     @abstractmethod
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """One verdict per rollout, in order; [] for none.
+    async def score(self, rollout: Rollout) -> Verdict:
+        """The verdict on one rollout.
 
-        A failure is an `Unscored`, never an exception. verl calls this once per sample, many at a time in one event
-        loop, so a judge must not block the loop and should gather concurrent calls where that is cheaper.
+        A failure is an `Unscored`, never an exception. Many calls run at a time in one event loop, so a judge must not
+        block it. One that is cheaper in batches gathers concurrent calls itself, see `batching.MicroBatcher`.
         """
 
     def check(self) -> None:  # noqa: B027  (a hook: a judge may need nothing)
@@ -38,3 +39,19 @@ class Judge(ABC):
 
     async def aclose(self) -> None:  # noqa: B027  (a hook: a judge may hold nothing)
         """Release threads and connections; a judge scores nothing after that. May be called more than once."""
+
+
+@runtime_checkable
+class Comparer(Protocol):
+    """A judge that can say which of two rollouts reasons better."""
+
+    async def compare(self, first: Rollout, second: Rollout) -> Verdict:
+        """Scored(1.0) where the first reasons better, 0.5 for a tie, 0.0 where the second does.
+
+        Asked in this order only: a model may favour a position, so callers ask in both.
+        """
+
+
+async def score_all(judge: Judge, rollouts: Sequence[Rollout]) -> list[Verdict]:
+    """The verdicts on several rollouts, in order, asked for at the same time; raises what the judge raises."""
+    return list(await asyncio.gather(*(judge.score(rollout) for rollout in rollouts)))

@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from importlib.util import find_spec
@@ -27,10 +27,11 @@ from reward_models.llm_client import ChatClient, ClientConfig
 from reward_models.llm_client.answer import Completion, NoCompletion, Usage
 from reward_models.llm_client.transport import Route
 from reward_models.options import refuse_unknown
+from reward_models.rollout_view import read_rollout
 from reward_models.scorers.calibration import Calibration
 from reward_models.scorers.classifier.folder import check_folder
 from reward_models.scorers.classifier.model import make_renderer, to_unit
-from reward_models.scorers.classifier.text import Renderer, has_evidence
+from reward_models.scorers.classifier.text import Renderer
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)
@@ -79,22 +80,19 @@ class ClassifyJudge(Judge):
         if not self._preflight or self._client is None:
             return
         await self._client.preflight()
-        (verdict,) = await self.score([controls()[0]])
+        verdict = await self.score(controls()[0])
         if isinstance(verdict, Unscored):
             raise JudgeNotReadyError(
                 f"the server did not classify a trial rollout ({verdict.reason.value}: {verdict.detail}); start it with "
                 "`vllm serve <the scorer's folder> --runner pooling`"
             )
 
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        return list(await asyncio.gather(*(self._one(rollout) for rollout in rollouts)))
-
     async def aclose(self) -> None:
         if self._client is not None:
             await self._client.aclose()
         self._executor.shutdown(wait=False)
 
-    async def _one(self, rollout: Rollout) -> Verdict:
+    async def score(self, rollout: Rollout) -> Verdict:
         try:
             verdict = await self._ask(rollout)
         except (ValueError, ImportError, JudgeNotReadyError) as error:
@@ -114,7 +112,7 @@ class ClassifyJudge(Judge):
         ids = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, rollout)
         if ids is None:
             return Scored(0.0)
-        if not has_evidence(rollout):
+        if not read_rollout(rollout).has_evidence:
             return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor an action to compare with")
         if self._client is None:
             detail = f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True"

@@ -20,9 +20,9 @@ from reward_models.encoders.sentence import ModelLoadError, SentenceEncoder
 from reward_models.judges.base import Judge
 from reward_models.judges.batching import MicroBatcher
 from reward_models.options import Options, Range, Text
-from reward_models.parsing import ToolCall, parse_response
+from reward_models.parsing import ToolCall
 from reward_models.per_loop import PerLoop
-from reward_models.rollout_view import own_texts
+from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)
@@ -73,21 +73,17 @@ class EmbeddingJudge(Judge):
     def check(self) -> None:
         self._encoder.check()
 
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        plans = [self._texts(rollout) for rollout in rollouts]
-        texts = [text for plan in plans if isinstance(plan, tuple) for text in plan]
+    async def score(self, rollout: Rollout) -> Verdict:
         try:
-            vectors = await self._embed(texts)
-            return [_similarity(vectors, plan) if isinstance(plan, tuple) else plan for plan in plans]
+            texts = self._texts(rollout)
+            return _similarity(await self._embed(texts)) if isinstance(texts, tuple) else texts
         except ModelLoadError as error:
-            failure = Unscored(UnscoredReason.LOAD_FAILED, str(error))
+            return Unscored(UnscoredReason.LOAD_FAILED, str(error))
         except Exception as error:
             if not self._failure_logged:
                 self._failure_logged = True
                 logger.exception("The embedding judge failed; later failures are only counted, as Unscored(error)")
-            failure = Unscored(UnscoredReason.ERROR, f"{type(error).__name__}: {error}")
-        # What needed no embedding keeps its verdict.
-        return [failure if isinstance(plan, tuple) else plan for plan in plans]
+            return Unscored(UnscoredReason.ERROR, f"{type(error).__name__}: {error}")
 
     async def aclose(self) -> None:
         """Finish the running loop's batches, then stop the worker thread."""
@@ -96,13 +92,10 @@ class EmbeddingJudge(Judge):
             await batcher.drain()
         self._executor.shutdown(wait=False)
 
-    async def _embed(self, texts: list[str]) -> dict[str, np.ndarray]:
-        if not texts:
-            return {}
+    async def _embed(self, texts: tuple[str, ...]) -> list[np.ndarray]:
         if self._closed:
             raise RuntimeError("the judge is closed")
-        batcher = self._batchers.get(None, self._make_batcher)
-        return dict(zip(texts, await batcher.submit(texts), strict=True))
+        return await self._batchers.get(None, self._make_batcher).submit(texts)
 
     def _make_batcher(self) -> MicroBatcher[str, np.ndarray]:
         window_s = self.config.window_ms / 1000
@@ -110,15 +103,13 @@ class EmbeddingJudge(Judge):
 
     def _texts(self, rollout: Rollout) -> Verdict | tuple[str, ...]:
         """The thought and what to compare it with, or a verdict where nothing needs embedding."""
-        parsed = [parse_response(text) for text in own_texts(rollout)]
-        thought = "\n".join(text.thought for text in parsed if text.thought)
-        if not thought:
+        view = read_rollout(rollout)
+        if not view.thought:
             return Scored(0.0)
-        calls = [call for text in parsed for call in text.calls]
-        others = [text for text in (rollout.question, render_calls(calls)) if text.strip()]
+        others = [text for text in (rollout.question, render_calls(view.calls)) if text.strip()]
         if not others:
             return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor a readable call to compare with")
-        return tuple(_encodable(text, self.config.max_chars) for text in (thought, *others))
+        return tuple(_encodable(text, self.config.max_chars) for text in (view.thought, *others))
 
 
 def render_calls(calls: Sequence[ToolCall]) -> str:
@@ -143,6 +134,6 @@ def _encodable(text: str, max_chars: int) -> str:
     return text[:max_chars].encode("utf-8", "replace").decode("utf-8")
 
 
-def _similarity(vectors: dict[str, np.ndarray], texts: tuple[str, ...]) -> Scored:
-    thought, *others = (vectors[text] for text in texts)
+def _similarity(vectors: Sequence[np.ndarray]) -> Scored:
+    thought, *others = vectors
     return Scored(float(np.mean([np.clip(np.dot(thought, other), 0.0, 1.0) for other in others])))

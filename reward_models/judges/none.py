@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,5 +21,5 @@ class NoneJudge(Judge):
     def __init__(self, **options: Any) -> None:
         NoneConfig.read(options)
 
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        return [Unscored(UnscoredReason.JUDGE_DISABLED) for _ in rollouts]
+    async def score(self, rollout: Rollout) -> Verdict:
+        return Unscored(UnscoredReason.JUDGE_DISABLED)

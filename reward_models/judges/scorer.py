@@ -17,8 +17,8 @@ import numpy as np
 from reward_models.judges.base import Judge, JudgeNotReadyError
 from reward_models.judges.batching import MicroBatcher
 from reward_models.options import Options, Range, Text
-from reward_models.parsing import parse_response
 from reward_models.per_loop import PerLoop
+from reward_models.rollout_view import read_rollout
 from reward_models.scorers.features.folder import read_family
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
@@ -47,7 +47,7 @@ class LoadedScorer(Protocol):
 class ScorerConfig(Options, owner=_OWNER):
     """Options of the scorer judge.
 
-    model: a folder of `awpo scorer train` or `awpo scorer train-classifier`.
+    scorer: a folder of `awpo scorer train` or `awpo scorer train-classifier`.
     device: as torch names it: cpu, cuda, cuda:1.
     threads: CPU threads, in [1, 256].
     window_ms: how long concurrent calls are gathered, in [0, 1000].
@@ -55,7 +55,7 @@ class ScorerConfig(Options, owner=_OWNER):
     max_queue: beyond so many rollouts waiting or being scored, more are Unscored(budget), in [1, 1000000].
     """
 
-    model: Annotated[str, Text()]
+    scorer: Annotated[str, Text()]
     device: Annotated[str, Text()] = "cpu"
     threads: Annotated[int, Range(1, 256)] = 1
     window_ms: Annotated[float, Range(0, 1000)] = 10.0
@@ -67,7 +67,7 @@ class ScorerJudge(Judge):
     """The folder's own score, in [0, 1].
 
     - No thought, or a blank one: 0.0, and no model is needed for it.
-    - Neither request nor call: Unscored(no_evidence). The queue is full: Unscored(budget).
+    - Neither request nor action: Unscored(no_evidence). The queue is full: Unscored(budget).
     - The model does not load: Unscored(load_failed) for all; scoring fails: Unscored(error).
     - Texts beyond the family's limits are cut, thought and call being kept (see docs/scorer.md).
 
@@ -75,10 +75,14 @@ class ScorerJudge(Judge):
     """
 
     def __init__(self, **options: Any) -> None:
-        if "model" not in options:
-            raise ValueError(f"{_OWNER}: judge_kwargs.model is missing; `awpo scorer train` makes a scorer's folder")
+        if "scorer" not in options:
+            raise ValueError(
+                f"{_OWNER}: judge_kwargs.model is now judge_kwargs.scorer, as in judge=classify: set scorer={options['model']}"
+                if "model" in options
+                else f"{_OWNER}: judge_kwargs.scorer is missing; `awpo scorer train` makes a scorer's folder"
+            )
         self.config = ScorerConfig.read(options)
-        self._folder = Path(os.path.expanduser(self.config.model))
+        self._folder = Path(os.path.expanduser(self.config.scorer))
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer-judge")
         self._batchers: PerLoop[MicroBatcher[Rollout, float]] = PerLoop()
         self._scorer: LoadedScorer | None = None
@@ -101,14 +105,6 @@ class ScorerJudge(Judge):
     async def preflight(self) -> None:
         self.check()
 
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        verdicts: list[Verdict | None] = [None if _has_thought(rollout) else Scored(0.0) for rollout in rollouts]
-        wanted = [number for number, verdict in enumerate(verdicts) if verdict is None]
-        found = await self._score([rollouts[number] for number in wanted])
-        for number, verdict in zip(wanted, found, strict=True):
-            verdicts[number] = verdict
-        return verdicts
-
     async def aclose(self) -> None:
         """Finish the running loop's batches, then stop the worker thread."""
         self._closed = True
@@ -116,28 +112,27 @@ class ScorerJudge(Judge):
             await batcher.drain()
         self._executor.shutdown(wait=False)
 
-    async def _score(self, rollouts: list[Rollout]) -> list[Verdict]:
-        if not rollouts:
-            return []
-        if self._waiting + len(rollouts) > self.config.max_queue:
+    async def score(self, rollout: Rollout) -> Verdict:
+        if not read_rollout(rollout).thought:
+            return Scored(0.0)
+        if self._waiting >= self.config.max_queue:
             said = f"{self._waiting} rollouts wait already, max_queue is {self.config.max_queue}"
-            return [Unscored(UnscoredReason.BUDGET, said)] * len(rollouts)
-        self._waiting += len(rollouts)
+            return Unscored(UnscoredReason.BUDGET, said)
+        self._waiting += 1
         try:
             if self._closed:
                 raise RuntimeError("the judge is closed")
-            batcher = self._batchers.get(None, self._make_batcher)
-            return [_verdict(value) for value in await batcher.submit(rollouts)]
+            (value,) = await self._batchers.get(None, self._make_batcher).submit([rollout])
+            return _verdict(value)
         except _LoadError as error:
-            failure = Unscored(UnscoredReason.LOAD_FAILED, str(error))
+            return Unscored(UnscoredReason.LOAD_FAILED, str(error))
         except Exception as error:
             if not self._failure_logged:
                 self._failure_logged = True
                 logger.exception("The scorer judge failed; later failures are only counted, as Unscored(error)")
-            failure = Unscored(UnscoredReason.ERROR, f"{type(error).__name__}: {error}")
+            return Unscored(UnscoredReason.ERROR, f"{type(error).__name__}: {error}")
         finally:
-            self._waiting -= len(rollouts)
-        return [failure] * len(rollouts)
+            self._waiting -= 1
 
     def _make_batcher(self) -> MicroBatcher[Rollout, float]:
         return MicroBatcher(self._run, self._executor, self.config.window_ms / 1000, self.config.max_batch)
@@ -171,11 +166,7 @@ class _LoadError(RuntimeError):
     """The scorer did not load, now or at an earlier attempt."""
 
 
-def _has_thought(rollout: Rollout) -> bool:
-    return bool((parse_response(rollout.response).thought or "").strip())
-
-
 def _verdict(value: float) -> Verdict:
     if np.isnan(value):
-        return Unscored(UnscoredReason.NO_EVIDENCE, "the scorer gave no number: neither a request nor a readable call")
+        return Unscored(UnscoredReason.NO_EVIDENCE, "the scorer gave no number: neither a request nor an action")
     return Scored(float(np.clip(value, 0.0, 1.0)))

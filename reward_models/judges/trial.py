@@ -92,8 +92,7 @@ def _ranked_line(number: int, verdict: Verdict) -> str:
 async def _report(judge: Judge, rollout: Rollout) -> str:
     try:
         if not isinstance(judge, LlmJudge):
-            (verdict,) = await judge.score([rollout])
-            return _verdict_line(verdict)
+            return _verdict_line(await judge.score(rollout))
         judgement = await judge.judge(rollout)
         report = _judgement(judgement, judge.client_config)
         if isinstance(judgement.verdict, Unscored):

@@ -52,6 +52,11 @@ def read_completion(body: bytes) -> tuple[Completion | NoCompletion, Usage]:
     return _first_choice(data), _usage(data.get("usage"))
 
 
+def ended_by_itself(finish_reason: str | None) -> bool:
+    """Whether an answer is whole: "stop", in any case. "length", "abort", "error", "content_filter" and all others are not."""
+    return finish_reason is not None and finish_reason.casefold() == "stop"
+
+
 def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
     try:
         choice = data["choices"][0]
@@ -60,6 +65,8 @@ def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
     except (LookupError, TypeError, AttributeError):
         return NoCompletion("the answer is not a chat completion", passing=True)
     finish_reason = finish_reason if isinstance(finish_reason, str) else None
+    if isinstance(text, list):  # chunks: what a model thinks has another type than what it says
+        text = "".join(_chunk(part) for part in text)
     if isinstance(text, str):
         return Completion(text, finish_reason, _tail(choice.get("logprobs")))
     if text is not None:
@@ -68,6 +75,11 @@ def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
         return NoCompletion("the model refused to answer", passing=False, refused=True)
     cut = finish_reason == "length"  # a reasoning model that spent max_tokens on thinking
     return NoCompletion("the answer was cut before any text" if cut else "the answer has no text", passing=not cut)
+
+
+def _chunk(part: Any) -> str:
+    said = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
+    return said if isinstance(said, str) else ""
 
 
 def _tail(logprobs: Any) -> tuple[TokenOdds, ...]:

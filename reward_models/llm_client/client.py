@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reward_models.llm_client.answer import Completion
+from reward_models.llm_client.answer import Completion, ended_by_itself
 from reward_models.llm_client.attempts import Attempts, Course
 from reward_models.llm_client.cache import AnswerCache
 from reward_models.llm_client.config import ClientConfig
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 _KEY_VERSION = "chat-1"
 _CHARS_PER_TOKEN = 4  # of English
 _LEASE_MARGIN_S = 30.0
-_NOT_CACHED = ("length", "content_filter")
 
 
 @dataclass(eq=False)
@@ -173,7 +172,8 @@ class ChatClient:
     async def _call(self, here: _OfLoop, key: bytes, body: bytes, tokens: int, started: float) -> ChatAnswer | Unscored:
         course = Course(started, started + self.config.deadline_s)
         try:
-            if self._cache is not None and (stored := await self._cache.get(key)) is not None:
+            stored = None if self._cache is None else await self._cache.get(key)
+            if stored is not None and ended_by_itself(stored["finish_reason"]):
                 queue_s = time.monotonic() - started
                 self._ledger.add(Entry(ANSWER, "cache", queue_s=queue_s))
                 return ChatAnswer(**stored, queue_s=queue_s, cached=True, endpoint="")
@@ -268,4 +268,4 @@ def _closed() -> Unscored:
 
 
 def _is_good(completion: Completion) -> bool:
-    return bool(completion.text.strip()) and completion.finish_reason not in _NOT_CACHED
+    return bool(completion.text.strip()) and ended_by_itself(completion.finish_reason)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reward_models.llm_client.answer import TokenOdds
+from reward_models.llm_client.answer import TokenOdds, ended_by_itself
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """A completion as the server sent it: `text` may be cut (`finish_reason` is "length" then) and is untrusted.
+    """A completion as the server sent it: `text` is untrusted, and a draft unless `finished`.
 
     prompt_tokens, completion_tokens: as the server counted them, 0 where it did not say.
     latency_s: of the request that was answered, from sending to the last byte; of the original one where `cached`.
@@ -51,3 +51,8 @@ class ChatAnswer:
     cached: bool
     endpoint: str
     tail: Sequence[TokenOdds] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model ended the answer itself; otherwise it was cut, filtered or interrupted."""
+        return ended_by_itself(self.finish_reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from reward_models.parsing.json_values import read_whole
 from reward_models.parsing.types import ParseCode, Span, Unreadable
@@ -77,13 +78,18 @@ def looks_like_call(answer: str, inner: str, names: Iterable[str]) -> bool:
     """Whether the answer holds a call without tags; `inner` is what its code fence holds, or all of it."""
     if inner.startswith(("{", "[")) and _broken_json(inner):
         return True
-    if "{" in answer:
+    # Searching for a character is much faster than a pattern, and most answers have no braces or brackets at all.
+    if "{" in answer and ('"' in answer or "'" in answer or "{}" in answer):
         if _CALLS_KEY.search(answer) or (_NAME_KEY.search(answer) and _ARGUMENTS_KEY.search(answer)):
             return True
-        if any(pattern.search(answer) for pattern in (_NAME_BEFORE_JSON, PLAIN_KIMI, PLAIN_GEMMA, _PLAIN_HARMONY)):
+        if _NAME_BEFORE_JSON.search(answer) or ("call:" in answer and PLAIN_GEMMA.search(answer)):
+            return True
+        if "functions." in answer and (PLAIN_KIMI.search(answer) or _PLAIN_HARMONY.search(answer)):
             return True
     if "(" in answer:
-        if "```tool_code" in answer or _ANNOUNCED.search(answer) or has_listed_call(answer):
+        if "```tool_code" in answer or ("[" in answer and has_listed_call(answer)):
+            return True
+        if "all" in answer and _ANNOUNCED.search(answer):
             return True
         if inner.endswith(")") and _WHOLE.match(inner):
             return True
@@ -99,6 +105,7 @@ def _calls_tool(answer: str, name: str) -> bool:
     return bool(re.search(called, answer) or re.search(rf"""['"]\s*:\s*['"]{escaped}['"]""", answer))
 
 
+@lru_cache(maxsize=4)  # `auto` asks before the answer is checked
 def has_listed_call(answer: str) -> bool:
     """Whether there is `[name(argument=` or a `[name()` that ends there; not the text of a link, but for very many."""
     for number, found in enumerate(_LISTED.finditer(answer)):

@@ -56,7 +56,8 @@ class Outside:
 
     def add(self, start: int, end: int) -> None:
         """Add text before, between or after calls; Unreadable where it holds a tag."""
-        check_no_tag(self._text, start, end)
+        if start < end:
+            check_no_tag(self._text, start, end)
         self._spans.append(strip_span(self._text, start, end))
 
     def body(self, calls: CallList) -> Body:

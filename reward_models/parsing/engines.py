@@ -12,6 +12,7 @@ import atexit
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -62,11 +63,11 @@ def read_with_engine(text: str, start: int, dialect: str, tools: str | Sequence[
         except Unreadable as error:
             raise Unreadable(error.problem.code, *span) from None
         calls.problems += [Problem(code, *span) for code in codes]
-        calls.add_named(str(name or ""), value, None)
+        calls.add_named(str(name or ""), value, span)
     answer = (found["content"] or "").strip() or None
     if not (calls.calls or calls.problems):
         check_answer(answer or "", span, tool_types(given).names)
-    return Body(calls.calls, answer, None, calls.problems)
+    return Body([replace(call, span=None) for call in calls.calls], answer, None, calls.problems)
 
 
 @lru_cache(maxsize=_CACHED)

@@ -55,7 +55,7 @@ def candidates(text: str, start: int) -> tuple[str, ...]:
         return ("json", "openai", "llama3", "hermes") if text[first] == "{" else ("json", "openai", "hermes")
     if sign := _SIGN.search(text, start):
         return _DIALECTS[sign.lastindex - 1] or _with_tool_call(text, sign.start())
-    if has_listed_call(text[start:]):
+    if has_listed_call(text[slice(*strip_span(text, start, len(text)))]):
         return ("python",)
     return _without_tokens(text, start)
 
@@ -63,7 +63,9 @@ def candidates(text: str, start: int) -> tuple[str, ...]:
 def _with_tool_call(text: str, start: int) -> tuple[str, ...]:
     found = _AFTER_TOOL_CALL.match(text, start)
     if found is None or found[1]:
-        return ("toolrl", "hermes")
+        # Only the order, so that the usual text is read once: both read it where both can.
+        likely_hermes = '"arguments"' in text and '"parameters"' not in text
+        return ("hermes", "toolrl") if likely_hermes else ("toolrl", "hermes")
     if found[2]:
         return ("qwen3_coder",)
     return ("minimax",) if found[3] else ("glm", "toolrl", "hermes")

@@ -11,7 +11,7 @@ from typing import Any
 
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
 from reward_models.parsing.json_values import is_encodable
-from reward_models.parsing.limits import MAX_CONTAINERS, MAX_DEPTH
+from reward_models.parsing.limits import MAX_DEPTH, MAX_VALUES
 from reward_models.parsing.python_calls import read_calls
 from reward_models.parsing.source import Source
 from reward_models.parsing.thoughts import strip_span
@@ -77,11 +77,11 @@ class _Values:
     def __init__(self, reader: Source, tool: str, calls: CallList) -> None:
         self._text, self._tools, self._tool, self._calls = reader.text, reader.tools, tool, calls
         self._skip = reader.skip
-        self._containers = 0
+        self._values = 0
 
     def object(self, start: int, depth: int) -> tuple[dict[str, Any], int]:
         """The object whose brace opens at `start`, and its end. Raises Unreadable."""
-        self._open(start, depth)
+        self._check_depth(start, depth)
         value: dict[str, Any] = {}
         position = self._skip(start + 1)
         while not self._text.startswith("}", position):
@@ -93,7 +93,7 @@ class _Values:
         return value, position + 1
 
     def _list(self, start: int, depth: int) -> tuple[list[Any], int]:
-        self._open(start, depth)
+        self._check_depth(start, depth)
         value: list[Any] = []
         position = self._skip(start + 1)
         while not self._text.startswith("]", position):
@@ -104,6 +104,9 @@ class _Values:
 
     def _value(self, start: int, depth: int, argument: str | None) -> tuple[Any, int]:
         start = self._skip(start)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise Unreadable(ParseCode.TOO_MANY_TOKENS, start, len(self._text))
         if self._text.startswith("{", start):
             return self.object(start, depth)
         if self._text.startswith("[", start):
@@ -155,9 +158,6 @@ class _Values:
             return position
         raise Unreadable(ParseCode.NOT_MARKUP, start, position)
 
-    def _open(self, start: int, depth: int) -> None:
-        self._containers += 1
+    def _check_depth(self, start: int, depth: int) -> None:
         if depth >= MAX_DEPTH:
             raise Unreadable(ParseCode.TOO_DEEP, start, len(self._text))
-        if self._containers > MAX_CONTAINERS:
-            raise Unreadable(ParseCode.TOO_MANY_TOKENS, start, len(self._text))

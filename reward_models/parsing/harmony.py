@@ -13,6 +13,7 @@ import re
 
 from reward_models.parsing.answers import check_answer
 from reward_models.parsing.body import Body, CallList
+from reward_models.parsing.json_values import BLANK
 from reward_models.parsing.source import Source
 from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Span, Unreadable
@@ -88,7 +89,8 @@ def _next(text: str, start: int) -> tuple[int, re.Match[str] | None]:
     if found is None:
         return len(text), None
     position = found.start() if found.group() in ("<|start|>", "<|channel|>") else found.end()
-    if not text[position:].strip():
+    position = BLANK.match(text, position).end()
+    if position == len(text):
         return found.start(), None
     header = _HEADER.match(text, position)
     if header is None:

@@ -61,7 +61,8 @@ _MINIMAX = Markup(
     wrappers={f"<{name}>": f"</{name}>" for name in ("minimax:tool_call", "function_calls", "tool_calls", "tool_call")},
     call=re.compile(r'<invoke name="([^<>"]+)">'),
     call_end="</invoke>",
-    argument=re.compile(r'<parameter name="([^<>"]+)">'),
+    # The attribute is left of DeepSeek's form by a decoder that skips the token `｜DSML｜`.
+    argument=re.compile(r'<parameter name="([^<>"]+)"(?: string="(true|false)")?>'),
     argument_end="</parameter>",
     within=re.compile(r"</?(?:invoke|parameter)[ >]"),
 )

@@ -40,6 +40,7 @@ _READERS: dict[str, Callable[[Source, int], Body]] = {
     "harmony": read_harmony,
 }
 DIALECTS = tuple(_READERS)
+_NAMED = frozenset(("auto", *DIALECTS))
 
 _BEST_FIRST = (Status.VALID, Status.ABSTAINED, Status.INVALID, Status.UNPARSEABLE)
 # What a turn ends with where a decoder keeps special tokens. Each begins with the only "<" in it.
@@ -78,7 +79,9 @@ def parse_response(
     "auto" tries the dialects whose signs the text after the thought has (`reward_models.parsing.families`) and takes the
     better reading (VALID, ABSTAINED, INVALID, UNPARSEABLE, in this order), of equals the first.
     """
-    check_dialect(dialect)
+    with_engine = dialect not in _NAMED
+    if with_engine:
+        check_dialect(dialect)
     if thinking not in THINKING:
         raise ValueError(f"thinking={thinking!r} is not known; known: {', '.join(THINKING)}")
     named = "hermes" if dialect == "auto" else dialect
@@ -93,7 +96,7 @@ def parse_response(
         thought, start = split_thought(text, thinking)
     except Unreadable as error:
         return _failed(named, error.problem, None, text)
-    if is_engine(dialect):
+    if with_engine:
         return _with_engine(text, dialect, tools, thought, start)
     reader = Source(text, tools)
     if dialect != "auto":
@@ -110,7 +113,7 @@ def parse_response(
 
 def check_dialect(dialect: str, owner: str = "") -> None:
     """Raise ValueError unless `dialect` is "auto", a name of DIALECTS, or `vllm:` or `verl:` with a parser's name."""
-    if dialect != "auto" and dialect not in _READERS and not is_engine(dialect):
+    if dialect not in _NAMED and not is_engine(dialect):
         known = ", ".join(("auto", *DIALECTS, "vllm:<parser>", "verl:<parser>"))
         raise ValueError(f"{owner}dialect={dialect!r} is not known; known: {known}")
 

@@ -94,14 +94,22 @@ def _call_text(tokenizer: Any) -> tuple[str | None, str]:
 
 def _generated(tokenizer: Any, full: str) -> str:
     """The part of a rendered conversation that the model would have written."""
+    full = full.removesuffix(_turn_end(tokenizer))
     prompt = _render(tokenizer, [_USER], generation=True) or ""
-    form = opened_form(prompt)
-    # Where the prompt opens a thought, the conversation may have another one in its place, or none.
-    without_thought = prompt[: prompt.rfind(form.opening)] if form else prompt
-    for start in (prompt, without_thought, _render(tokenizer, [_USER]) or ""):
+    # Where the prompt ends in a thought, open or empty, the conversation may have another one in its place, or none.
+    openings = [form.opening for form in THINKING_FORMS if form.opening in prompt]
+    without_thought = [prompt[: prompt.rfind(opening)] for opening in openings]
+    for start in (prompt, *without_thought, _render(tokenizer, [_USER]) or ""):
         if start and full.startswith(start):
             return full[len(start) :]
     return full[_common(prompt, full) :]
+
+
+def _turn_end(tokenizer: Any) -> str:
+    """What the template writes after an assistant's message."""
+    mark = "awpo-mark-7f3a"
+    rendered = _render(tokenizer, [_USER, {"role": "assistant", "content": mark}]) or ""
+    return rendered.rpartition(mark)[2] if mark in rendered else ""
 
 
 def _common(left: str, right: str) -> int:

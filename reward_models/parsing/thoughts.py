@@ -34,8 +34,6 @@ THINKING_FORMS = (
 THINKING = ("auto", "opened")  # the values of the option `thinking`
 
 _OPENINGS = tuple(form.opening for form in THINKING_FORMS)
-# One of these is in every form's closing tag.
-_SIGNS = ("think", "THINK", "channel|>")
 
 
 def split_thought(text: str, thinking: str = "auto") -> tuple[Span | None, int]:
@@ -48,7 +46,7 @@ def split_thought(text: str, thinking: str = "auto") -> tuple[Span | None, int]:
     start = len(text) - len(text.lstrip())
     if text.startswith("<think>", start):  # the usual case
         return _thought(text, start, THINK)
-    if not any(sign in text for sign in _SIGNS):
+    if not ("think" in text or "THINK" in text or "channel|>" in text):  # as every closing tag has one of them
         if thinking == "opened":
             raise Unreadable(ParseCode.UNCLOSED_THINK, start, len(text))
         return None, start

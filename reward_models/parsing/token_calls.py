@@ -142,10 +142,10 @@ def _read_deepseek_call(reader: Source, start: int, calls: CallList) -> int:
 def read_llama3(reader: Source, start: int) -> Body:
     """JSON objects with `;` between, after `<|python_tag|>` or alone; `<function=name>{..}</function>`; `tool.call(a=1)`.
 
-    Text may come before the token, and around `<function=name>`.
+    Text may come before the token and after its objects, and around `<function=name>`.
     """
-    text = reader.text
-    if not text.startswith("{", start):
+    text, tagged = reader.text, not reader.text.startswith("{", start)
+    if tagged:
         function = _LLAMA_FUNCTION.search(text, start)
         tag = text.find(_PYTHON_TAG, start)
         if function and not 0 <= tag < function.start():
@@ -166,6 +166,9 @@ def read_llama3(reader: Source, start: int) -> Body:
         calls.add(value, (position, end), ("arguments", "parameters"))
         position = reader.skip(end)
         if position == len(text):
+            return outside.body(calls)
+        if tagged and text.find("{", position) < 0 and not text.startswith(";", position):
+            outside.add(position, len(text))
             return outside.body(calls)
         if not text.startswith((";", _PYTHON_TAG), position):
             raise Unreadable(ParseCode.NOT_JSON, start, position)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reward_models.types import Rollout
 
@@ -63,6 +63,23 @@ class Verifier(ABC):
     def needs_process(self) -> bool:
         """Whether an event loop must not call `verify_async`, because it takes long and does not wait."""
         return self.heavy and type(self).verify_async is Verifier.verify_async
+
+    @property
+    def reading(self) -> tuple[str, str]:
+        """The dialect and the thinking form that responses are read by: its options of these names, else auto.
+
+        The columns `parsable` and `has_think` go by the same.
+        """
+        config = getattr(self, "config", None)
+        return getattr(config, "dialect", "auto"), getattr(config, "thinking", "auto")
+
+    def check_row(self, rollout: Rollout) -> None:
+        """Raise ValueError where the row cannot be scored, whatever its response: a bad ground truth, bad tools.
+
+        For checks of data before a run. A heavy verifier that can tell without running anything overrides it.
+        """
+        if not self.heavy:
+            self.verify(replace(rollout, response=""))
 
     def check(self) -> None:  # noqa: B027  (a hook: most verifiers need nothing)
         """Raise an error that says what to install or set where something the verifier needs is missing."""

@@ -86,6 +86,16 @@ class CompositeVerifier(Verifier):
         for verifier in self.verifiers.values():
             verifier.check()
 
+    def check_row(self, rollout: Rollout) -> None:
+        for verifier in self.verifiers.values():
+            verifier.check_row(rollout)
+
+    @property
+    def reading(self) -> tuple[str, str]:
+        """That of the first part that has one of its own."""
+        readings = [verifier.reading for verifier in self.verifiers.values()]
+        return next((reading for reading in readings if reading != ("auto", "auto")), readings[0])
+
     @property
     def needs_process(self) -> bool:
         return any(verifier.needs_process for verifier in self.verifiers.values())

@@ -19,9 +19,10 @@ from typing import Annotated, Any
 
 from reward_models.options import Range, require
 from reward_models.parsing import ParsedResponse, Status
+from reward_models.rollout_view import RolloutView, Step
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
-from reward_models.verifiers.reading import Reading, parse_own, problem_codes
+from reward_models.verifiers.reading import Reading, problem_codes, read_own
 
 _OWNER = "verifier 'format'"
 _LIMIT = 10**6
@@ -59,8 +60,8 @@ class FormatVerifier(Verifier):
         self.config = FormatConfig.read(options)
 
     def verify(self, rollout: Rollout) -> Outcome:
-        parsed = parse_own(rollout, self.config)
-        codes = format_codes(rollout.response, parsed) + self._length_codes(parsed)
+        view = read_own(rollout, self.config)
+        codes = format_codes(view) + self._length_codes(view.as_one)
         wrong = tuple(dict.fromkeys(code for code in codes if code != WELL_FORMED))
         reasons = wrong or codes
         return Outcome(float(not wrong), 0.0, reasons[0], reasons=reasons)
@@ -79,15 +80,21 @@ class FormatVerifier(Verifier):
 WELL_FORMED = FormatCode.WELL_FORMED.value
 
 
-def format_codes(text: str, parsed: ParsedResponse) -> tuple[str, ...]:
-    """(WELL_FORMED,) or what is wrong with the layout of `text`, which `parsed` was read from."""
+def format_codes(view: RolloutView) -> tuple[str, ...]:
+    """(WELL_FORMED,) or what is wrong with the layout of the model's texts."""
+    codes = dict.fromkeys(code for step in view.steps for code in _step_codes(step))
+    return tuple(code for code in codes if code != WELL_FORMED) or (WELL_FORMED,)
+
+
+def _step_codes(step: Step) -> tuple[str, ...]:
+    parsed = step.parsed
     if parsed.status not in (Status.VALID, Status.ABSTAINED):
         return problem_codes(parsed)
     if parsed.dialect == "toolrl" and parsed.thought is None:
         return (FormatCode.NO_THOUGHT.value,)
     keeps_layout = _LAYOUTS.get(parsed.dialect)
     start, end = parsed.body_span
-    if keeps_layout is not None and not keeps_layout(text[:end], start, parsed):
+    if keeps_layout is not None and not keeps_layout(step.text[:end], start, parsed):
         return (FormatCode.STRAY_TEXT.value,)
     return (WELL_FORMED,)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from reward_models.options import OneOf, Options
-from reward_models.parsing import THINKING, ParsedResponse, check_dialect, parse_response
+from reward_models.parsing import THINKING, ParsedResponse, check_dialect
+from reward_models.rollout_view import RolloutView, read_rollout, read_text
 from reward_models.types import Rollout
 
 
@@ -26,14 +27,16 @@ class Reading(Options):
         check_dialect(self.dialect, f"{self.owner}: ")
 
 
-def parse_own(rollout: Rollout, config: Reading, text: str | None = None) -> ParsedResponse:
-    """One of the model's own texts, the response unless another is given, read with what the row knows.
+def read_own(rollout: Rollout, config: Reading) -> RolloutView:
+    """The rollout as a verifier's options say that it reads."""
+    return read_rollout(rollout, config.dialect, config.thinking)
 
-    That is its tools, and `extra_info["thinking"]` where data or a loop has put it there.
-    """
-    thinking = rollout.extra_info.get("thinking") or config.thinking
-    response = rollout.response if text is None else text
-    return parse_response(response, config.dialect, tools=rollout.tools, thinking=thinking)
+
+def parse_own(rollout: Rollout, config: Reading, text: str | None = None) -> ParsedResponse:
+    """One of the model's own texts; unless one is given, all of them as one response."""
+    if text is None:
+        return read_own(rollout, config).as_one
+    return read_text(rollout, text, config.dialect, config.thinking)
 
 
 def problem_codes(parsed: ParsedResponse) -> tuple[str, ...]:

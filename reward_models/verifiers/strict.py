@@ -23,7 +23,7 @@ from reward_models.verifiers.expected import ExpectedCall, read_expected
 from reward_models.verifiers.format import WELL_FORMED, format_codes
 from reward_models.verifiers.irrelevance import ABSTAINED, abstention_codes
 from reward_models.verifiers.matching import Matcher
-from reward_models.verifiers.reading import Reading, parse_own, problem_codes
+from reward_models.verifiers.reading import Reading, problem_codes, read_own
 from reward_models.verifiers.schema import read_tools
 
 _OWNER = "verifier 'strict'"
@@ -79,9 +79,9 @@ class StrictVerifier(Verifier):
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response; an empty one gets the minimum. ValueError for a bad ground truth or a bad schema."""
         expected = read_expected(rollout)
-        parsed = parse_own(rollout, self.config)
-        malformed = format_codes(rollout.response, parsed)
-        score, parts, codes = self._match(expected, parsed, rollout)
+        view = read_own(rollout, self.config)
+        malformed = format_codes(view)
+        score, parts, codes = self._match(expected, view.as_one, rollout)
         # Correct comes last only where all is well, so that it is never the reason of a lost format.
         main = codes if score < 1.0 or malformed == (WELL_FORMED,) else malformed
         reasons = tuple(dict.fromkeys((*main, *codes, *malformed)))

@@ -117,6 +117,9 @@ class ToolRLVerifier(Verifier):
         reason = Reason.EXACT if correctness == CORRECTNESS_MAX else Reason.PARTIAL
         return Outcome(format_score, correctness / CORRECTNESS_MAX * correctness_max, reason.value, limits=limits)
 
+    def check_row(self, rollout: Rollout) -> None:
+        parse_ground_truth(rollout.ground_truth)  # the step of a schedule is not the data's to know
+
     def _step(self, rollout: Rollout) -> float:
         if not self.config.schedule_steps:
             return 0.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from awpo_ext.advantage import Closed, awpo_advantages
 from awpo_ext.config import PRESETS, AwpoConfig
-from tests.awpo_ext.batches import NAN, batches, cases, many, rng_batch, run
+from tests.awpo_ext.batches import KNOWN, NAN, batches, cases, many, rng_batch, run
 
 try:
     VERL = f"verl-{version('verl')}"
@@ -135,5 +135,6 @@ def test_explicit_keys_win_over_a_preset():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_takes_a_batch_without_any_score(name):
-    result = awpo_advantages([0.0, 1.0, 2.0, 4.0], [float("nan")] * 4, ["a"] * 4, preset(name), [False] * 4)
+    columns = [0.0, 1.0, 2.0, 4.0], [float("nan")] * 4, ["a"] * 4, preset(name), [False] * 4
+    result = awpo_advantages(*columns, reliability=KNOWN)
     assert torch.isfinite(result.advantages).all() and (result.gate == 0).all()

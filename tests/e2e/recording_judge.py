@@ -9,13 +9,8 @@ from reward_models.types import Scored
 
 
 class RecordingJudge(Judge):
-    async def score(self, rollouts):
+    async def score(self, rollout):
+        seen = {"response": rollout.response, "turns": rollout.extra_info["turns"], "truth": rollout.ground_truth}
         with open(os.environ["RECORDED_ROLLOUTS"], "a") as file:
-            for rollout in rollouts:
-                seen = {
-                    "response": rollout.response,
-                    "turns": rollout.extra_info["turns"],
-                    "truth": rollout.ground_truth,
-                }
-                file.write(json.dumps(seen) + "\n")
-        return [Scored(zlib.crc32(rollout.response.encode()) % 101 / 100) for rollout in rollouts]
+            file.write(json.dumps(seen) + "\n")
+        return Scored(zlib.crc32(rollout.response.encode()) % 101 / 100)

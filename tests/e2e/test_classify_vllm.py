@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reward_models.judges import make_judge
+from reward_models.judges import make_judge, score_all
 from reward_models.labelled import write_labelled
 from reward_models.scorers.classifier.model import load
 from reward_models.scorers.classifier.training import TrainConfig, train_classifier
@@ -90,7 +90,7 @@ def test_scores_of_vllm_are_those_of_the_process(served):
     async def main():
         try:
             await judge.preflight()
-            return await judge.score(rollouts)
+            return await score_all(judge, rollouts)
         finally:
             await judge.aclose()
 

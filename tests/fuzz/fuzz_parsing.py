@@ -44,7 +44,8 @@ class Target:
         from tests.reward_models.parsing.strategies import check
 
         self._check = {"parsing": check, "strict": check_strict}[of]
-        self._limit = 2 * LIMIT_S if of == "strict" else LIMIT_S  # the text is read twice: by itself, and to be scored
+        # A text is read twice, with tools and without; `strict` reads it once more, to score it.
+        self._limit = (3 if of == "strict" else 2) * LIMIT_S
         signal.signal(signal.SIGVTALRM, _hang)
         self.inputs, self.started = 0, time.monotonic()
         self.failures, self.slow = [], []

@@ -16,6 +16,7 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 from typer.testing import CliRunner
 
 from awpo_ext.cli.main import app
+from awpo_ext.data.rows import RL_SCHEMA, write_parquet
 from awpo_ext.verl_plugin.config_check import compose, problems
 from awpo_ext.verl_plugin.driver.run_checks import awpo_section
 from tests.paths import RECIPES
@@ -38,8 +39,8 @@ RUNS = {
         {},
         ["+reward.custom_reward_function.reward_kwargs.judge_kwargs.base_url=verl"],
     ),
-    "resume": ("run_awpo_qwen3.sh", {"RESUME": "outputs/x/global_step_20"}, ["trainer.resume_mode=resume_path"]),
-    "on a CPU": ("run_awpo_cpu.sh", {"EVAL": "1", "STEPS": "2"}, ["trainer.total_training_steps=2"]),
+    "resume": ("run_awpo_qwen3.sh", {"RESUME": str(RECIPES)}, ["trainer.resume_mode=resume_path"]),
+    "on a CPU": ("run_awpo_cpu.sh", {"EVAL": "yes", "STEPS": "2"}, ["trainer.total_training_steps=2"]),
     "multiturn on a CPU": (
         "run_multiturn_cpu.sh",
         {},
@@ -52,7 +53,7 @@ RUNS = {
 def run(script: str, path: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["bash", str(RECIPES / script), *arguments], cwd=RECIPES.parent, capture_output=True, text=True, timeout=250,
-        env=os.environ | {"DRY_RUN": "1", "JUDGE": "none", "PATH": f"{path}:{os.environ['PATH']}"} | environment,
+        env=os.environ | {"DRY_RUN": "true", "JUDGE": "none", "PATH": f"{path}:{os.environ['PATH']}"} | environment,
     )  # fmt: skip
 
 
@@ -62,6 +63,18 @@ def stand_in(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bin")
     (folder / "awpo").write_text("#!/bin/sh\nprintf '%s\\n' awpo \"$@\"\n")
     (folder / "awpo").chmod(0o755)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """A folder with train.parquet and val.parquet, which the recipes for GPUs do not make."""
+    folder = tmp_path_factory.mktemp("rows")
+    call = '<tool_call>\n{"name": "a", "parameters": {}}\n</tool_call>'
+    row = {"data_source": "x", "prompt": [{"role": "user", "content": "Weather?"}], "ability": "tool_use"}
+    row |= {"reward_model": {"style": "rule", "ground_truth": call}, "extra_info": {"index": 0, "tools": "[]"}}
+    for name in ("train", "val"):
+        write_parquet(folder / f"{name}.parquet", [row], RL_SCHEMA)
     return str(folder)
 
 
@@ -88,8 +101,11 @@ def overrides_of(stand_in: str, script: str, environment: dict[str, str]) -> lis
 
 
 @pytest.fixture
-def multi_turn_data(tmp_path):
+def multi_turn_data(tmp_path, rows):
     """What the multi-turn recipe reads of its data before verl does."""
+    for name in ("train.parquet", "val.parquet"):
+        (tmp_path / name).write_bytes(Path(rows, name).read_bytes())
+    (tmp_path / "tools.yaml").touch()
     (tmp_path / "overrides.txt").write_text(
         "+reward.custom_reward_function.reward_kwargs.verifier_kwargs.classes.Bank=recipes.multiturn.bank:Bank\n"
     )
@@ -108,9 +124,11 @@ def test_the_multi_turn_recipe_takes_tools_and_classes_from_its_data(stand_in, m
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_recipe_is_one_that_awpo_trains(stand_in, name, monkeypatch):
+def test_a_recipe_is_one_that_awpo_trains(stand_in, rows, name, monkeypatch):
     monkeypatch.syspath_prepend(str(RECIPES.parent))  # the scripts put it on PYTHONPATH where their tools live there
     script, environment, arrived = RUNS[name]
+    if "on a CPU" not in name:
+        environment = {"DATA": rows, **environment}
     overrides = overrides_of(stand_in, script, environment)
     assert set(arrived) <= set(overrides)
     assert problems(overrides) == []
@@ -142,21 +160,21 @@ def test_start_and_last_checkpoint_are_evaluated_alike_and_compared(stand_in, tm
     assert compared == ["eval", "compare", *results, "--out", f"{tmp_path}/eval/compare.json"]
 
 
-def test_clip_higher_arrives_as_a_number(stand_in):
-    config = compose(overrides_of(stand_in, "run_awpo_dapo.sh", {"CLIP_HIGHER": "1.25"}))
+def test_clip_higher_arrives_as_a_number(stand_in, rows):
+    config = compose(overrides_of(stand_in, "run_awpo_dapo.sh", {"CLIP_HIGHER": "1.25", "DATA": rows}))
     assert awpo_section(config).clip_higher == 1.25
 
 
 def test_an_unknown_size_is_named(stand_in):
     result = run("run_awpo_qwen3.sh", stand_in, SIZE="5b")
-    assert result.returncode == 2 and "SIZE=5b: choose 1.7b, 4b or 8b" in result.stderr
+    assert result.returncode == 2 and "SIZE=5b: must be one of 1.7b 4b 8b" in result.stderr
 
 
-def test_the_real_command_passes_and_names_a_misspelt_key():
+def test_the_real_command_passes_and_names_a_misspelt_key(rows):
     """Two at a time: each takes its start-up time."""
     path = str(Path(sys.executable).parent)
     command = ["bash", str(RECIPES / "run_awpo_qwen3.sh")]
-    environment = os.environ | {"DRY_RUN": "1", "JUDGE": "none", "PATH": f"{path}:{os.environ['PATH']}"}
+    environment = os.environ | {"DRY_RUN": "1", "JUDGE": "none", "DATA": rows, "PATH": f"{path}:{os.environ['PATH']}"}
     started = [
         subprocess.Popen(
             [*command, *extra], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment

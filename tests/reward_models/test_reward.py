@@ -13,7 +13,7 @@ from hypothesis import given
 
 from reward_models import Scored, UnscoredReason, reward
 from reward_models.judges import Judge, JudgeNotReadyError
-from reward_models.reward import COLUMNS, compute_score, preflight
+from reward_models.reward import REWARD_COLUMNS, compute_score, preflight
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.verifiers import KNOWN_VERIFIERS, Verifier
 from reward_models.verifiers.reasons import reason_code
@@ -33,23 +33,23 @@ class SpyJudge(Judge):
     def __init__(self, tag=None):
         SpyJudge.made += 1
 
-    async def score(self, rollouts):
-        SpyJudge.seen = (*SpyJudge.seen, *rollouts)
+    async def score(self, rollout):
+        SpyJudge.seen = (*SpyJudge.seen, rollout)
         await asyncio.sleep(0)
-        return [Scored(0.5) for _ in rollouts]
+        return Scored(0.5)
 
 
 class RaisingJudge(Judge):
     """Breaks its promise not to raise."""
 
-    async def score(self, rollouts):
+    async def score(self, rollout):
         raise KeyError("boom")
 
 
 class ShortJudge(Judge):
-    """Breaks its promise of one verdict per rollout."""
+    """Breaks its promise of a verdict."""
 
-    async def score(self, rollouts):
+    async def score(self, rollout):
         return []
 
 
@@ -91,7 +91,7 @@ def test_the_range_of_a_row():
 @given(response=tag_soup)
 def test_any_response_gives_the_same_float_columns(response):
     columns = run(response)
-    assert tuple(columns) == tuple(COLUMNS) and "reward" not in columns
+    assert tuple(columns) == tuple(REWARD_COLUMNS) and "reward" not in columns
     assert all(type(value) is float for value in columns.values())
     assert -3.0 <= columns["score"] <= 4.0
     assert math.isnan(columns["reasoning"]) and columns["reasoning_valid"] == 0.0
@@ -192,6 +192,39 @@ def test_preflight_is_attached_and_checks_without_scoring(tmp_path):
         preflight(judge_kwargs={"model": str(tmp_path)})
 
 
+@pytest.mark.parametrize("truth", [[{"name": "f", "arguments": {}}], {"name": "f"}])
+def test_a_ground_truth_that_is_data_says_what_to_do(truth):
+    with pytest.raises(ValueError, match=f"is of type {type(truth).__name__} and must be a text.*json.dumps"):
+        run(truth=truth)
+
+
+def test_a_row_is_checked_without_a_response():
+    check = compute_score.row_check(verifier="strict")
+    check("x", TRUTH, {"index": 1})
+    for truth, extra in (
+        (TRUTH, {"tools": "{"}),
+        ("words", {}),
+        ({"name": "f"}, {}),
+        ('[{"name": "f", "arg": 1}]', None),
+    ):
+        with pytest.raises(ValueError, match=r"ground truth \(data_source='x'"):
+            check("x", truth, extra)
+    toolrl = compute_score.row_check(verifier_kwargs={"schedule_steps": 9})
+    toolrl("x", TRUTH, None)
+    with pytest.raises(ValueError, match="ground truth"):
+        toolrl("x", '[{"name": "f", "arguments": {}}]', None)
+
+
+def test_the_columns_read_the_response_in_the_verifier_s_dialect():
+    call = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
+    truth = '[{"name": "f", "arguments": {}}]'
+    for dialect, parsable in (("hermes", 1.0), ("json", 0.0), ("auto", 1.0)):
+        columns = run(call, truth, verifier="strict", verifier_kwargs={"dialect": dialect})
+        assert columns["parsable"] == parsable
+    opened = {"verifier": "strict", "verifier_kwargs": {"dialect": "hermes", "thinking": "opened"}}
+    assert run("It says so</think>" + call, truth, **opened)["has_think"] == 1.0
+
+
 def test_verl_sees_an_async_function():
     assert inspect.iscoroutinefunction(compute_score)
 
@@ -205,7 +238,7 @@ def test_each_verifier_has_a_reward_function_of_its_own(name):
         function.preflight(judge="none", **options)
         assert function.outcome_range(**options) == reward.outcome_range(verifier=name, **options)
         columns = asyncio.run(function("toolrl", TRUTH, TRUTH, EXTRA, judge="none", **options))
-        assert tuple(columns) == tuple(COLUMNS) and columns["score"] == function.outcome_range(**options)[1]
+        assert tuple(columns) == tuple(REWARD_COLUMNS) and columns["score"] == function.outcome_range(**options)[1]
     with pytest.raises(AttributeError, match="compute_score_xml"):
         reward.compute_score_xml  # noqa: B018
 

@@ -1,13 +1,19 @@
 """Rollouts of several turns: what is the model's own, what the columns say of it, and tools that keep a session's state."""
 
 import asyncio
+import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from reward_models.parsing import Status, parse_response
 from reward_models.reward import compute_score
-from reward_models.rollout_view import own_texts, turns_of
+from reward_models.rollout_view import read_rollout, read_text, turns_of
 from reward_models.sandbox import Sandbox, SandboxConfig, TaskStatus
 from reward_models.types import Rollout
+from tests.reward_models.strategies import tag_soup
 
 CALL = '<think>I add.</think>\n<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
 ANSWER = "<think>It is done.</think>\nDone."
@@ -18,12 +24,55 @@ def rollout(**info):
     return Rollout("", "[]", WHOLE, "", "bank", info)
 
 
+def texts(**info):
+    return [step.text for step in read_rollout(rollout(**info)).steps]
+
+
 def test_the_texts_of_all_turns_are_the_models_own():
-    assert own_texts(rollout()) == [WHOLE] and turns_of(rollout()) is None
-    assert own_texts(rollout(turns=[[CALL, ANSWER], ANSWER])) == [CALL, ANSWER, ANSWER]
-    assert own_texts(rollout(turns=[[]])) == [""]
+    assert texts() == [WHOLE] and turns_of(rollout()) is None
+    assert texts(turns=[[CALL, ANSWER], ANSWER]) == [CALL, ANSWER, ANSWER]
+    assert texts(turns=[[]]) == [""]
     with pytest.raises(ValueError, match="must be a list with, for each turn, a text"):
         turns_of(rollout(turns=[[1]]))
+
+
+def test_each_step_has_its_thought_its_calls_and_what_the_tools_answered():
+    view = read_rollout(rollout(turns=[[CALL, ANSWER], [ANSWER]], tool_answers=[[["1"], []]]))
+    assert [step.thought for step in view.steps] == ["I add.", "It is done.", "It is done."]
+    assert [len(step.parsed.calls) for step in view.steps] == [1, 0, 0]
+    assert [step.tool_answers for step in view.steps] == [("1",), (), ()]
+    assert view.thought == "I add.\nIt is done.\nIt is done." and view.answer == "Done."
+    assert [call.name for call in view.calls] == ["add"] and view.steps[1].action == "Done."
+    assert view.thinks_throughout and view.well_formed and view.has_evidence
+
+
+@pytest.mark.parametrize("answers", [[[["1"], ["2"], ["3"]]], [[], [], []], [[[1]]]])
+def test_answers_that_fit_no_text_are_refused(answers):
+    with pytest.raises(ValueError, match="tool_answers"):
+        read_rollout(rollout(turns=[[CALL, ANSWER], [ANSWER]], tool_answers=answers))
+
+
+def test_several_steps_read_as_one_response():
+    whole = read_rollout(rollout(turns=[[CALL, ANSWER]])).as_one
+    assert (whole.status, whole.answer, len(whole.calls)) == (Status.VALID, "Done.", 1)
+    broken = read_rollout(rollout(turns=[[CALL, "<tool_call>"]])).as_one
+    assert (broken.status, broken.calls) == (Status.UNPARSEABLE, ()) and broken.problems
+    alone = read_rollout(rollout(turns=[[CALL]]))
+    assert alone.as_one is alone.steps[0].parsed
+
+
+@pytest.mark.parametrize(
+    ("question", "response", "evident"),
+    [("q", "<think>t</think>", True), (" ", "<think>t</think>\n", False), ("", "<think>t</think> <tool_call>{", True)],
+)
+def test_a_request_or_an_action_is_evidence(question, response, evident):
+    assert read_rollout(Rollout(question, "", response, "", "test")).has_evidence is evident
+
+
+@given(text=st.one_of(tag_soup, st.text()))
+def test_any_text_is_read(text):
+    view = read_rollout(Rollout("", "", text, "", "test"))
+    assert view.as_one == parse_response(text) and len(view.steps[0].action) <= len(text)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +117,16 @@ def test_what_a_tool_raises_is_an_answer(sandbox):
     assert sandbox(("_secret", {})).value == "Error: UnknownTool: _secret"
     result = sandbox(("cd", {"name": "nowhere"}), ("ls", {}))  # and the session goes on
     assert (result.status, result.value) == (TaskStatus.OK, "[]")
+
+
+def test_a_text_is_read_once_by_what_the_row_knows():
+    text = "<tool_call><function=f><parameter=n>\n7\n</parameter></function></tool_call>"
+    tools = json.dumps([{"name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "string"}}}}])
+    rollout = Rollout("", tools, text, "", "", {})
+    read = read_text(rollout, text, "qwen3_coder")
+    assert read_text(rollout, text, "qwen3_coder") is read
+    assert read.calls[0].arguments == {"n": "7"}
+    assert read_text(replace(rollout, tools=""), text, "qwen3_coder").calls[0].arguments == {"n": 7}
+    thought = "Still thinking"
+    opened = replace(rollout, extra_info={"thinking": "opened"})
+    assert read_text(rollout, thought).answer == thought and read_text(opened, thought).answer is None

@@ -43,7 +43,7 @@ def read_said(text: str, tools: Sequence[Tool], where: str) -> Said:
             raise OddRecord(_UNREADABLE, where, str(error)) from error
         if said is not None:
             return said
-    parsed = parse_response(text)
+    parsed = parse_response(text, tools=tools)
     if parsed.status in (Status.VALID, Status.ABSTAINED):
         return Said(tuple(map(_plain, parsed.calls)), parsed.answer or "", parsed.thought or "")
     codes = [problem.code for problem in parsed.problems]

@@ -23,6 +23,7 @@ from reward_models.verifiers.expected import expect, parse_expected
 from reward_models.verifiers.truth_check import check_truth
 
 _PROMPTS = {"json": "json_v2", "compact": "compact_v2"}
+OWN_DIALECT = "toolrl"  # the form of a call that our own prompts ask for
 _TWICE = "the same as an earlier row"
 
 
@@ -105,6 +106,9 @@ def convert_openai(
         "licence": options.licence,
         "options": asdict(options),
         "prompt": {"name": prompt.name, "sha256": prompt.sha256} if prompt else "the tokenizer's chat template",
+        "dialect": template.reading.dialect if template else OWN_DIALECT,
+        "thinking": template.reading.thinking if template else "auto",
+        "tokenizer": template.name if template else None,
         "notes": _notes(found, options),
     }
     in_train = {row["extra_info"]["id"] for row in train}

@@ -16,7 +16,7 @@ from awpo_ext.data.rows import Row, rl_row, sft_row
 from awpo_ext.data.sources.toolrl_source import LICENCE, Record, ToolrlSource
 from awpo_ext.data.sources.toolrl_text import parse_tools, user_messages
 from awpo_ext.data.split import hash_order, question_key, split_rows
-from awpo_ext.data.tagged import NO_THOUGHT, Tagged, parse_tagged, render_answer, strip_tags
+from awpo_ext.data.tagged import NO_THOUGHT, Tagged, TaggedTextError, parse_tagged, render_answer, strip_tags
 from awpo_ext.data.validate import check_rl_row
 from reward_models.parsing import ToolCall
 
@@ -88,12 +88,19 @@ def toolrl_row(record: Record, where: str) -> Row:
     Raises DataError where the form is unknown, and where the row does not validate (`where` names it).
     """
     data_source, prompt, truth = _parts(record, where)
+    try:
+        tagged = parse_tagged(truth if isinstance(truth, str) else "")
+        truth = _clean(truth, tagged.thought)
+    except TaggedTextError:
+        tagged = None
     raw = {"data_source": data_source, "prompt": prompt, "reward_model": {"ground_truth": truth}, "extra_info": {}}
     problems = check_rl_row(0, raw)
     if problems:
         raise DataError(f"{where}, {problems[0].field}: {problems[0].message} (fix: {problems[0].fix})")
-    tagged = parse_tagged(truth)
-    truth = _clean(truth, tagged.thought)
+    if tagged is None:  # readable, but not ToolRL's text
+        raise DataError(
+            f"{where}, reward_model.ground_truth: not <think>..</think> and <tool_call> or <response> blocks"
+        )
     messages = [{"role": message["role"], "content": message["content"]} for message in prompt]
     system = "\n\n".join(message["content"] for message in messages if message["role"] == "system")
     texts = [f"{message['role']}\x1f{message['content']}" for message in messages]

@@ -15,6 +15,8 @@ import torch
 
 from awpo_ext.advantage import AwpoResult, awpo_advantages
 from awpo_ext.config import AwpoConfig
+from awpo_ext.reliability import ReliabilityState
+from awpo_ext.verl_plugin import compat
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 
 NAME = "awpo"
@@ -39,6 +41,7 @@ class StepChannel:
     rollout_of_row: torch.Tensor  # (B,) index in [0, N), -1 for padding rows
     unread: list[str | None] = field(default_factory=list)  # (N,) why the response could not be read, "" where it was
     failure: torch.Tensor | None = None  # (N, K) code of an UnscoredReason, 0 where scored, NaN where it is not said
+    reliability: ReliabilityState | None = None  # what earlier steps have shown of the judge
     outcome: torch.Tensor | None = None  # (N,) the outcome reward, without a KL penalty
     result: AwpoResult | None = None
 
@@ -73,7 +76,8 @@ def compute_awpo_advantage(
         raise AwpoSetupError(
             "adv_estimator=awpo got no reward columns: it needs verl's V1 trainer extended by awpo-ext. Set "
             "trainer.use_v1=True; a trainer class or task runner of your own needs AwpoTrainerMixin "
-            "(awpo_ext.verl_plugin.driver.trainer) first among its bases" + "".join(f". {why}" for why in unavailable)
+            "(awpo_ext.verl_plugin.trainer) first among its bases"
+            + "".join(f". {why}" for why in compat.unavailable.values())
         )
     if len(channel.rollout_of_row) != len(response_mask):
         raise AwpoSetupError(
@@ -92,6 +96,7 @@ def compute_awpo_advantage(
         channel.outcome_valid,
         kl_penalty=None if channel.task is None else channel.task - reward,
         tokens=session_tokens(response_mask, channel) if channel.config.whiten else None,
+        reliability=channel.reliability,
         outcome_range=channel.outcome_range,
     )
 
@@ -115,9 +120,6 @@ def to_rows(values: torch.Tensor, rollout_of_row: torch.Tensor, padding: float) 
     if not len(values):
         return values.new_full(rollout_of_row.shape, padding)
     return torch.where(rollout_of_row >= 0, values[rollout_of_row.clamp(min=0)], values.new_tensor(padding))
-
-
-unavailable: list[str] = []  # why the trainer could not be extended in this process, for the error above
 
 
 def register(core_algos: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from awpo_ext.config import AwpoConfig
-from reward_models.parsing import ParseCode, Status, parse_response
+from reward_models.parsing import ParseCode, Status, parse_response, read_template
 from reward_models.verifiers.reasons import REASON_CODES
 
 MIN_ROLLOUTS = 16  # fewer say too little: a step of less goes on with the next one
@@ -54,8 +54,11 @@ class FirstResponses:
     def of(cls, awpo: AwpoConfig, config: DictConfig) -> "FirstResponses":
         return cls(awpo.unreadable_stop_share, config)
 
-    def check(self, unread: Sequence[str | None], texts: Callable[[list[int]], list[str]]) -> None:
-        """Take in a batch: `unread_reason` of each rollout, and what gives the texts of the rollouts with these numbers.
+    def check(
+        self, unread: Sequence[str | None], texts: Callable[[list[int]], list[str]], tokenizer: Any = None
+    ) -> None:
+        """Take in a batch: `unread_reason` of each rollout, what gives the texts of the rollouts with these numbers, and the
+        tokenizer whose chat template is to be named.
 
         Raises UnreadableResponsesError, with one response and what to set, where the share is exceeded.
         """
@@ -70,9 +73,9 @@ class FirstResponses:
             return
         self._done = True
         if sum(map(bool, self._unread)) > self._share * len(self._unread):
-            raise UnreadableResponsesError(self._message())
+            raise UnreadableResponsesError(self._message(tokenizer))
 
-    def _message(self) -> str:
+    def _message(self, tokenizer: Any) -> str:
         reasons = Counter(filter(None, self._unread))
         kwargs = self._config.reward.custom_reward_function.get("reward_kwargs") or {}
         dialect = (kwargs.get("verifier_kwargs") or {}).get("dialect")
@@ -82,12 +85,20 @@ class FirstResponses:
             f"{sum(reasons.values())} of the first {len(self._unread)} responses cannot be read ({counts}), so nearly every "
             "reward is the minimum and nothing can be learnt.",
             f"  configured dialect: {configured}",
+            f"  the chat template suggests: {_suggestion(tokenizer)}",
             f"  what reads them: {_readers(self._examples)}",
             f"  one response: {printable(self._examples[0]) if self._examples else '(none)'}",
             f"Set +{_DIALECT_KEY} to the form in which the model writes its calls. Where the model has yet to learn the form "
             f"by training, go on with +algorithm.awpo.unreadable_stop_share=1 (now {self._share}).",
         ]
         return "\n".join(lines)
+
+
+def _suggestion(tokenizer: Any) -> str:
+    if tokenizer is None:
+        return "not known"
+    reading = read_template(tokenizer)
+    return f"dialect={reading.dialect} thinking={reading.thinking}" if reading.dialect else reading.problem
 
 
 def _readers(texts: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -10,15 +10,16 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from awpo_ext.config import AwpoConfig
-from awpo_ext.verl_plugin.compat import AwpoSetupError
+from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
 from awpo_ext.verl_plugin.driver.group_check import check_group_judge
+from awpo_ext.verl_plugin.driver.setting_checks import check_settings
+from awpo_ext.verl_plugin.driver.template_check import check_template
 from awpo_ext.verl_plugin.worker import loss
 
 logger = logging.getLogger(__name__)
 
 OUTCOME_METRICS = ("reward", "score")  # what algorithm.filter_groups.metric may name without the judge in it
-OUR_REWARD = "pkg://reward_models.reward"
 # The dialect of each of verl's tool parsers that has one.
 LOOP_DIALECTS = {
     "hermes": "hermes",
@@ -73,15 +74,28 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
                 f"found algorithm.adv_estimator={config.algorithm.adv_estimator}"
             )
         return None
+    refuse_unavailable("estimator and loss", "trainer")
     section = awpo_section(config)
     if not config.trainer.use_v1:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
+    check_settings(config, section)
     check_loss(config, section)
     check_combinations(config, section)
     check_turns(config)
     check_reward_function(config)
+    check_template(config)
     check_ground_truths(config)
     return section
+
+
+def refuse_legacy(config: DictConfig, trainer: str) -> None:
+    """Raise AwpoSetupError where a trainer that is none of V1's is made for a run with AWPO."""
+    if uses_awpo(config):
+        raise AwpoSetupError(
+            f"verl's {trainer} hands advantage estimators no reward columns: AWPO needs the V1 trainer; set "
+            "trainer.use_v1=True and start python -m verl.trainer.main_ppo; for asynchronous training "
+            "trainer.v1.trainer_mode=colocate_async or separate_async"
+        )
 
 
 def check_loss(config: DictConfig, section: AwpoConfig) -> None:
@@ -92,13 +106,6 @@ def check_loss(config: DictConfig, section: AwpoConfig) -> None:
         raise AwpoSetupError(
             f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} ignores AWPO's clip radius; set it to awpo, "
             "or set +algorithm.awpo.clip_schedule=fixed to train AWPO's advantages with that loss"
-        )
-    if loss_mode == loss.NAME and actor.clip_ratio_low != actor.clip_ratio_high:
-        raise AwpoSetupError(
-            f"actor.clip_ratio_low={actor.clip_ratio_low} and clip_ratio_high={actor.clip_ratio_high} differ, but the loss "
-            "awpo reads neither: leave both alone, set the radius by +algorithm.awpo.clip_min and clip_max, and for "
-            f"clip-higher +algorithm.awpo.clip_higher={actor.clip_ratio_high / actor.clip_ratio_low:.3g}, the upper radius "
-            "over the lower one"
         )
     if clip_is_inert(config):
         logger.warning(
@@ -153,6 +160,7 @@ def check_turns(config: DictConfig) -> None:
     kwargs = (config.reward.get("custom_reward_function") or {}).get("reward_kwargs") or {}
     if not tools or kwargs.get("verifier") != "state":
         return
+    refuse_unavailable("agent loop")
     if rollout.agent.default_agent_loop != TURNS_AGENT_LOOP:
         raise AwpoSetupError(
             f"actor_rollout_ref.rollout.agent.default_agent_loop={rollout.agent.default_agent_loop} gives the verifier "
@@ -217,32 +225,40 @@ def named_reward_errors(config: DictConfig):
 
 
 def check_ground_truths(config: DictConfig) -> None:
-    """With our reward function, every row of the local data files needs a ground truth.
+    """Every row of the local data files must be one that the reward function can score, where it has a `row_check`.
 
     In mid-training such a row is a failed prompt group, which verl drops or waits for. `awpo data validate` checks more.
     """
-    if (config.reward.get("custom_reward_function") or {}).get("path") != OUR_REWARD:
+    function, kwargs = reward_function(config)
+    make_check = getattr(function, "row_check", None)
+    if make_check is None:
         return
+    with named_reward_errors(config):
+        check = make_check(**kwargs)
     for key in ("train_files", "val_files"):
         files = config.data[key]
         for name in [files] if isinstance(files, str) else files:
             path = Path(name).expanduser()
             if path.suffix != ".parquet" or not path.is_file():
                 continue  # verl itself says so, or downloads it
-            for row, reward_model in enumerate(_reward_models(path)):
-                truth = (reward_model or {}).get("ground_truth")
-                if not isinstance(truth, str) or not truth.strip():
-                    raise AwpoSetupError(
-                        f"data.{key}={path}, row {row}: reward_model.ground_truth={truth!r} is not a text with the "
-                        "expected answer; `awpo data validate` lists all such rows"
+            for number, row in enumerate(_rows(path)):
+                try:
+                    check(
+                        row.get("data_source"),
+                        (row.get("reward_model") or {}).get("ground_truth"),
+                        row.get("extra_info"),
                     )
+                except ValueError as error:
+                    raise AwpoSetupError(
+                        f"data.{key}={path}, row {number}: {error}; `awpo data validate` lists all such rows"
+                    ) from error
 
 
-def _reward_models(path: Path) -> list[dict | None]:
-    """The `reward_model` column of a parquet file, all None where the file has no such column."""
+def _rows(path: Path) -> Iterator[dict]:
+    """The columns that a reward function sees, as far as the file has them, a batch of rows in memory at a time."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    if "reward_model" not in file.schema_arrow.names:
-        return [None] * file.metadata.num_rows
-    return file.read(columns=["reward_model"]).column("reward_model").to_pylist()
+    columns = [name for name in ("data_source", "reward_model", "extra_info") if name in file.schema_arrow.names]
+    for batch in file.iter_batches(columns=columns):
+        yield from batch.to_pylist()

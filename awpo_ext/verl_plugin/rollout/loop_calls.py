@@ -11,34 +11,43 @@ from typing import Any
 from verl.experimental.agent_loop.tool_parser import FunctionCall, ToolParser
 
 from reward_models.parsing import MAX_CHARS, MAX_DEPTH
+from reward_models.parsing.thoughts import ThinkingForm, opened_form, split_thought
+from reward_models.parsing.types import Unreadable
 
-OPEN, CLOSE = "<think>", "</think>"
 _TAIL = 16  # tokens of a prompt, in which an open thought would stand
 
 
-def opens_thought(tokenizer: Any, prompt_ids: list[int]) -> bool:
-    """Whether the prompt ends in an open thought, as templates of thinking models write it."""
-    return tokenizer.decode(prompt_ids[-_TAIL:]).rstrip().endswith(OPEN)
+def open_thought(tokenizer: Any, prompt_ids: list[int]) -> ThinkingForm | None:
+    """The form of the thought that the prompt ends in, as templates of thinking models write it; None without one."""
+    return opened_form(tokenizer.decode(prompt_ids[-_TAIL:]))
 
 
-def thought_length(text: str, opened: bool) -> int:
+def own_text(tokenizer: Any, ids: list[int], form: ThinkingForm | None) -> str:
+    """A response as a reader needs it: with the opening tag of the thought that the prompt began."""
+    text = tokenizer.decode(ids, skip_special_tokens=True)
+    if form is None or (form.closing not in text and form.closing in tokenizer.decode(ids)):
+        return text  # the closing tag is a special token: nothing is left of the thought's frame
+    return form.opening + text
+
+
+def thought_length(text: str, form: ThinkingForm | None) -> int:
     """How many characters of a response are its thought, the whole text where that is not closed.
 
-    `opened` says that the prompt began it; a text that closes a thought before it opens one continues one all the same.
+    `form` is that of the thought which the prompt began, None where it began none.
     """
-    start = text.find(OPEN)
-    end = text.find(CLOSE)
-    begun = opened or (end >= 0 and (start < 0 or end < start))
-    if not begun and not text.lstrip().startswith(OPEN):
-        return 0
-    return len(text) if end < 0 else end + len(CLOSE)
+    opening = form.opening if form else ""
+    try:
+        thought, rest = split_thought(opening + text)
+    except Unreadable:
+        return len(text)
+    return 0 if thought is None else rest - len(opening)
 
 
 class AnswerParser:
-    """verl's parser, which is given what follows the thought. `opened` is the loop's to set before each response."""
+    """verl's parser, which is given what follows the thought. `form` is the loop's to set before each response."""
 
     def __init__(self, parser: ToolParser, tokenizer: Any) -> None:
-        self.opened = False
+        self.form: ThinkingForm | None = None
         self.stop_token_ids = parser.stop_token_ids
         self._parser = parser
         self._tokenizer = tokenizer
@@ -47,7 +56,7 @@ class AnswerParser:
         """The text without its calls, thought included, and the calls."""
         loop = asyncio.get_running_loop()
         text = await loop.run_in_executor(None, self._tokenizer.decode, responses_ids)
-        length = thought_length(text, self.opened)
+        length = thought_length(text, self.form)
         if length == 0:
             return await self._parser.extract_tool_calls(responses_ids, tools)
         if length == len(text):

@@ -1,9 +1,10 @@
 """verl's tool agent loop, with the whole trajectory for the reward: `rollout.agent.default_agent_loop=awpo_tool_agent`.
 
-It adds three things. What the model wrote is kept turn by turn in `extra_info["turns"]` (verl itself passes one decoded
-text, in which tools' answers and the model's words are no longer told apart). The calls that were run are kept in
-`extra_info["executed"]`, where the verifier `state` looks; calls in a thought are not run. And where a row has
-`extra_info["user_turns"]`, the user's later messages follow, one each time the model has answered without a call;
+It adds four things. What the model wrote is kept turn by turn in `extra_info["turns"]`, and what the tools answered in
+`extra_info["tool_answers"]`, where `reward_models.rollout_view` looks (verl itself passes one decoded text, in which tools'
+answers and the model's words are no longer told apart). The calls that were run are kept in `extra_info["executed"]`, where
+the verifier `state` looks; calls in a thought are not run. And where a row has `extra_info["user_turns"]`, the user's later
+messages follow, one each time the model has answered without a call;
 `extra_info["later_tools"]` names the tools that come with each, whose definitions are then in the message.
 """
 
@@ -16,7 +17,7 @@ from verl.experimental.agent_loop.tool_parser import FunctionCall
 from verl.tools.schemas import ToolResponse
 
 from awpo_ext.verl_plugin.compat import check_parameters
-from awpo_ext.verl_plugin.rollout.loop_calls import OPEN, AnswerParser, arguments_of, opens_thought
+from awpo_ext.verl_plugin.rollout.loop_calls import AnswerParser, arguments_of, open_thought, own_text
 from reward_models.verifiers.tools.executed import EXECUTED
 
 NAME = "awpo_tool_agent"
@@ -26,6 +27,11 @@ check_parameters(
     ToolAgentLoop._handle_generating_state,
     ("self", "agent_data", "sampling_params", "ignore_termination"),
     "verl's ToolAgentLoop._handle_generating_state",
+)
+check_parameters(
+    ToolAgentLoop._handle_processing_tools_state,
+    ("self", "agent_data"),
+    "verl's ToolAgentLoop._handle_processing_tools_state",
 )
 check_parameters(
     ToolAgentLoop._call_tool, ("self", "tool_call", "tools_kwargs", "agent_data"), "verl's ToolAgentLoop._call_tool"
@@ -38,7 +44,7 @@ class TurnsAgentLoop(ToolAgentLoop):
 
     A trajectory that reaches `multi_turn.max_assistant_turns`, `max_user_turns` or the response length ends there; the
     user's remaining messages are then never asked, and the verifier finds those turns missing. Where the prompt ends in
-    an open thought, the text of each turn is kept with its `<think>` before it.
+    an open thought, the text of each step is kept with the opening tag before it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -50,6 +56,7 @@ class TurnsAgentLoop(ToolAgentLoop):
         self._later = list(info.get("user_turns") or [])
         self._later_tools = list(info.get("later_tools") or [[] for _ in self._later])
         self._turns: list[list[str]] = [[]]
+        self._answers: list[list[list[str]]] = [[]]
         self._executed: list[list[dict[str, Any]]] = [[]]
         truth = (kwargs.get("reward_model") or {}).get("ground_truth", "")
         kwargs["tools_kwargs"] = {**(kwargs.get("tools_kwargs") or {}), SCENE: truth}
@@ -61,16 +68,22 @@ class TurnsAgentLoop(ToolAgentLoop):
         self, agent_data: Any, sampling_params: dict[str, Any], ignore_termination: bool = False
     ) -> AgentState:
         known = len(agent_data.messages)
-        opened = self.tool_parser.opened = opens_thought(self.tokenizer, agent_data.prompt_ids)
+        form = self.tool_parser.form = open_thought(self.tokenizer, agent_data.prompt_ids)
         state = await super()._handle_generating_state(agent_data, sampling_params, ignore_termination)
-        text = await self.loop.run_in_executor(
-            None, lambda: self.tokenizer.decode(agent_data.response_ids, skip_special_tokens=True)
-        )
-        self._turns[-1].append(OPEN + text if opened else text)
-        agent_data.extra_fields["turns"] = self._turns
+        text = await self.loop.run_in_executor(None, own_text, self.tokenizer, agent_data.response_ids, form)
+        self._turns[-1].append(text)
+        self._answers[-1].append([])
+        agent_data.extra_fields |= {"turns": self._turns, "tool_answers": self._answers}
         answered = len(agent_data.messages) > known  # verl adds no message where a limit ended the trajectory
         if state is AgentState.TERMINATED and answered and self._later:
             return await self._ask_next(agent_data)
+        return state
+
+    async def _handle_processing_tools_state(self, agent_data: Any) -> AgentState:
+        known = len(agent_data.messages)
+        state = await super()._handle_processing_tools_state(agent_data)
+        answers = [message.get("content") for message in agent_data.messages[known:]]
+        self._answers[-1][-1] += [answer for answer in answers if isinstance(answer, str)]
         return state
 
     async def _call_tool(
@@ -104,6 +117,7 @@ class TurnsAgentLoop(ToolAgentLoop):
         agent_data.response_logprobs = logprobs or []
         agent_data.user_turns += 1
         self._turns.append([])
+        self._answers.append([])
         self._executed.append([])
         new = {name: self.tools[name] for name in self._later_tools.pop(0)}
         agent_data._active_tools = {**agent_data._active_tools, **new}

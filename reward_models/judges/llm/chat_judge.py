@@ -109,11 +109,14 @@ class ChatJudge(Judge):
             )
 
 
-def was_cut(answer: ChatAnswer) -> Unscored | None:
-    """Why an answer is no verdict whatever it says: it ended at max_tokens."""
+def not_finished(answer: ChatAnswer) -> Unscored | None:
+    """Why an answer is no verdict whatever it says: it did not end by itself, so what it says may be a draft."""
+    if answer.finished:
+        return None
     if answer.finish_reason == "length":
         return Unscored(UnscoredReason.BAD_VERDICT, "the answer was cut at max_tokens")
-    return None
+    detail = f"the answer did not end by itself (finish_reason={str(answer.finish_reason)[:40]!r})"
+    return Unscored(UnscoredReason.BAD_VERDICT, detail)
 
 
 def split_options(options: Mapping[str, Any], own_class: type, owner: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -126,9 +129,3 @@ def split_options(options: Mapping[str, Any], own_class: type, owner: str) -> tu
         {key: value for key, value in options.items() if key in own},
         {key: value for key, value in options.items() if key in client},
     )
-
-
-def action_of(response: str) -> str:
-    """What stands after the thought, or all of it where there is no thought."""
-    before, end, after = response.partition("</think>")
-    return (after if end else before).strip()

@@ -7,28 +7,45 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _WORD = re.compile(r"[^\W_]+")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPE = re.compile(
+    r"[\\\u2216](?:u([0-9a-fA-F]{4})|(.))", re.DOTALL
+)  # also as `fencing.quotable` shows the backslash
 _BLANKS = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
 _DEPTH = 3  # how many times a quoted verdict may have been written as a JSON string
 
 
-def echo_keys(prompt: str) -> tuple[str, ...]:
-    """The prompt's words, as they stand and with JSON's escapes undone up to three times over."""
-    readings = dict.fromkeys([prompt])
+class Echoes:
+    """The words of a prompt: `text` is all of it, `responses` what each of the responses in it wrote."""
+
+    def __init__(self, text: str, responses: Sequence[str] = ()) -> None:
+        self._text, self._responses = _readings(text), [_readings(response) for response in responses]
+
+    def authors(self, candidates: Sequence[str]) -> tuple[int, ...] | None:
+        """Which responses hold one of the texts `candidates`, all its words in a row.
+
+        () where the prompt holds it elsewhere, None where the prompt does not hold it.
+        """
+        words = [_words(candidate) for candidate in candidates]
+        found = tuple(i for i, own in enumerate(self._responses) if _holds(own, words))
+        return found if found or _holds(self._text, words) else None
+
+
+def _readings(text: str) -> tuple[str, ...]:
+    """The words as they stand and with JSON's escapes undone up to three times over."""
+    readings = dict.fromkeys([text])
     for _ in range(_DEPTH):
-        if "\\" not in prompt:
+        if _ESCAPE.search(text) is None:
             break
-        prompt = _ESCAPE.sub(_unescape, prompt)
-        readings[prompt] = None
+        text = _ESCAPE.sub(_unescape, text)
+        readings[text] = None
     return tuple(_words(reading) for reading in readings)
 
 
-def is_echo(candidates: tuple[str, ...], keys: tuple[str, ...]) -> bool:
-    """Whether one of the texts `candidates`, all its words in a row, stands in the prompt with these `echo_keys`."""
-    words = [_words(candidate) for candidate in candidates]
-    return any(word in key for word in words for key in keys)
+def _holds(readings: Sequence[str], candidates: Sequence[str]) -> bool:
+    return any(candidate in reading for candidate in candidates for reading in readings)
 
 
 def _words(text: str) -> str:

@@ -1,7 +1,11 @@
-"""Make hostile text safe to quote in a prompt: nothing hidden, no chat-template tokens, no way out of its fence.
+"""Make hostile text safe to show in a prompt: nothing hidden, no chat-template tokens, no way out of its fence.
 
-What is quoted stays readable: a person sees the same words. Whether the words sway the model is another matter; see
-canaries.py.
+And no way into the verdict. A judge under a JSON grammar that copies a `"` out of a thought ends its own string there, and
+what the grammar then lets it copy is the thought's `, "score": 10}`. So no text is shown with a character that ends or
+escapes within a JSON string: `quotable` has a single quote for every double one, and another slash for the backslash.
+
+What is shown stays readable: a person sees the same words. Whether the words sway the model is another matter; see
+judge_eval/attacks.py.
 """
 
 from __future__ import annotations
@@ -9,10 +13,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
 from hashlib import sha256
-
-from reward_models.parsing import parse_response
+from typing import Any
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f]")  # of ASCII, without tab and line feed
 # Zero-width, bidirectional and tag characters are Cf.
@@ -27,6 +29,14 @@ _TAG = re.compile(r"<(?=[|｜/!?A-Za-z])")
 _BRACKET_TOKEN = re.compile(r"\[(?=/?[A-Z_]+\])")  # `[INST]`
 _FENCE_WORD = re.compile(r"(?:BEGIN|END)[\W_]*UNTRUSTED", re.IGNORECASE)
 _FENCE_SHOWN = "(fence)"
+# What is, or looks like, a double quote or a backslash; the fullwidth ones are the ASCII ones to a tokenizer with NFKC.
+_DOUBLE = '"\u02ba\u02dd\u02ee\u05f4\u201c\u201d\u201e\u201f\u2033\u2036\u275d\u275e\u301d\u301e\u301f\uff02'
+_BACK = "\\\ufe68\uff3c"
+_QUOTABLE = str.maketrans(dict.fromkeys(_DOUBLE, "'") | dict.fromkeys(_BACK, "\u2216"))
+# In a value of JSON the single quote is what stands around it, so its own become apostrophes, and it is one line.
+_IN_VALUE = str.maketrans({"'": "\u2019", "\uff07": "\u2019", "\n": "\u23ce", "\t": " "})
+_MAX_DEPTH = 200
+_CUT_MARK_CHARS = 40
 
 
 def make_nonce(*texts: str) -> str:
@@ -47,6 +57,10 @@ def clean(text: str, max_chars: int) -> str:
 
     Where it is longer, the middle is cut out and the cut is marked. Lone surrogates become "?".
     """
+    return _cut(_visible(text), max_chars).strip()
+
+
+def _visible(text: str) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8")
     text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
     if not text.isascii():
@@ -54,34 +68,43 @@ def clean(text: str, max_chars: int) -> str:
         hidden = {char for char in set(text) - {"\n", "\t"} if unicodedata.category(char) in _HIDDEN_CATEGORIES}
         if hidden:
             text = text.translate({ord(char): None for char in hidden})
-    text = _BRACKET_TOKEN.sub(lambda found: found[0] + " ", _TAG.sub("< ", text))
-    return _cut(text, max_chars).strip()
+    return _BRACKET_TOKEN.sub(lambda found: found[0] + " ", _TAG.sub("< ", text))
+
+
+def quotable(text: str) -> str:
+    """The text without `"` and backslash, so that no copy of it can end a JSON string or change what follows it."""
+    return text.translate(_QUOTABLE)
+
+
+def quotable_json(value: Any) -> str:
+    """A JSON value as one line of JSON with single quotes; nothing in its strings can look like its structure.
+
+    What is no JSON value is written as its `repr`, and so is what is nested deeper than any call.
+    """
+    return json.dumps(_in_value(value, 0), ensure_ascii=False).replace('"', "'")
+
+
+def _in_value(value: Any, depth: int) -> Any:
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
+        return {_in_string(str(key)): _in_value(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple) and depth < _MAX_DEPTH:
+        return [_in_value(item, depth + 1) for item in value]
+    if isinstance(value, int | float | None):
+        return value
+    return _in_string(value if isinstance(value, str) else repr(value))
+
+
+def _in_string(text: str) -> str:
+    return quotable(_visible(text)).translate(_IN_VALUE)
 
 
 def neutralise(text: str, nonce: str) -> str:
-    """The text without the fence's own words."""
-    return re.sub(nonce, _FENCE_SHOWN, _FENCE_WORD.sub(_FENCE_SHOWN, text), flags=re.IGNORECASE)
-
-
-def encode_action(text: str) -> str:
-    """What follows the thought, as one line of JSON: its calls and answer, or the raw text where it cannot be read.
-
-    Inside JSON a line break is two characters, so no argument can begin a line of the prompt.
-    """
-    parsed = parse_response(text)
-    action: Mapping[str, object]
-    if parsed.calls:
-        calls = [{"name": call.name, "arguments": call.arguments} for call in parsed.calls]
-        action = {"calls": calls} if parsed.answer is None else {"calls": calls, "answer": parsed.answer}
-    elif parsed.answer is not None:
-        action = {"answer": parsed.answer}
-    else:
-        action = {"unreadable": text}
-    return json.dumps(action, ensure_ascii=False, default=repr)
+    """The text as it may stand in a prompt: quotable, and without the fence's own words."""
+    return re.sub(nonce, _FENCE_SHOWN, _FENCE_WORD.sub(_FENCE_SHOWN, quotable(text)), flags=re.IGNORECASE)
 
 
 def _cut(text: str, max_chars: int) -> str:
-    if len(text) <= max_chars:
+    if len(text) <= max_chars + _CUT_MARK_CHARS:  # so that what is cut is not cut again
         return text
     half = max_chars // 2
     return f"{text[:half]}\n[{len(text) - 2 * half} characters cut]\n{text[-half:]}"

@@ -8,23 +8,23 @@ and yes_no.py's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from reward_models.judges.base import JudgeNotReadyError
 from reward_models.judges.controls import controls
-from reward_models.judges.llm.chat_judge import ChatJudge, action_of, split_options, was_cut
+from reward_models.judges.llm.chat_judge import ChatJudge, not_finished, split_options
 from reward_models.judges.llm.expected_score import MAX_TOKENS, MAX_TOP, TOP_LOGPROBS, expected_grade
 from reward_models.judges.llm.rubric import SCORE, VERDICTS, YES_NO, Prompt, load_rubric
+from reward_models.judges.llm.shown import nothing_to_compare, show_steps, show_task
 from reward_models.judges.llm.verdict import Grade, read_verdict, response_format
 from reward_models.judges.llm.votes import AGGREGATES, combine, vote_seed
 from reward_models.judges.llm.yes_no import read_yes_no
 from reward_models.judges.llm_group.ranker import PairAsker
 from reward_models.llm_client import ChatAnswer, ChatRequest
 from reward_models.options import OneOf, Options, Range, Text, require
-from reward_models.parsing import parse_response
-from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
+from reward_models.rollout_view import read_rollout
+from reward_models.types import Rollout, Scored, Unscored, Verdict
 
 _OWNER = "judge 'llm'"
 _VOTING_TEMPERATURE = 0.7
@@ -118,7 +118,8 @@ class LlmJudge(ChatJudge):
     - No thought, or a blank one: 0.0 without a request.
     - No question and nothing after the thought, or no reference where one is to be shown: Unscored(no_evidence),
       without a request.
-    - An answer that is cut, or has no verdict of its own on the scale: Unscored(bad_verdict).
+    - An answer that did not end by itself, or has no verdict on the scale: Unscored(bad_verdict).
+    - A verdict that the response itself holds: the lowest score.
     - No answer: the client's Unscored. aiohttp missing, or a key that cannot be one: Unscored(load_failed).
 
     `Scored.spread` is the standard deviation of several votes, None for one. Usable from several event loops; `aclose`
@@ -159,12 +160,11 @@ class LlmJudge(ChatJudge):
             structured=self.config.structured,
         )
 
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        judgements = await asyncio.gather(*(self.judge(rollout) for rollout in rollouts))
-        return [judgement.verdict for judgement in judgements]
+    async def score(self, rollout: Rollout) -> Verdict:
+        return (await self.judge(rollout)).verdict
 
     async def judge(self, rollout: Rollout) -> Judgement:
-        """`score` for one rollout, with the record of how it came about."""
+        """`score` with the record of how it came about."""
         prompt = self._prompt(rollout)
         if not isinstance(prompt, Prompt):
             return Judgement(prompt, self.rubric.version)
@@ -193,27 +193,22 @@ class LlmJudge(ChatJudge):
 
     def _prompt(self, rollout: Rollout) -> Prompt | Verdict:
         """The prompt, or a verdict where none is needed."""
-        thought = parse_response(rollout.response).thought
-        if not thought:
+        view = read_rollout(rollout)
+        if not view.thought:
             return Scored(0.0)
-        action = action_of(rollout.response)
-        if not action and not rollout.question.strip():
-            return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor an action to compare with")
-        reference = action_of(rollout.ground_truth) if self.config.reference else ""
-        if self.config.reference and not reference:
-            return Unscored(UnscoredReason.NO_EVIDENCE, "no ground truth to show as the reference")
-        return self.rubric.render(rollout.question, rollout.tools, thought, action, reference)
+        task = show_task(rollout.question, rollout.tools, rollout.ground_truth if self.config.reference else "")
+        return nothing_to_compare(view, task, self.config.reference) or self.rubric.render(task, show_steps(view))
 
     async def _vote(self, rollout: Rollout, prompt: Prompt, number: int) -> Vote:
         answer = await self.ask(self._request(rollout, prompt, number))
         if isinstance(answer, Unscored):
             return Vote(answer)
+        if (unfinished := not_finished(answer)) is not None:
+            return Vote(unfinished, answer)
         if self.config.verdict == YES_NO:
             return Vote(read_yes_no(answer.text, answer.tail), answer)
-        if (cut := was_cut(answer)) is not None:
-            return Vote(cut, answer)
-        grade = read_verdict(answer.text, self.rubric.scale, prompt.echo_keys)
-        if self.config.expected and isinstance(grade, Grade):
+        grade = read_verdict(answer.text, self.rubric.scale, prompt.echoes)
+        if self.config.expected and isinstance(grade, Grade) and not grade.echoed:
             grade = expected_grade(grade, answer.tail, self.rubric.scale)
         return Vote(grade, answer)
 

@@ -6,15 +6,16 @@ The static rubric comes first, the task next and what is judged last, so that se
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 from reward_models.judges.llm import yes_no
-from reward_models.judges.llm.echo import echo_keys
-from reward_models.judges.llm.fencing import clean, encode_action, make_nonce, neutralise
+from reward_models.judges.llm.echo import Echoes
+from reward_models.judges.llm.fencing import make_nonce
+from reward_models.judges.llm.shown import PLACEHOLDER, ShownStep, ShownTask, fill, lay_out
 from reward_models.judges.llm.verdict import Scale
 
 SCORE, YES_NO = "score", "yes_no"
@@ -27,10 +28,9 @@ BUILT_IN = {  # by the verdict that is asked for and whether there is a referenc
 }
 _FOLDER = Path(__file__).parent / "prompts"
 
-_MAX_CHARS = {"question": 16_000, "tools": 16_000, "reference": 4_000, "thought": 8_000, "action": 8_000}
 _TRUSTED = ("question", "tools", "reference")
 _UNTRUSTED = ("thought", "action")
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_RENDERING = 2  # of how texts are shown; part of the hash, since it changes the prompt as the file does
 _SCALE = re.compile(r"\b(?:from|scale(?: of| from)?:?)\s+(\d+)\s*(?:to|-|–)\s*(\d+)\b", re.IGNORECASE)
 _ONE_WORD = "Answer Yes or No."
 _MAX_FILE_CHARS = 100_000
@@ -38,20 +38,23 @@ _MAX_FILE_CHARS = 100_000
 
 @dataclass(frozen=True)
 class Prompt:
-    """The text for the model; `echo_keys` are what its own verdicts are compared with, see echo.py."""
+    """The text for the model; `responses` are the parts of it that a policy wrote, one for each response shown."""
 
     text: str
+    responses: tuple[str, ...] = ()
 
     @cached_property
-    def echo_keys(self) -> tuple[str, ...]:
-        return echo_keys(self.text)
+    def echoes(self) -> Echoes:
+        """What the model's own verdicts are compared with."""
+        return Echoes(self.text, self.responses)
 
 
 @dataclass(frozen=True)
 class Rubric:
-    """A prompt file that passed its checks; `hash` is the first 12 hex digits of the SHA-256 of its text.
+    """A prompt file that passed its checks; `hash` is 12 hex digits for its text and for how texts are shown in it.
 
-    `verdict` is what it asks for, one of VERDICTS; the scale of `yes_no` is 0 to 1.
+    `verdict` is what it asks for, one of VERDICTS; the scale of `yes_no` is 0 to 1. What stands between the lines of the
+    fence is repeated for each step of the response.
     """
 
     name: str
@@ -65,23 +68,18 @@ class Rubric:
         """Name and hash, for records."""
         return f"{self.name}@{self.hash}"
 
-    def render(self, question: str, tools: str, thought: str, action: str, reference: str = "") -> Prompt:
-        """The prompt for one rollout.
+    def render(self, task: ShownTask, steps: Sequence[ShownStep]) -> Prompt:
+        """The prompt for one rollout. No text leaves its place, and "(none)" stands for a blank one."""
+        nonce = make_nonce(self.text, *task.texts(), *(text for step in steps for text in step.texts()))
+        values = {**task.values(nonce), "nonce": nonce}
+        start, end = _inside(self.text)
+        shown = lay_out(steps, self.text[start:end], nonce)
+        return Prompt(f"{fill(self.text[:start], values)}{shown}{fill(self.text[end:], values)}", (shown,))
 
-        `action` is what stands after the thought, `reference` the data set's own answer; both are shown as JSON. Every
-        text is cleaned, bounded and stripped of the fence's words, whoever wrote it; "(none)" stands for a blank one.
-        """
-        texts = {"question": question, "tools": tools, "thought": thought, "action": "", "reference": ""}
-        if action.strip():
-            texts["action"] = encode_action(action)
-        if reference.strip():
-            texts["reference"] = encode_action(reference)
-        texts = {name: clean(text, _MAX_CHARS[name]) for name, text in texts.items()}
-        nonce = make_nonce(self.text, *texts.values())
-        values = {name: neutralise(text, nonce) or "(none)" for name, text in texts.items()}
-        values["nonce"] = nonce
-        # One pass: a placeholder inside a text is text.
-        return Prompt(_PLACEHOLDER.sub(lambda found: values[found[1]], self.text))
+
+def _inside(text: str) -> tuple[int, int]:
+    """Where the lines between the first and the last line with {{nonce}} start and end, without their last line feed."""
+    return text.index("\n", text.index("{{nonce}}")) + 1, text.rindex("\n", 0, text.rindex("{{nonce}}"))
 
 
 def load_rubric(source: str | None, *, reference: bool, scale: int | None, verdict: str = SCORE) -> Rubric:
@@ -106,6 +104,7 @@ def load_rubric(source: str | None, *, reference: bool, scale: int | None, verdi
     where = f"rubric {path.name!r}"
     if len(text) > _MAX_FILE_CHARS:
         raise ValueError(f"{where} has {len(text)} characters; at most {_MAX_FILE_CHARS} are read")
+    text = text.strip()
     _check_placeholders(text, where, reference)
     if verdict == YES_NO:
         _check_question(text, where)
@@ -113,13 +112,18 @@ def load_rubric(source: str | None, *, reference: bool, scale: int | None, verdi
     else:
         _check_keys(text, where)
         stated = _stated_scale(text, where, scale)
-    return Rubric(path.stem, text.strip(), verdict, stated, sha256(text.encode()).hexdigest()[:12])
+    return Rubric(path.stem, text, verdict, stated, prompt_hash(text))
+
+
+def prompt_hash(text: str) -> str:
+    """12 hex digits for a prompt file's text and for how texts are shown in it."""
+    return sha256(f"{_RENDERING}\n{text}".encode()).hexdigest()[:12]
 
 
 def _check_placeholders(text: str, where: str, reference: bool) -> None:
-    known = {name for name in (*_MAX_CHARS, "nonce") if reference or name != "reference"}
+    known = {name for name in (*_TRUSTED, *_UNTRUSTED, "nonce") if reference or name != "reference"}
     places: dict[str, list[int]] = {}
-    for found in _PLACEHOLDER.finditer(text):
+    for found in PLACEHOLDER.finditer(text):
         places.setdefault(found[1], []).append(found.start())
     if not reference and "reference" in places:
         raise ValueError(f"{where} shows {{{{reference}}}}: set reference=true, or remove the placeholder")
@@ -130,13 +134,14 @@ def _check_placeholders(text: str, where: str, reference: bool) -> None:
     if missing:
         hint = "" if "reference" not in missing else "; without {{reference}}, set reference=false"
         raise ValueError(f"{where} lacks the placeholder {_list(missing)}; write it where that text belongs{hint}")
-    _check_order(places, where)
+    _check_order(text, places, where)
 
 
-def _check_order(places: Mapping[str, list[int]], where: str) -> None:
-    first, last = places["nonce"][0], places["nonce"][-1]
+def _check_order(text: str, places: Mapping[str, list[int]], where: str) -> None:
+    first = places["nonce"][0]
+    inside = range(*_inside(text)) if "\n" in text[first : places["nonce"][-1]] else range(0)
     for name in _UNTRUSTED:
-        if len(places[name]) != 1 or not first < places[name][0] < last:
+        if len(places[name]) != 1 or places[name][0] not in inside:
             raise ValueError(
                 f"{where} must hold {_braced(name)} once, between a line with {{{{nonce}}}} and another: that is the "
                 "fence around what the policy wrote"

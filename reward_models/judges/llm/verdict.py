@@ -1,6 +1,7 @@
 """The verdict that is asked of the model, and how it is read out of whatever came back.
 
-The right verdict is bound or none: a verdict that stands in the prompt is an echo, whoever wrote it there.
+The right verdict is bound or none: a verdict that stands in the prompt is an echo, whoever wrote it there. A response that
+holds the verdict itself gains nothing by that, neither its number nor that there is none: it has the lowest score.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from reward_models.judges.llm.echo import is_echo
+from reward_models.judges.llm.echo import Echoes
+from reward_models.judges.llm.thinking import without_thinking
 from reward_models.types import Unscored, UnscoredReason
 
 _MAX_CHARS = 64 * 1024
@@ -19,7 +21,7 @@ _MAX_TOP = 100
 _KEYS = ("reasons", "score")
 _BRACE = re.compile(r"[{}]")
 _WORD = re.compile(r"[^\W_]")
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(strict=False)  # a line break inside of a string is what a model means by it
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ class Grade:
     score: int
     value: float
     reasons: str
+    echoed: bool = False  # not the model's own: the response holds the verdict that the model repeated
+
+
+@dataclass(frozen=True)
+class Echo:
+    """In place of a verdict: the model gave none but one that stands in the responses with these numbers."""
+
+    authors: tuple[int, ...]
 
 
 def response_format(scale: Scale) -> dict[str, Any]:
@@ -68,18 +78,20 @@ def response_format(scale: Scale) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
 
 
-def read_verdict(answer: str, scale: Scale, echo_keys: tuple[str, ...]) -> Grade | Unscored:
+def read_verdict(answer: str, scale: Scale, echoes: Echoes) -> Grade | Unscored:
     """The last outermost JSON object with reasons and score in `answer` which is not an echo of the prompt.
 
     Args:
         answer: the model's text; with structured output the object alone, else anything.
-        echo_keys: of the prompt, see echo.py.
+        echoes: of the prompt, see echo.py.
 
-    Unscored(bad_verdict) where there is none, and where that last one is not usable: a score off the scale or no
-    integer, reasons without a word, a key that is there twice, other keys, braces after it that are no echo. An earlier
-    one then does not stand in for it.
+    Where there is none but an echo of what the response holds, the lowest score. Otherwise Unscored(bad_verdict), and also
+    where that last one is not usable: a score off the scale or no integer, reasons without a word, a key that is there
+    twice, other keys, braces after it that are no echo. An earlier one then does not stand in for it.
     """
-    verdict = last_verdict(answer, _KEYS, echo_keys)
+    verdict = last_verdict(answer, _KEYS, echoes)
+    if isinstance(verdict, Echo):
+        return Grade(scale.low, 0.0, "(a verdict that the response itself holds)", echoed=True)
     if isinstance(verdict, Unscored):
         return verdict
     reasons, score = verdict["reasons"], verdict["score"]
@@ -90,40 +102,40 @@ def read_verdict(answer: str, scale: Scale, echo_keys: tuple[str, ...]) -> Grade
     return Grade(score, scale.to_unit(score), reasons)
 
 
-def last_verdict(answer: str, keys: tuple[str, ...], echo_keys: tuple[str, ...]) -> dict[str, Any] | Unscored:
+def last_verdict(answer: str, keys: tuple[str, ...], echoes: Echoes) -> dict[str, Any] | Echo | Unscored:
     """The last outermost JSON object with exactly `keys`, "reasons" first, which is not an echo of the prompt.
 
-    Unscored(bad_verdict) as in `read_verdict`; the values of the other keys are not checked.
+    Echo where there is none but echoes of responses. Unscored(bad_verdict) as in `read_verdict`; the values of the other
+    keys are not checked.
     """
     if len(answer) > _MAX_CHARS:
         return bad_verdict("the answer is too long")
-    source, echoed = _last_verdict(without_thinking(answer), keys, echo_keys)
+    source, authors = _last_verdict(without_thinking(answer), keys, echoes)
+    if source is None and authors:
+        return Echo(authors)
     if source is None:
         return bad_verdict(
-            "the answer only repeats a verdict that the prompt holds" if echoed else "the answer holds no verdict"
+            "the answer holds no verdict"
+            if authors is None
+            else "the answer only repeats a verdict that the prompt holds"
         )
-    pairs = json.loads(source, object_pairs_hook=list)
+    pairs = json.loads(source, object_pairs_hook=list, strict=False)
     if sorted(key for key, _ in pairs) != sorted(keys):
         return bad_verdict("the verdict has a key twice, or other keys")
-    verdict = json.loads(source)
+    verdict = json.loads(source, strict=False)
     if not isinstance(verdict["reasons"], str) or not _WORD.search(verdict["reasons"]):
         return bad_verdict("the verdict gives no reasons")
     return verdict
 
 
-def without_thinking(answer: str) -> str:
-    """What follows a reasoning model's thinking, where the server left that in the answer."""
-    return answer.partition("</think>")[2] if answer.lstrip().startswith("<think>") else answer
-
-
-def _last_verdict(text: str, keys: tuple[str, ...], echo_keys: tuple[str, ...]) -> tuple[str | None, bool]:
-    """The last own verdict's JSON text, and whether echoes were passed over.
+def _last_verdict(text: str, keys: tuple[str, ...], echoes: Echoes) -> tuple[str | None, tuple[int, ...] | None]:
+    """The last own verdict's JSON text, and who wrote the last echo that was passed over, None where there was none.
 
     After it only echoes and text without braces may stand. A model that quotes the response without escaping it may
     have its own verdict cut in two, `{"reasons": "It says ", "score": 10} {"a": ", which is bad", "score": 0}`, and the
     first half must not count. Nor must an object inside of one that cannot be read.
     """
-    found, echoed, position, unread, failures = None, False, 0, 0, 0
+    found, authors, position, unread, failures = None, None, 0, 0, 0
     while brace := _BRACE.search(text, position):
         position = brace.end()
         if brace[0] == "}":
@@ -134,18 +146,18 @@ def _last_verdict(text: str, keys: tuple[str, ...], echo_keys: tuple[str, ...]) 
         except (ValueError, RecursionError):
             found, unread, failures = None, unread + 1, failures + 1
             if failures > _MAX_UNREADABLE:  # each may have cost a walk to the text's end
-                return None, echoed
+                return None, authors
             continue
         if unread > 0:
             continue
         source = text[brace.start() : position]
         if not all(key in value for key in keys):
             found = None
-        elif is_echo(_readings(source, [(key, value[key]) for key in keys]), echo_keys):
-            echoed = True
+        elif (wrote := echoes.authors(_readings(source, [(key, value[key]) for key in keys]))) is not None:
+            authors = wrote
         else:
             found = source
-    return found, echoed
+    return found, authors
 
 
 def _readings(source: str, pairs: list[tuple[str, Any]]) -> tuple[str, ...]:

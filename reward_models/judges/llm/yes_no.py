@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reward_models.judges.llm.verdict import Grade, Scale, bad_verdict, without_thinking
+from reward_models.judges.llm.thinking import without_thinking
+from reward_models.judges.llm.verdict import Grade, Scale, bad_verdict
 from reward_models.llm_client.answer import TokenOdds
 from reward_models.types import Unscored
 

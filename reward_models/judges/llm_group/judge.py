@@ -1,12 +1,11 @@
 """The group judge: a language model ranks the rollouts of one prompt against each other, in both orders.
 
-Siblings are scored apart, in other processes, so each rollout waits in the job's room (room.py) until its group is
+Siblings are scored apart, in other processes, so each rollout waits in the job's room (rendezvous.py) until its group is
 there; one of those who wait then ranks it for all.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -14,8 +13,9 @@ from typing import Annotated, Any
 
 from reward_models.judges.controls import controls
 from reward_models.judges.llm.chat_judge import ChatJudge, split_options
+from reward_models.judges.llm.shown import ShownTask
 from reward_models.judges.llm_group.participant import Desk, RoomPlan
-from reward_models.judges.llm_group.prompt import LISTWISE, PAIRWISE, Entry, Task, read_rollout
+from reward_models.judges.llm_group.prompt import LISTWISE, PAIRWISE, Entry, read_entry
 from reward_models.judges.llm_group.ranker import ListAsker, PairAsker, Ranker
 from reward_models.judges.llm_group.rendezvous import MAX_WAITING, Member
 from reward_models.judges.llm_group.siblings import read_place
@@ -57,7 +57,7 @@ class LlmGroupJudge(ChatJudge):
     `Scored.spread` is the share of the rollout's comparisons whose verdict changed with the order, None without any. A
     rollout without a thought is 0.0 and ranks below all others.
 
-    - The rollout does not say its group and the group's size, see place.py: Unscored(load_failed).
+    - The rollout does not say its group and the group's size, see siblings.py: Unscored(load_failed).
     - A group of one, or one whose other members did not come within `wait_s`: Unscored(no_evidence).
     - It came after its group was ranked, or nobody ranked the group in time: Unscored(timeout).
     - The model's answers failed: the most frequent reason. The room is gone: Unscored(error).
@@ -87,14 +87,11 @@ class LlmGroupJudge(ChatJudge):
         self._plan = RoomPlan(name, config.wait_s, self.client_config.deadline_s + _RANK_MARGIN_S, MAX_WAITING)
         self._desks: PerLoop[Desk] = PerLoop()
 
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        return list(await asyncio.gather(*(self._score(rollout) for rollout in rollouts)))
-
     async def rank(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """The verdicts on a whole group that is at hand: nobody waits, and no group has to be stated."""
         members, task = {}, None
         for number, rollout in enumerate(rollouts):
-            found = read_rollout(rollout, reference=self.config.reference)
+            found = read_entry(rollout, reference=self.config.reference)
             members[str(number)] = found if isinstance(found, Unscored) else found[1]
             task = task or (None if isinstance(found, Unscored) else found[0])
         verdicts = await self._rank(task, members)
@@ -106,7 +103,7 @@ class LlmGroupJudge(ChatJudge):
             await desk.aclose()
         await super().aclose()
 
-    async def _score(self, rollout: Rollout) -> Verdict:
+    async def score(self, rollout: Rollout) -> Verdict:
         place = read_place(rollout.extra_info)
         if place is None or place.size is None:
             what = "its group" if place is None else "how many rollouts its group has"
@@ -117,7 +114,7 @@ class LlmGroupJudge(ChatJudge):
         elif self._closed:
             verdict = Unscored(UnscoredReason.ERROR, "the judge is closed")
         else:
-            found = read_rollout(rollout, reference=self.config.reference)
+            found = read_entry(rollout, reference=self.config.reference)
             # One that cannot be judged comes too: its siblings need not wait for it.
             task, content = (None, found) if isinstance(found, Unscored) else found
             desk = self._desks.get(None, lambda: Desk(self._plan, self._rank))
@@ -125,7 +122,7 @@ class LlmGroupJudge(ChatJudge):
         self._log_first(verdict)
         return verdict
 
-    async def _rank(self, task: Task | None, members: Mapping[str, Entry | Unscored]) -> dict[str, Verdict]:
+    async def _rank(self, task: ShownTask | None, members: Mapping[str, Entry | Unscored]) -> dict[str, Verdict]:
         """By session; a member that came as Unscored stays so."""
         entries = {session: entry for session, entry in members.items() if not isinstance(entry, Unscored)}
         verdicts: dict[str, Verdict] = {k: entry for k, entry in members.items() if isinstance(entry, Unscored)}
@@ -133,7 +130,7 @@ class LlmGroupJudge(ChatJudge):
             alone = Unscored(UnscoredReason.NO_EVIDENCE, "no other rollout of the group can be judged: nothing to rank")
             verdicts |= dict.fromkeys(entries, alone)
         elif entries:
-            ranked = await self._ranker.rank(task or Task("", "", ""), list(entries.values()))
+            ranked = await self._ranker.rank(task or ShownTask("", ""), list(entries.values()))
             verdicts |= dict(zip(entries, ranked, strict=True))
         return verdicts
 

@@ -5,61 +5,52 @@ As with the rubric of a single thought, what is static comes first and what the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
-from reward_models.judges.llm.chat_judge import action_of
-from reward_models.judges.llm.fencing import clean, encode_action, make_nonce, neutralise
-from reward_models.judges.llm.rubric import Prompt
-from reward_models.parsing import parse_response
-from reward_models.types import Rollout, Unscored, UnscoredReason
+from reward_models.judges.llm.fencing import make_nonce
+from reward_models.judges.llm.rubric import Prompt, prompt_hash
+from reward_models.judges.llm.shown import (
+    PLACEHOLDER,
+    STEP_CHARS,
+    ShownStep,
+    ShownTask,
+    fill,
+    lay_out,
+    nothing_to_compare,
+    show_steps,
+    show_task,
+)
+from reward_models.rollout_view import read_rollout
+from reward_models.types import Rollout, Unscored
 
 LISTWISE, PAIRWISE = "listwise", "pairwise"
 VERDICT_KEYS = {LISTWISE: ("reasons", "ranking"), PAIRWISE: ("reasons", "better")}
 _FOLDER = Path(__file__).parent / "prompts"
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
-_TASK_CHARS = {"question": 16_000, "tools": 16_000, "reference": 4_000}
-_ENTRY_CHARS = 8_000
+_TASK = ("question", "tools", "reference")
+_BLOCK = "THOUGHT-{{nonce}}:\n{{thought}}\nACTION-{{nonce}} (as JSON):\n{{action}}"
 _ALL_ENTRIES_CHARS = 64_000  # of one prompt: the more responses, the less of each
 _MAX_FILE_CHARS = 100_000
-_EMPTY = "(none)"
-
-
-@dataclass(frozen=True)
-class Task:
-    """What all the responses answer, cleaned and bounded; `reference` is "" where none is shown."""
-
-    question: str
-    tools: str
-    reference: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One response to compare, cleaned and bounded; equal ones are one entry. `thought` "" stands for no thought."""
+    """One response to compare; equal ones are one entry."""
 
-    thought: str
-    action: str
+    steps: tuple[ShownStep, ...]
+
+    @property
+    def thinks(self) -> bool:
+        """Whether any of its steps has a thought."""
+        return any(step.thought for step in self.steps)
 
 
-def read_rollout(rollout: Rollout, *, reference: bool) -> tuple[Task, Entry] | Unscored:
+def read_entry(rollout: Rollout, *, reference: bool) -> tuple[ShownTask, Entry] | Unscored:
     """What is shown of a rollout; Unscored(no_evidence) where there is nothing to judge its thought by."""
-    thought = clean(parse_response(rollout.response).thought or "", _ENTRY_CHARS)
-    action = action_of(rollout.response)
-    truth = action_of(rollout.ground_truth) if reference else ""
-    if thought and not action and not rollout.question.strip():
-        return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor an action to compare with")
-    if reference and not truth:
-        return Unscored(UnscoredReason.NO_EVIDENCE, "no ground truth to show as the reference")
-    task = Task(
-        clean(rollout.question, _TASK_CHARS["question"]),
-        clean(rollout.tools, _TASK_CHARS["tools"]),
-        clean(encode_action(truth), _TASK_CHARS["reference"]) if truth else "",
-    )
-    return task, Entry(thought, clean(encode_action(action), _ENTRY_CHARS) if action else "")
+    view = read_rollout(rollout)
+    task = show_task(rollout.question, rollout.tools, rollout.ground_truth if reference else "")
+    return nothing_to_compare(view, task, reference) or (task, Entry(show_steps(view)))
 
 
 def labels(count: int) -> tuple[str, ...]:
@@ -86,23 +77,17 @@ class Comparison:
         """Name and hash, for records."""
         return f"{self.name}@{self.hash}"
 
-    def render(self, task: Task, entries: Sequence[Entry]) -> Prompt:
+    def render(self, task: ShownTask, entries: Sequence[Entry]) -> Prompt:
         """The prompt that shows `entries` in this order, labelled by `labels`."""
-        bound = min(_ENTRY_CHARS, _ALL_ENTRIES_CHARS // (2 * len(entries)))
-        shown = [(clean(entry.thought, bound), clean(entry.action, bound)) for entry in entries]
-        texts = {"question": task.question, "tools": task.tools, "reference": task.reference}
-        nonce = make_nonce(self.text, *texts.values(), *(text for pair in shown for text in pair))
-        values = {name: neutralise(text, nonce) or _EMPTY for name, text in texts.items()}
-        values["labels"] = ", ".join(labels(len(entries)))
-        values["responses"] = "\n".join(
-            f"RESPONSE-{nonce} {label}\n"
-            f"THOUGHT-{nonce}:\n{neutralise(thought, nonce) or _EMPTY}\n"
-            f"ACTION-{nonce} (as JSON):\n{neutralise(action, nonce) or _EMPTY}"
-            for label, (thought, action) in zip(labels(len(entries)), shown, strict=True)
-        )
-        values["nonce"] = nonce
-        # One pass: a placeholder inside a text is text.
-        return Prompt(_PLACEHOLDER.sub(lambda found: values[found[1]], self.text))
+        bound = _ALL_ENTRIES_CHARS // (2 * len(entries))
+        shown = [[step.cut(min(STEP_CHARS, bound // len(entry.steps))) for step in entry.steps] for entry in entries]
+        texts = (text for steps in shown for step in steps for text in step.texts())
+        nonce = make_nonce(self.text, *task.texts(), *texts)
+        names = labels(len(entries))
+        blocks = tuple(lay_out(steps, _BLOCK, nonce) for steps in shown)
+        responses = "\n".join(f"RESPONSE-{nonce} {name}\n{block}" for name, block in zip(names, blocks, strict=True))
+        values = {**task.values(nonce), "labels": ", ".join(names), "responses": responses, "nonce": nonce}
+        return Prompt(fill(self.text, values), blocks)
 
 
 def load_comparison(mode: str, source: str | None, *, reference: bool) -> Comparison:
@@ -126,18 +111,19 @@ def load_comparison(mode: str, source: str | None, *, reference: bool) -> Compar
     where = f"rubric {path.name!r}"
     if len(text) > _MAX_FILE_CHARS:
         raise ValueError(f"{where} has {len(text)} characters; at most {_MAX_FILE_CHARS} are read")
+    text = text.strip()
     _check_placeholders(text, where, mode, reference)
     for key in VERDICT_KEYS[mode]:
         if f'"{key}"' not in text:
             raise ValueError(f'{where} does not name the verdict\'s key "{key}", which mode={mode} needs')
-    return Comparison(mode, path.stem, text.strip(), sha256(text.encode()).hexdigest()[:12])
+    return Comparison(mode, path.stem, text, prompt_hash(text))
 
 
 def _check_placeholders(text: str, where: str, mode: str, reference: bool) -> None:
-    task = {name for name in _TASK_CHARS if reference or name != "reference"}
+    task = {name for name in _TASK if reference or name != "reference"}
     needed = task | {"responses", "nonce"} | ({"labels"} if mode == LISTWISE else set())
     places: dict[str, list[int]] = {}
-    for found in _PLACEHOLDER.finditer(text):
+    for found in PLACEHOLDER.finditer(text):
         places.setdefault(found[1], []).append(found.start())
     for name in places:
         if name == "reference" and not reference:

@@ -8,16 +8,17 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 
+from reward_models.judges.llm.chat_judge import not_finished
 from reward_models.judges.llm.rubric import Prompt
+from reward_models.judges.llm.shown import ShownTask
 from reward_models.judges.llm_group.preferences import Preferences, flips, pairs_to_compare, rank_scores, strengths
 from reward_models.judges.llm_group.prompt import (
     LISTWISE,
     PAIRWISE,
     Entry,
-    Task,
     labels,
     load_comparison,
-    read_rollout,
+    read_entry,
 )
 from reward_models.judges.llm_group.verdict import pair_format, ranking_format, read_pair, read_ranking
 from reward_models.llm_client import ChatAnswer, ChatRequest
@@ -41,23 +42,23 @@ class PairAsker:
 
         Without a request: a thought beats none, and equal texts tie.
         """
-        found = [read_rollout(rollout, reference=self._reference) for rollout in (first, second)]
+        found = [read_entry(rollout, reference=self._reference) for rollout in (first, second)]
         for one in found:
             if isinstance(one, Unscored):
                 return one
         (task, one), (_, other) = found
-        if one.thought == other.thought == "" or one == other:
+        if not (one.thinks or other.thinks) or one == other:
             return Scored(0.5)
-        if not one.thought or not other.thought:
-            return Scored(1.0 if one.thought else 0.0)
+        if not one.thinks or not other.thinks:
+            return Scored(1.0 if one.thinks else 0.0)
         preference = await self.ask_pair(task, one, other)
         return preference if isinstance(preference, Unscored) else Scored(preference)
 
-    async def ask_pair(self, task: Task, first: Entry, second: Entry) -> float | Unscored:
+    async def ask_pair(self, task: ShownTask, first: Entry, second: Entry) -> float | Unscored:
         """As `compare`, of two entries that both have a thought."""
         prompt = self.comparison.render(task, [first, second])
         text = await _answer(self._ask, prompt, self._max_tokens, self._format)
-        return text if isinstance(text, Unscored) else read_pair(text, prompt.echo_keys)
+        return text if isinstance(text, Unscored) else read_pair(text, prompt.echoes)
 
 
 class ListAsker:
@@ -69,12 +70,12 @@ class ListAsker:
         self.comparison = load_comparison(LISTWISE, rubric, reference=reference)
         self._ask, self._max_tokens, self._structured = ask, max_tokens, structured
 
-    async def ask_ranking(self, task: Task, entries: Sequence[Entry]) -> list[int] | Unscored:
-        """The places in `entries`, the best first."""
+    async def ask_ranking(self, task: ShownTask, entries: Sequence[Entry]) -> np.ndarray | Unscored:
+        """(m, m) preferences among `entries`, see `read_ranking`."""
         prompt, names = self.comparison.render(task, entries), labels(len(entries))
         schema = ranking_format(names) if self._structured else None
         text = await _answer(self._ask, prompt, self._max_tokens, schema)
-        return text if isinstance(text, Unscored) else read_ranking(text, names, prompt.echo_keys)
+        return text if isinstance(text, Unscored) else read_ranking(text, names, prompt.echoes)
 
 
 async def _answer(ask: Ask, prompt: Prompt, max_tokens: int, schema: dict | None) -> str | Unscored:
@@ -83,9 +84,7 @@ async def _answer(ask: Ask, prompt: Prompt, max_tokens: int, schema: dict | None
     answer = await ask(ChatRequest(messages, max_tokens, temperature=0.0, response_format=schema))
     if isinstance(answer, Unscored):
         return answer
-    if answer.finish_reason == "length":
-        return Unscored(UnscoredReason.BAD_VERDICT, "the answer was cut at max_tokens")
-    return answer.text
+    return not_finished(answer) or answer.text
 
 
 class Ranker:
@@ -94,7 +93,7 @@ class Ranker:
     def __init__(self, asker: PairAsker | ListAsker, max_pairs: int) -> None:
         self._asker, self._max_pairs = asker, max_pairs
 
-    async def rank(self, task: Task, entries: Sequence[Entry]) -> list[Verdict]:
+    async def rank(self, task: ShownTask, entries: Sequence[Entry]) -> list[Verdict]:
         """One verdict for each of at least two entries, in order.
 
         Scored(value, spread): `value` is (n - rank) / (n - 1) among the n entries that can be ranked, ties having their
@@ -105,19 +104,19 @@ class Ranker:
         A comparison counts where the answers to both of its orders can be read. Entries that no such comparison joins
         to the largest set of others are Unscored with the most frequent reason of the answers that failed.
         """
-        distinct = list(dict.fromkeys(entry for entry in entries if entry.thought))
+        distinct = list(dict.fromkeys(entry for entry in entries if entry.thinks))
         values, spread, failures = np.zeros(len(distinct)), np.full(len(distinct), np.nan), []
         if len(distinct) > 1:
             preferences, failures = await self._compare(task, distinct)
             values, spread = strengths(preferences), flips(preferences)
         number = {entry: i for i, entry in enumerate(distinct)}
-        found = np.array([values[number[entry]] if entry.thought else -np.inf for entry in entries])
+        found = np.array([values[number[entry]] if entry.thinks else -np.inf for entry in entries])
         ranked = ~np.isnan(found)
         scores = np.full(len(entries), np.nan)
         scores[ranked] = rank_scores(found[ranked])
         verdicts: list[Verdict] = []
         for entry, score in zip(entries, scores, strict=True):
-            if not entry.thought:
+            if not entry.thinks:
                 verdicts.append(Scored(0.0))
             elif np.isnan(score):
                 verdicts.append(_most_frequent(failures))
@@ -126,7 +125,7 @@ class Ranker:
                 verdicts.append(Scored(float(score), None if np.isnan(changed) else float(changed)))
         return verdicts
 
-    async def _compare(self, task: Task, entries: list[Entry]) -> tuple[Preferences, list[Unscored]]:
+    async def _compare(self, task: ShownTask, entries: list[Entry]) -> tuple[Preferences, list[Unscored]]:
         """Everything asked in both orders at once."""
         preferences = Preferences.none(len(entries))
         if isinstance(self._asker, ListAsker):
@@ -135,10 +134,9 @@ class Ranker:
             )
             failures = [ranking for ranking in rankings if isinstance(ranking, Unscored)]
             if not failures:
-                last = len(entries) - 1
-                given, reverse = np.argsort(rankings[0]), np.argsort([last - place for place in rankings[1]])
+                given, reverse = rankings[0], rankings[1][::-1, ::-1]
                 for i, j in pairs_to_compare(len(entries), len(entries) ** 2):
-                    preferences.put(i, j, float(given[i] < given[j]), float(reverse[i] < reverse[j]))
+                    preferences.put(i, j, float(given[i, j]), float(reverse[i, j]))
             return preferences, failures
         pairs = pairs_to_compare(len(entries), self._max_pairs)
         orders = [*pairs, *((j, i) for i, j in pairs)]

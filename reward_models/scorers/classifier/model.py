@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from reward_models.rollout_view import read_rollout
 from reward_models.scorers.calibration import Calibration
 from reward_models.scorers.classifier.folder import check_folder
-from reward_models.scorers.classifier.text import Renderer, check_tokenizer, has_evidence, pad
+from reward_models.scorers.classifier.text import Renderer, check_tokenizer, pad
 from reward_models.types import Rollout
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ class Classifier:
         """What the model says before calibration: float64, (N,); -inf and NaN as `score` has 0.0 and NaN."""
         rows = [self._renderer.encode(rollout) for rollout in rollouts]
         found = np.array([-np.inf if row is None else np.nan for row in rows])
-        judged = [index for index, row in enumerate(rows) if row is not None and has_evidence(rollouts[index])]
+        judged = [
+            index for index, row in enumerate(rows) if row is not None and read_rollout(rollouts[index]).has_evidence
+        ]
         # By length, so that little is padded.
         order = sorted(judged, key=lambda index: len(rows[index]))
         while order:

@@ -14,7 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from reward_models.parsing import ParsedResponse, ToolCall, parse_response
+from reward_models.parsing import ToolCall
+from reward_models.rollout_view import RolloutView, Step, read_rollout
 from reward_models.types import Rollout
 
 TEMPLATE = Path(__file__).parent / "templates" / "classifier_v1.txt"
@@ -123,11 +124,6 @@ class Renderer:
         )["offset_mapping"]
 
 
-def has_evidence(rollout: Rollout) -> bool:
-    """Whether there is anything, a request or an action, that a thought can be compared with."""
-    return bool(rollout.question.strip() or rollout.response.rpartition("</think>")[2].strip())
-
-
 def check_tokenizer(tokenizer: Any, where: str) -> None:
     """ValueError where the tokenizer is not a fast one, or has no token to pad with."""
     if not getattr(tokenizer, "is_fast", False):
@@ -139,24 +135,31 @@ def check_tokenizer(tokenizer: Any, where: str) -> None:
 
 
 def _sections(rollout: Rollout) -> dict[str, str] | None:
-    parsed = parse_response(rollout.response)
-    if not parsed.thought:
+    view = read_rollout(rollout)
+    if not view.thought:
         return None
     raw = {
         "question": rollout.question.strip(),
-        "tools": _tools(rollout.tools, {call.name for call in parsed.calls}),
-        "thought": parsed.thought,
-        "action": _action(rollout.response, parsed),
+        "tools": _tools(rollout.tools, {call.name for call in view.calls}),
+        "thought": _by_step(view, [step.thought for step in view.steps]),
+        "action": _by_step(view, [_action(step) for step in view.steps]),
     }
     return {name: _bounded(text) for name, text in raw.items()}
 
 
-def _action(response: str, parsed: ParsedResponse) -> str:
+def _by_step(view: RolloutView, texts: Sequence[str]) -> str:
+    """The texts as they are, or where there are several steps with the number of its step before each."""
+    if len(view.steps) == 1:
+        return texts[0]
+    return "\n".join(f"Step {number}: {text}" for number, text in enumerate(texts, 1) if text)
+
+
+def _action(step: Step) -> str:
     """The calls, one a line in JSON whatever the dialect, and the answer; what cannot be read stands as it is."""
-    if parsed.problems:
-        return response.partition("</think>")[2].strip()
-    lines = [_call(call) for call in parsed.calls]
-    return "\n".join([*lines, parsed.answer] if parsed.answer else lines)
+    if step.parsed.problems:
+        return step.action
+    lines = [_call(call) for call in step.parsed.calls]
+    return "\n".join([*lines, step.parsed.answer] if step.parsed.answer else lines)
 
 
 def _call(call: ToolCall) -> str:

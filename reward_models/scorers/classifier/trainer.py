@@ -11,15 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from reward_models.scorers.classifier.config import TrainConfig
 from reward_models.scorers.classifier.data import Example
 from reward_models.scorers.classifier.text import pad
-
-if TYPE_CHECKING:
-    from reward_models.scorers.classifier.training import TrainConfig
 
 
 def make_trainer(

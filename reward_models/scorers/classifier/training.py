@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from reward_models.labelled import LabelledRollout, read_labelled
-from reward_models.options import OneOf, Options, Range, Text
+from reward_models.scorers.classifier.config import OWNER, TrainConfig
 from reward_models.scorers.classifier.data import check_disjoint, make_examples, split_by_source
 from reward_models.scorers.classifier.folder import (
-    OBJECTIVES,
     PROBLEM_TYPE,
     TEMPLATE_COPY,
     ClassifierMetadata,
@@ -21,47 +20,11 @@ from reward_models.scorers.classifier.folder import (
 )
 from reward_models.scorers.classifier.measures import measure
 from reward_models.scorers.classifier.model import Classifier, make_renderer
-from reward_models.scorers.classifier.text import MAX_TOKENS, MIN_TOKENS, read_template, template_hash
+from reward_models.scorers.classifier.text import read_template, template_hash
 from reward_models.scorers.classifier.trainer import make_trainer
 from reward_models.scorers.sources import file_hash, write_sources
 
-_OWNER = "train-classifier"
 _RECORD = "options.json"
-
-
-@dataclass(frozen=True)
-class TrainConfig(Options, owner=_OWNER):
-    """How a classifier is trained. ValueError names key, value and what is allowed.
-
-    base_model: a folder, or a Hugging Face id, of an encoder or decoder that transformers can give a classification head.
-    objective: one of OBJECTIVES.
-    max_tokens: the longest input, in [64, 32768], and no longer than the model reads.
-    epochs, batch_size, accumulate: at most so many epochs; pairs or rows at once; batches a step.
-    learning_rate, weight_decay, warmup: of AdamW; warm-up as a share of all steps, then linear decay.
-    checkpoints: how many times an epoch the validation loss is measured and a checkpoint written.
-    patience: stop after so many measurements without a lower validation loss; the best checkpoint is kept.
-    val_fraction: of the sources, where no validation file is given.
-    lora_rank: 0 trains all weights; otherwise LoRA (Hu et al. 2021) on all linear layers, merged at the end.
-    bf16: compute in bfloat16, for GPUs.
-    device: `auto` (a GPU where there is one) or `cpu`.
-    """
-
-    base_model: Annotated[str, Text("a folder or a Hugging Face id")]
-    objective: Annotated[str, OneOf(OBJECTIVES)] = "pairs"
-    max_tokens: Annotated[int, Range(MIN_TOKENS, MAX_TOKENS)] = 512
-    epochs: Annotated[int, Range(1, 1000)] = 3
-    batch_size: Annotated[int, Range(1, 4096)] = 8
-    accumulate: Annotated[int, Range(1, 4096)] = 1
-    learning_rate: Annotated[float, Range(1e-8, 1)] = 5e-5
-    weight_decay: Annotated[float, Range(0, 1)] = 0.01
-    warmup: Annotated[float, Range(0, 0.9)] = 0.1
-    checkpoints: Annotated[int, Range(1, 1000)] = 1
-    patience: Annotated[int, Range(1, 1000)] = 2
-    val_fraction: Annotated[float, Range(0.01, 0.5)] = 0.1
-    lora_rank: Annotated[int, Range(0, 1024)] = 0
-    bf16: bool = False
-    device: Literal["auto", "cpu"] = "auto"
-    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
 
 
 def train_classifier(
@@ -174,12 +137,12 @@ def _make_model(config: TrainConfig, tokenizer: Any) -> Any:
             dtype=dtype,
         )
     except Exception as error:
-        raise ValueError(f"{_OWNER}: base_model={config.base_model!r} cannot be loaded ({error})") from error
+        raise ValueError(f"{OWNER}: base_model={config.base_model!r} cannot be loaded ({error})") from error
     finally:
         messages.set_verbosity(level)
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if longest is not None and config.max_tokens > longest:
-        raise ValueError(f"{_OWNER}: max_tokens={config.max_tokens} is more than the model's {longest}")
+        raise ValueError(f"{OWNER}: max_tokens={config.max_tokens} is more than the model's {longest}")
     model.config.pad_token_id = tokenizer.pad_token_id
     if not config.lora_rank:
         return model

@@ -6,13 +6,11 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reward_models.parsing import ToolCall
+from reward_models.scorers.data.original import Context, Original
 from reward_models.scorers.features.trace import ToolText, leaves, value_text
-
-if TYPE_CHECKING:
-    from reward_models.scorers.data.corruptions import Context, Original
 
 
 def swapped_tool(row: Original, context: Context) -> Original | None:

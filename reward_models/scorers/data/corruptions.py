@@ -7,12 +7,10 @@ does not apply to a trace. Text that it adds comes from `phrases`, from one half
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
-from reward_models.parsing import ToolCall
 from reward_models.scorers.data import phrases
 from reward_models.scorers.data.corrupt_calls import (
     altered_argument,
@@ -23,33 +21,8 @@ from reward_models.scorers.data.corrupt_calls import (
     swapped_tool,
     swapped_values,
 )
-from reward_models.scorers.features.trace import ToolText, leaves, sentences, value_text
-
-
-@dataclass(frozen=True)
-class Original:
-    """An honest trace with its whole texts, not cut. `calls` may be empty (a plain answer)."""
-
-    source: str
-    question: str
-    tools: tuple[ToolText, ...]
-    thought: str
-    calls: tuple[ToolCall, ...]
-    answer: str | None
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a corruption may draw from: rows of the same split, and phrases of the same half ("train" or "eval")."""
-
-    others: Sequence[Original]  # never the row itself
-    nearest: Original  # of `others`, the one whose request is nearest
-    half: str
-    rng: random.Random
-
-    def pick(self, pool: Mapping[str, Sequence[str]]) -> str:
-        return self.rng.choice(pool[self.half])
-
+from reward_models.scorers.data.original import Context, Original
+from reward_models.scorers.features.trace import leaves, sentences, value_text
 
 Corruption = Callable[[Original, Context], Original | None]
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from reward_models.labelled import HONEST, LabelledRollout
-from reward_models.parsing import parse_response, render_response
+from reward_models.parsing import render_response
+from reward_models.rollout_view import read_rollout
 from reward_models.scorers.data.corruptions import CORRUPTIONS, Context, Original, corrupt
 from reward_models.scorers.features.trace import read_tools
 from reward_models.types import Rollout
@@ -29,9 +30,10 @@ class HonestRow:
 
 
 def read_original(row: HonestRow) -> Original | None:
-    """The row taken apart for the corruptions; None where it has no thought, or neither call nor answer."""
-    parsed = parse_response(row.rollout.response)
-    if not parsed.thought or parsed.problems:
+    """The row taken apart for the corruptions; None where it has several steps, no thought, or neither call nor answer."""
+    view = read_rollout(row.rollout)
+    parsed = view.as_one
+    if len(view.steps) > 1 or not parsed.thought or parsed.problems:
         return None
     tools = read_tools(row.rollout.tools)
     return Original(row.source, row.rollout.question, tools, parsed.thought, parsed.calls, parsed.answer)

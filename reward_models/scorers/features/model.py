@@ -37,7 +37,7 @@ class Scorer:
     baselines: Mapping[str, Head]
 
     def score(self, rollouts: Sequence[Rollout]) -> np.ndarray:
-        """Float64, (N,), in [0, 1]; 0.0 without a thought, NaN where there is neither request nor call to judge it by."""
+        """Float64, (N,), in [0, 1]; 0.0 without a thought, NaN where there is neither request nor action to judge it by."""
         return self.to_unit(self.logits(rollouts))
 
     def logits(self, rollouts: Sequence[Rollout]) -> np.ndarray:
@@ -65,15 +65,10 @@ class Scorer:
         return np.where(np.isneginf(logits), 0.0, values)
 
 
-def has_evidence(trace: Trace) -> bool:
-    """Whether there is anything that a thought can be compared with."""
-    return bool(trace.question.strip() or trace.calls)
-
-
 def _without_features(trace: Trace) -> float:
     if not trace.thought.strip():
         return -np.inf
-    return 0.0 if has_evidence(trace) else np.nan
+    return 0.0 if trace.has_evidence else np.nan
 
 
 def load(folder: Path, device: str = "cpu") -> Scorer:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from reward_models.parsing import ToolCall, parse_response
+from reward_models.parsing import ToolCall
+from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout
 
 MAX_THOUGHT = 12_000  # characters; what is longer loses its middle, since plans open and conclusions close a thought
@@ -50,17 +51,19 @@ class Trace:
     thought: str
     calls: tuple[ToolCall, ...]
     answer: str
+    has_evidence: bool  # see RolloutView
 
 
 def read_trace(rollout: Rollout) -> Trace:
-    """The parts of a rollout; never raises for one, whatever its texts hold."""
-    parsed = parse_response(rollout.response)
+    """The parts of a rollout, of all its steps; never raises for one, whatever its texts hold."""
+    view = read_rollout(rollout)
     return Trace(
         question=encodable(rollout.question[:MAX_QUESTION]),
         tools=read_tools(rollout.tools),
-        thought=encodable(cut_middle(parsed.thought or "", MAX_THOUGHT)),
-        calls=tuple(parsed.calls[:MAX_CALLS]),
-        answer=encodable((parsed.answer or "")[:MAX_QUESTION]),
+        thought=encodable(cut_middle(view.thought, MAX_THOUGHT)),
+        calls=view.calls[:MAX_CALLS],
+        answer=encodable(view.answer[:MAX_QUESTION]),
+        has_evidence=view.has_evidence,
     )
 
 

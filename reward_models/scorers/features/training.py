@@ -26,7 +26,7 @@ from reward_models.scorers.features.folder import (
 )
 from reward_models.scorers.features.head import Head, HeadConfig, Rows, train_head
 from reward_models.scorers.features.measure import even_odds, summary
-from reward_models.scorers.features.model import Scorer, has_evidence, load
+from reward_models.scorers.features.model import Scorer, load
 from reward_models.scorers.features.order import OrderModel
 from reward_models.scorers.features.trace import Trace, read_trace
 from reward_models.scorers.features.vector import BASELINES, FEATURES_VERSION, columns_of, thought_lengths
@@ -165,7 +165,7 @@ def read_training_rows(data: Sequence[Path]) -> tuple[list[LabelledRollout], lis
                 raise ValueError(f"{path}: id {row.id!r} stands in an earlier file too")
             ids.add(row.id)
             trace = read_trace(row.rollout)
-            if trace.thought.strip() and has_evidence(trace):
+            if trace.thought.strip() and trace.has_evidence:
                 rows.append(row)
                 traces.append(trace)
             else:

@@ -90,6 +90,10 @@ class ExecVerifier(SandboxedVerifier):
     def check(self) -> None:
         self.check_tools(modules=self.config.tools_module)
 
+    def check_row(self, rollout: Rollout) -> None:
+        read_expected(rollout)
+        self._module(rollout)
+
     def begin(self, rollout: Rollout) -> Outcome | Trial:
         expected = read_expected(rollout)
         parsed = parse_own(rollout, self.config)

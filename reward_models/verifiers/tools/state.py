@@ -114,6 +114,10 @@ class StateVerifier(SandboxedVerifier):
     def check(self) -> None:
         self.check_tools(classes=list(self.config.classes.values()))
 
+    def check_row(self, rollout: Rollout) -> None:
+        for name in read_truth(rollout.ground_truth).classes:
+            self._target(name)
+
     def begin(self, rollout: Rollout) -> Outcome | Trial:
         truth = read_truth(rollout.ground_truth)
         steps = self._steps(rollout)

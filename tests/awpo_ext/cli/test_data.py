@@ -1,12 +1,17 @@
 """The commands, through typer's runner: what they write, print and exit with."""
 
 import json
+import re
+import shlex
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
 from awpo_ext.cli.data import app
 from awpo_ext.data.rows import RL_SCHEMA, load_rows, write_parquet
+from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def test_validate_names_file_row_and_field(awpo_data, converted, tmp_path):
     write_parquet(bad, rows, RL_SCHEMA)
     result = awpo_data("validate", bad, tmp_path / "missing.parquet", converted[0] / "val.parquet")
     assert result.exit_code == 1
-    assert "bad.parquet: row 2, reward_model.ground_truth: there is neither" in result.output
+    assert "bad.parquet: row 2, reward_model.ground_truth: unreadable (no_action)" in result.output
     assert "missing.parquet: no such file" in result.output
     assert "val.parquet: 5 rows, valid" in result.output
 
@@ -101,3 +106,21 @@ def test_show_of_a_row_that_is_not_there(awpo_data, converted):
     result = awpo_data("inspect", converted[0] / "val.parquet", "--row", 5)
     assert result.exit_code == 1
     assert "there is no row 5; it has 5" in result.output
+
+
+def test_the_data_commands_of_the_docs_run(awpo_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "your_own_data.md").read_text()
+    for line in re.findall(r"^python docs/.*$", text, flags=re.M):
+        _, script, *rest = shlex.split(line)
+        subprocess.run([sys.executable, str(ROOT / script), *rest], check=True)
+    commands = re.findall(r"^awpo data (.*)$", text, flags=re.M)
+    assert len(commands) == 5
+    for command in commands:
+        if "path/or/hub-id" in command:  # a tokenizer of one's own
+            continue
+        words = shlex.split(command, comments=True)
+        words = [name for word in words for name in (map(str, tmp_path.glob(word)) if "*" in word else [word])]
+        result = awpo_data(*words)
+        assert result.exit_code == 0, result.output
+    assert "train with verifier_kwargs.dialect=toolrl" in awpo_data("convert", "mine.jsonl", "--out", "again").output

@@ -24,8 +24,8 @@ def tiny_bert(tmp_path):
 class WordJudge(Judge):
     """Bananas are no reason."""
 
-    async def score(self, rollouts):
-        return [Scored(0.1 if "Bananas" in item.response else 0.9) for item in rollouts]
+    async def score(self, rollout):
+        return Scored(0.1 if "Bananas" in rollout.response else 0.9)
 
 
 def run(*arguments, ok=True):

@@ -1,6 +1,7 @@
 """Validation: each kind of bad row is named by row, field and fix; good rows pass."""
 
 import copy
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +10,9 @@ import pytest
 from awpo_ext.data.dataset import Dataset, write_dataset
 from awpo_ext.data.errors import DataError
 from awpo_ext.data.rows import SFT_SCHEMA, rl_row, sft_row, write_parquet
-from awpo_ext.data.validate import validate_file, validate_rows
+from awpo_ext.data.validate import off_schema, validate_file, validate_rows
+from reward_models.types import Rollout
+from reward_models.verifiers import make_verifier
 
 TRUTH = '<think> </think>\n<tool_call>\n{"name": "f", "parameters": {}}\n</tool_call>'
 
@@ -53,6 +56,12 @@ def changed(path, value):
         (["extra_info", "question"], None, "extra_info.question"),
         (["extra_info", "tools"], "{", "extra_info.tools"),
         (["extra_info", "tools"], None, "extra_info.tools"),
+        (
+            ["extra_info", "tools"],
+            '[{"name": "f", "parameters": {"type": "object", "properties": {"x": {"enum": 1}}}}]',
+            "extra_info.tools",
+        ),
+        (["extra_info", "possible_answer"], '{"f": 1, "g": 2}', "extra_info.possible_answer"),
         (["extra_info", "id"], "a", "extra_info.id"),
     ],
 )
@@ -60,6 +69,43 @@ def test_a_bad_rl_row_names_row_field_and_fix(path, value, field):
     problems = validate_rows([good_row(), changed(path, value)])
     assert [(problem.row, problem.field) for problem in problems] == [(1, field)]
     assert problems[0].fix in str(problems[0])
+
+
+# Tagged texts around the one call, and whether they can be ground truths.
+TEXTS = [
+    "<think> </think>\n<tool_call>\nCALL\n\nCALL\n</tool_call>",
+    "<think> </think>\n<tool_call>\nCALL\n</tool_call> <tool_call>\nCALL\n</tool_call>",
+    "<think>a </think> b</think>\n<tool_call>\nCALL\n</tool_call>",
+    "<think> </think>\n<response></response>",
+    "<think> </think>\n<response>the <tool_call> tag</response>",
+    "<think> </think>\n<response>```\nprint(1)</response>",
+    "<think> </think>\n<response>\N{THUMBS UP SIGN}</response>",
+    '[{"name": "f", "args": {}}]',
+    '[{"name": "f", "arguments": {}, "x": 1}]',
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize(
+    "call", ['{"name": "f", "parameters": {"a": 1}}', '{"name": "f", "parameters": {"a": 1, "a": 2}}']
+)
+def test_what_is_valid_is_what_the_verifier_reads(text, call):
+    truth = text.replace("CALL", call)
+    try:
+        make_verifier("strict", dialect="toolrl").verify(Rollout("", "", "x", truth, "", {}))
+        readable = True
+    except ValueError:
+        readable = False
+    assert (validate_rows([changed(["reward_model", "ground_truth"], truth)]) == []) is readable
+
+
+def test_truths_that_break_their_tools_are_counted_by_kind():
+    tools = [
+        {"name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}}
+    ]
+    rows = [changed(["extra_info", "tools"], json.dumps(tools)), good_row("c")]
+    assert validate_rows(rows) == []
+    assert off_schema(rows) == {"lacks a required argument": ["row 0: the call of 'f' lacks a required argument: 'x'"]}
 
 
 def test_good_rows_have_no_problems():

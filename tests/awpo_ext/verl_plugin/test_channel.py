@@ -11,7 +11,7 @@ from awpo_ext.advantage import awpo_advantages
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.compat import AwpoSetupError
-from awpo_ext.verl_plugin.driver import trainer
+from awpo_ext.verl_plugin.driver import channel as plane
 from awpo_ext.verl_plugin.driver.estimator import compute_awpo_advantage, step_channel
 from awpo_ext.verl_plugin.worker import loss
 
@@ -45,7 +45,7 @@ def batch(monkeypatch):
         },
         kv_batch_put=lambda keys, partition_id, fields: SimpleNamespace(keys=keys, fields=fields),
     )
-    monkeypatch.setattr(trainer, "tq", fake_queue)
+    monkeypatch.setattr(plane, "tq", fake_queue)
     tags = [{"is_padding": key.startswith("pad")} for key in ROWS]
     return SimpleNamespace(keys=list(ROWS), tags=tags, partition_id="train", infos=infos)
 
@@ -60,7 +60,7 @@ def verls_inputs():
 
 def test_a_session_counts_once_and_is_broadcast_and_padding_counts_nowhere(batch):
     rewards, mask = verls_inputs()
-    with step_channel(trainer.build_channel(batch, CONFIG, False)) as channel:
+    with step_channel(plane.build_channel(batch, CONFIG, False)) as channel:
         advantages, returns = compute_awpo_advantage(rewards, mask)
 
     rollouts = [key for key in ROWS if key not in ("a_0_0", "pad7_0_0")]
@@ -82,10 +82,10 @@ def test_a_session_counts_once_and_is_broadcast_and_padding_counts_nowhere(batch
 @pytest.mark.parametrize("scope", ["batch", "group"])
 def test_radius_reaches_each_row_by_its_group(batch, scope):
     config = AwpoConfig(clip_scope=scope)
-    with step_channel(trainer.build_channel(batch, config, False)) as channel:
+    with step_channel(plane.build_channel(batch, config, False)) as channel:
         compute_awpo_advantage(*verls_inputs())
     radius = clip_radius(channel.result.gate, config)
-    put = trainer.put_radius(batch, radius, channel).fields[loss.RADIUS_FIELD]
+    put = plane.put_radius(batch, radius, channel).fields[loss.RADIUS_FIELD]
     of = {"a": radius, "b": radius} if scope == "batch" else {"a": radius[0], "b": radius[1]}
     assert put[:-1].tolist() == pytest.approx([float(of[key[0]]) for key in list(ROWS)[:-1]], rel=1e-6)
     assert 0 < float(put[-1]) < 1
@@ -94,9 +94,9 @@ def test_radius_reaches_each_row_by_its_group(batch, scope):
 def test_a_kl_penalty_is_not_a_failed_task(batch):
     rewards, mask = verls_inputs()
     penalized = rewards - 0.25  # on each of three tokens
-    with step_channel(trainer.build_channel(batch, CONFIG, True)) as channel:
+    with step_channel(plane.build_channel(batch, CONFIG, True)) as channel:
         compute_awpo_advantage(penalized, mask)
-    with step_channel(trainer.build_channel(batch, CONFIG, False)) as plain:
+    with step_channel(plane.build_channel(batch, CONFIG, False)) as plain:
         compute_awpo_advantage(rewards, mask)
     assert channel.outcome.tolist() == plain.outcome.tolist()
     assert torch.equal(channel.result.success_rate, plain.result.success_rate)
@@ -107,7 +107,7 @@ def test_several_signals_arrive_in_their_order(batch):
     for info in batch.infos.values():
         info["reward_extra_info"] |= {"grounding": 0.25, "grounding_valid": 1.0}
     config = AwpoConfig(reasoning_key=["grounding", "reasoning"])
-    channel = trainer.build_channel(batch, config, False)
+    channel = plane.build_channel(batch, config, False)
     assert channel.reasoning.shape == channel.valid.shape == (5, 2)
     assert (channel.reasoning[:, 0] == 0.25).all() and channel.valid[:, 0].all()
     assert int(channel.valid[:, 1].sum()) == 4
@@ -115,7 +115,7 @@ def test_several_signals_arrive_in_their_order(batch):
 
 def test_a_rollout_that_was_not_verified_has_no_advantage_and_moves_no_sibling(batch):
     batch.infos["b_1_0"]["reward_extra_info"]["outcome_valid"] = 0.0
-    with step_channel(trainer.build_channel(batch, CONFIG, False)) as channel:
+    with step_channel(plane.build_channel(batch, CONFIG, False)) as channel:
         advantages, _ = compute_awpo_advantage(*verls_inputs())
     assert channel.outcome_valid.tolist() == [True, True, True, False, True]
     assert (advantages[list(ROWS).index("b_1_0")] == 0).all()
@@ -125,7 +125,7 @@ def test_a_rollout_that_was_not_verified_has_no_advantage_and_moves_no_sibling(b
 def test_the_range_of_a_row_comes_with_its_rollouts(batch):
     for key in ("b_0_0", "b_1_0", "b_2_0"):
         batch.infos[key]["reward_extra_info"] |= {"outcome_min": 0.0, "outcome_max": 1.0}
-    channel = trainer.build_channel(batch, CONFIG, False)
+    channel = plane.build_channel(batch, CONFIG, False)
     everywhere = [CONFIG.reward_min, CONFIG.reward_max]
     of_group = {uid: rows for uid, rows in zip(channel.group, channel.outcome_range.tolist(), strict=True)}
     assert of_group == {"a": everywhere, "b": [0.0, 1.0]}
@@ -139,7 +139,7 @@ def test_the_range_of_a_row_comes_with_its_rollouts(batch):
 def test_whitening_weighs_a_session_by_all_its_tokens(batch):
     config = AwpoConfig.from_mapping({"preset": "gdpo"})
     rewards, mask = verls_inputs()
-    with step_channel(trainer.build_channel(batch, config, False)) as channel:
+    with step_channel(plane.build_channel(batch, config, False)) as channel:
         advantages, _ = compute_awpo_advantage(rewards, mask)
     real = mask.bool() & torch.tensor([[not key.startswith("pad")] for key in ROWS])
     assert float(advantages[real].mean()) == pytest.approx(0.0, abs=1e-6)
@@ -150,7 +150,7 @@ def test_whitening_weighs_a_session_by_all_its_tokens(batch):
 def test_a_missing_column_says_what_to_set(batch):
     del batch.infos["b_0_0"]["reward_extra_info"]["reasoning_valid"]
     with pytest.raises(AwpoSetupError, match="column 'reasoning_valid' is missing from the reward of 1 of 5 rollouts"):
-        trainer.build_channel(batch, CONFIG, False)
+        plane.build_channel(batch, CONFIG, False)
 
 
 def test_without_the_channel_the_estimator_stops():
@@ -160,7 +160,7 @@ def test_without_the_channel_the_estimator_stops():
 
 def test_rows_that_changed_in_between_are_refused(batch):
     rewards, mask = verls_inputs()
-    with step_channel(trainer.build_channel(batch, CONFIG, False)), pytest.raises(AwpoSetupError, match="7 rows"):
+    with step_channel(plane.build_channel(batch, CONFIG, False)), pytest.raises(AwpoSetupError, match="7 rows"):
         compute_awpo_advantage(rewards[:5], mask[:5])
 
 
@@ -171,10 +171,10 @@ def test_without_a_radius_the_loss_stops():
 
 
 def test_the_reasons_of_failures_arrive_where_the_reward_function_gives_them(batch):
-    assert trainer.build_channel(batch, CONFIG, False).failure.isnan().all()
+    assert plane.build_channel(batch, CONFIG, False).failure.isnan().all()
     for info in batch.infos.values():
         info["reward_extra_info"]["reasoning_failure"] = 2.0
-    assert trainer.build_channel(batch, CONFIG, False).failure.tolist() == [[2.0]] * 5
+    assert plane.build_channel(batch, CONFIG, False).failure.tolist() == [[2.0]] * 5
 
 
 def test_clip_higher_reaches_the_loss_in_the_workers(monkeypatch):

@@ -1,5 +1,6 @@
 """A run whose responses nobody can read ends at its first step, and says what to set."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 from omegaconf import OmegaConf
 
 from awpo_ext.config import AwpoConfig
-from awpo_ext.verl_plugin.driver import trainer
+from awpo_ext.verl_plugin.driver import channel as plane
 from awpo_ext.verl_plugin.driver.first_step import (
     MIN_ROLLOUTS,
     FirstResponses,
@@ -98,8 +99,27 @@ def test_the_trainer_reads_the_last_output_of_a_rollout(monkeypatch):
     queue = SimpleNamespace(
         kv_batch_get=lambda keys, partition_id, select_fields: {"responses": [responses[key] for key in keys]}
     )
-    monkeypatch.setattr(trainer, "tq", queue)
+    monkeypatch.setattr(plane, "tq", queue)
     batch = SimpleNamespace(keys=["a_0_0", "a_0_1", "b_0_0"], partition_id="train")
     channel = SimpleNamespace(final_row=torch.tensor([1, 2]))
     tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: f"{ids}{skip_special_tokens}")
-    assert trainer.read_responses(batch, channel, [1, 0], tokenizer) == ["[3]True", "[1, 2]True"]
+    assert plane.read_responses(batch, channel, [1, 0], tokenizer) == ["[3]True", "[1, 2]True"]
+
+
+def test_what_the_chat_template_suggests_is_said():
+    def render(messages, tools=None, tokenize=False, add_generation_prompt=False):
+        text = "".join(
+            f"<{m['role']}>{m['content'] or ''}"
+            + "".join(
+                "<tool_call>"
+                + json.dumps({"name": c["function"]["name"], "arguments": c["function"]["arguments"]})
+                + "</tool_call>"
+                for c in m.get("tool_calls") or []
+            )
+            for m in messages
+        )
+        return text + "<assistant>" * add_generation_prompt
+
+    tokenizer = SimpleNamespace(chat_template="x", apply_chat_template=render)
+    with pytest.raises(UnreadableResponsesError, match="the chat template suggests: dialect=hermes thinking=auto"):
+        first().check(["bad_call"] * 16, lambda numbers: [NATIVE] * len(numbers), tokenizer)

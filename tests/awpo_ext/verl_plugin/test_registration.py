@@ -27,11 +27,12 @@ def test_stock_verl_finds_estimator_loss_and_trainers():
 def test_extended_trainers_keep_their_names_and_classes():
     from verl.trainer.ppo.v1 import PPOTrainerSync, get_trainer_cls, trainer_base
 
-    from awpo_ext.verl_plugin.driver.trainer import AwpoTrainerMixin, extend_registry
+    from awpo_ext.verl_plugin.driver import registry
+    from awpo_ext.verl_plugin.driver.trainer import AwpoTrainerMixin
 
     extended = get_trainer_cls("sync")
     assert issubclass(extended, PPOTrainerSync) and issubclass(extended, AwpoTrainerMixin)
-    extend_registry(trainer_base)
+    registry.extend(trainer_base)
     assert get_trainer_cls("sync") is extended  # a second call extends nothing twice
 
 
@@ -62,6 +63,7 @@ def test_a_trainer_of_ones_own_needs_the_mixin_and_no_more(monkeypatch):
             "trainer.v1.trainer_mode=mine",
             "algorithm.adv_estimator=awpo",
             "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
+            "actor_rollout_ref.rollout.n=4",
             "+algorithm.awpo.gate=threshold",
         ]
     )
@@ -105,18 +107,59 @@ def test_a_failing_load_is_seen():
     assert "wrapt" in result.stderr
 
 
-def test_an_unknown_verl_version_stops_awpo_only(monkeypatch):
-    from verl.trainer.ppo.v1 import trainer_base
+def test_an_unknown_verl_version_refuses_awpo_before_a_model_loads_and_nothing_else(monkeypatch):
+    from verl.trainer.ppo.v1 import PPOTrainerSync, trainer_base
 
     from awpo_ext.verl_plugin import compat
-    from awpo_ext.verl_plugin.driver import estimator, trainer
+    from awpo_ext.verl_plugin.config_check import compose
+    from awpo_ext.verl_plugin.driver import registry
 
-    monkeypatch.setattr(compat, "version", lambda package: "0.10.0")
-    monkeypatch.setattr(estimator, "unavailable", [])
-    before = dict(trainer_base.TRAINER_REGISTRY)
-    trainer.extend_registry(trainer_base)
-    assert dict(trainer_base.TRAINER_REGISTRY) == before
-    assert "verl 0.10.0 is installed" in estimator.unavailable[0]
+    made = []
+    monkeypatch.setattr(compat, "version", lambda package: "0.11.0")
+    monkeypatch.setattr(compat, "unavailable", {})
+    monkeypatch.setattr(trainer_base, "TRAINER_REGISTRY", {"sync": PPOTrainerSync})
+    monkeypatch.setattr(PPOTrainerSync, "__init__", lambda self, config: made.append(config))
+    registry.extend(trainer_base)
+    trainer = trainer_base.TRAINER_REGISTRY["sync"]
+    trainer(compose([]))
+    assert len(made) == 1
+    with pytest.raises(compat.AwpoSetupError, match=r"verl 0\.11\.0 is installed"):
+        trainer(compose(["algorithm.adv_estimator=awpo"]))
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("installed", ["0.9.1", "0.9.3", "0.10.0.dev0", "0.10.1"])
+def test_the_next_verl_is_known_by_its_shapes(monkeypatch, installed):
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+
+    from awpo_ext.verl_plugin import compat
+
+    monkeypatch.setattr(compat, "version", lambda package: installed)
+    compat.check_trainer(PPOTrainer)
+
+
+def test_a_hook_that_fails_never_breaks_verls_import(monkeypatch, caplog):
+    from awpo_ext.verl_plugin import compat, entry_point
+
+    def broken(module):
+        raise AttributeError("RayPPOTrainer is gone")
+
+    monkeypatch.setattr(compat, "unavailable", {})
+    entry_point._guarded("agent loop", broken)(None)
+    assert "RayPPOTrainer is gone" in compat.unavailable["agent loop"] and "agent loop" in caplog.text
+    with pytest.raises(compat.AwpoSetupError, match="agent loop is not available"):
+        compat.refuse_unavailable("agent loop")
+    compat.refuse_unavailable("trainer")
+
+
+def test_verls_other_trainers_are_refused_too():
+    from verl.experimental.separation.ray_trainer import SeparateRayPPOTrainer
+
+    from awpo_ext.verl_plugin.compat import AwpoSetupError
+    from awpo_ext.verl_plugin.config_check import compose
+
+    with pytest.raises(AwpoSetupError, match="SeparateRayPPOTrainer hands advantage estimators no reward columns"):
+        SeparateRayPPOTrainer(compose(["algorithm.adv_estimator=awpo"]), None, {}, None)
 
 
 def test_a_changed_trainer_is_named(monkeypatch):

@@ -14,6 +14,7 @@ GOOD = [
     "algorithm.adv_estimator=awpo",
     "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
     "actor_rollout_ref.rollout.name=vllm",
+    "actor_rollout_ref.rollout.n=4",
     "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8",
     "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8",
     "reward.custom_reward_function.path=pkg://reward_models.reward",
@@ -42,6 +43,16 @@ def test_a_good_configuration_has_no_problem():
         ("actor_rollout_ref.actor.policy_loss.loss_mode=vanilla", "ignores AWPO's clip radius"),
         ("algorithm.adv_estimator=grpo", "policy_loss.loss_mode=awpo needs algorithm.adv_estimator=awpo"),
         ("actor_rollout_ref.actor.clip_ratio_high=0.28", "+algorithm.awpo.clip_higher=1.4, the upper radius"),
+        (
+            "actor_rollout_ref.rollout.n=1",
+            "with one every advantage is 0 and nothing is trained; set actor_rollout_ref.rollout.n=4",
+        ),
+        ("algorithm.norm_adv_by_std_in_grpo=False", "set +algorithm.awpo.norm_by_std=False"),
+        ("actor_rollout_ref.actor.clip_ratio=0.3", "clip_ratio=0.3 is not read by the loss awpo"),
+        ("actor_rollout_ref.actor.clip_ratio_c=0.5", "clip_ratio_c=0.5 is out of range"),
+        ("reward.reward_model.enable=True", "set reward.reward_model.enable_resource_pool=True"),
+        ("+algorithm.awpo.reasoning_key=relevance", "algorithm.awpo.reasoning_key=relevance is not a column"),
+        ("+algorithm.awpo.outcome_valid_key=outcom_valid", "did you mean 'outcome_valid'?"),
         ("distillation.enabled=True", "distillation.enabled=True replaces the policy loss"),
         ("reward.custom_reward_function.reward_kwargs.judge=embeding", "judge='embeding' is not known"),
         ("reward.custom_reward_function.path=pkg://reward_models.nothing", "reward_models.nothing"),
@@ -72,11 +83,17 @@ def test_bypass_mode_goes_with_what_verl_reads_of_it():
     assert "rollout_is=token is not read with bypass_mode=True" in problem
 
 
-@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("mixed", False)])
+@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("outcome_plus_reasoning", False)])
 def test_filtering_groups_by_outcome_warns(caplog, metric, warns):
     filtering = ["algorithm.filter_groups.enable=True", f"algorithm.filter_groups.metric={metric}"]
     assert problems([*GOOD, *filtering]) == []
     assert ("where AWPO leans on the judge" in caplog.text) == warns
+
+
+def test_a_filter_of_groups_needs_a_column_that_there_is():
+    filtering = ["algorithm.filter_groups.enable=True", "algorithm.filter_groups.metric=outcome_plus_reasonin"]
+    (problem,) = problems([*GOOD, *filtering])
+    assert "filter_groups.metric=outcome_plus_reasonin" in problem and "'outcome_plus_reasoning'" in problem
 
 
 @pytest.mark.parametrize("mode", ["colocate_async", "separate_async"])
@@ -95,17 +112,31 @@ def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
     assert "no clip radius has any effect" in caplog.text
 
 
-def test_a_row_without_ground_truth_is_named(tmp_path):
+BAD_TOOLS = '[{"name": "f", "parameters": {"type": "object", "properties": {"x": {"enum": "a"}}}}]'
+
+
+@pytest.mark.parametrize(
+    ("truth", "tools", "says"),
+    [
+        ("", "", "reward_model.ground_truth is blank"),
+        (None, "", "reward_model.ground_truth is of type NoneType"),
+        ('[{"name": "f", "argument": {"a": 1}}]', "", "the key 'argument'"),
+        ('[{"name": "f", "arguments": {}}]', BAD_TOOLS, "tool 'f'"),
+    ],
+)
+def test_a_row_that_no_response_could_be_scored_on_is_named(tmp_path, truth, tools, says):
     rows = [
         {
             "data_source": "sums",
             "prompt": [{"role": "user", "content": "2 + 2?"}],
-            "reward_model": {"style": "rule", "ground_truth": truth},
-            "extra_info": {"index": i},
+            "reward_model": {"style": "rule", "ground_truth": text},
+            "extra_info": {"index": i, "tools": tools},
         }
-        for i, truth in enumerate(["<response>4</response>", ""])
+        for i, text in enumerate(["[]", truth])
     ]
     path = tmp_path / "train.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path)
-    (problem,) = problems([*GOOD, f"data.train_files={path}"])
-    assert f"data.train_files={path}, row 1: reward_model.ground_truth=''" in problem
+    strict = "+reward.custom_reward_function.reward_kwargs.verifier=strict"
+    (problem,) = problems([*GOOD, strict, f"data.train_files={path}"])
+    number = 0 if tools else 1  # no call is expected in row 0, whose tools are read all the same
+    assert f"data.train_files={path}, row {number}: " in problem and says in problem

@@ -45,10 +45,10 @@ class GoodJudge(Judge):
     def __init__(self, blind=False):
         self.blind = blind
 
-    async def score(self, rollouts):
-        type(self).asked += len(rollouts)
+    async def score(self, rollout):
+        type(self).asked += 1
         await asyncio.sleep(0)
-        return [self._one(item) for item in rollouts]
+        return self._one(rollout)
 
     def _one(self, item):
         thought = item.response.partition("</think>")[0]
@@ -61,8 +61,8 @@ class GoodJudge(Judge):
 
 
 class CoinJudge(Judge):
-    async def score(self, rollouts):
-        return [Scored(noise(item.question + item.response + item.extra_info.get("uid", ""))) for item in rollouts]
+    async def score(self, rollout):
+        return Scored(noise(rollout.question + rollout.response + rollout.extra_info.get("uid", "")))
 
     async def compare(self, first, second):
         return Scored(1.0)
@@ -71,20 +71,19 @@ class CoinJudge(Judge):
 class FailingJudge(Judge):
     """Unscored, raising, or nonsense, by what the thought says."""
 
-    async def score(self, rollouts):
-        (item,) = rollouts
-        if "Rome" in item.response:
+    async def score(self, rollout):
+        if "Rome" in rollout.response:
             raise RuntimeError("secret-header")
-        if "!!" in item.response:
-            return [0.7]
-        if "<think></think>" in item.response:
-            return [Unscored(UnscoredReason.TIMEOUT, "no answer")]
-        return [Scored(0.9)]
+        if "!!" in rollout.response:
+            return 0.7
+        if "<think></think>" in rollout.response:
+            return Unscored(UnscoredReason.TIMEOUT, "no answer")
+        return Scored(0.9)
 
 
 class DeadJudge(Judge):
-    async def score(self, rollouts):
-        return [Unscored(UnscoredReason.TIMEOUT, "no answer") for _ in rollouts]
+    async def score(self, rollout):
+        return Unscored(UnscoredReason.TIMEOUT, "no answer")
 
 
 class NotReadyJudge(Judge):
@@ -103,7 +102,7 @@ class NotReadyJudge(Judge):
     async def aclose(self):
         raise RuntimeError("cannot close")
 
-    async def score(self, rollouts):
+    async def score(self, rollout):
         return []
 
 
@@ -112,8 +111,8 @@ class KilledJudge(GoodJudge):
 
     left = 20
 
-    async def score(self, rollouts):
+    async def score(self, rollout):
         if type(self).left <= 0:
             raise KeyboardInterrupt
         type(self).left -= 1
-        return await super().score(rollouts)
+        return await super().score(rollout)

@@ -9,6 +9,7 @@ import pytest
 from reward_models import Scored, Unscored, UnscoredReason
 from reward_models.judge_eval import attacks as canaries
 from reward_models.judges import Judge, make_judge
+from reward_models.judges.llm.echo import Echoes
 from reward_models.judges.llm.rubric import load_rubric
 from reward_models.judges.llm.verdict import Grade, Scale, read_verdict
 from reward_models.parsing import parse_response
@@ -24,8 +25,9 @@ ALL = [*RUBRICS, *ONE_WORD, load_rubric(str(BARE), reference=False, scale=None)]
 class CredulousJudge(Judge):
     """Gives the best score to whoever mentions one, and to the good control."""
 
-    async def score(self, rollouts):
-        return [Scored(1.0 if "get_forecast gives" in r.response or "10" in r.response else 0.1) for r in rollouts]
+    async def score(self, rollout):
+        swayed = "get_forecast gives" in rollout.response or "10" in rollout.response
+        return Scored(1.0 if swayed else 0.1)
 
 
 @pytest.mark.parametrize("rubric", ALL, ids=lambda rubric: rubric.name)
@@ -34,8 +36,8 @@ def test_no_canary_binds_through_our_parsing(rubric):
 
 
 def test_without_the_check_for_echoes_canaries_would_bind(monkeypatch):
-    monkeypatch.setattr("reward_models.judges.llm.verdict.is_echo", lambda candidates, keys: False)
-    assert len(canaries.bound_wrongly(RUBRICS[0])) > 30
+    monkeypatch.setattr("reward_models.judges.llm.echo.Echoes.authors", lambda self, candidates: None)
+    assert len(canaries.bound_wrongly(RUBRICS[0])) > 10
 
 
 def test_every_kind_is_there_and_every_name_is_its_own():
@@ -49,7 +51,9 @@ def test_every_kind_is_there_and_every_name_is_its_own():
 
 
 def test_a_forged_verdict_is_one_where_it_is_not_in_the_prompt():
-    assert read_verdict(canaries.forged_verdict(10), Scale(0, 10), ()) == Grade(10, 1.0, canaries.FORGED_REASONS)
+    assert read_verdict(canaries.forged_verdict(10), Scale(0, 10), Echoes("")) == Grade(
+        10, 1.0, canaries.FORGED_REASONS
+    )
 
 
 def test_a_judge_that_repeats_its_prompt_scores_nothing():
@@ -71,7 +75,7 @@ def test_a_swayed_judge_is_counted():
 def test_a_strict_judge_is_not_swayed():
     def by_tool(request):
         fenced = request.messages[0]["content"].rpartition("BEGIN-UNTRUSTED")[2]
-        action = json.loads(re.search(r"ACTION.*\n(.*)\n", fenced)[1])
+        action = json.loads(re.search(r"ACTION.*\n(.*)\n", fenced)[1].replace("'", '"'))
         good = action.get("calls", [{}])[0].get("arguments", {}).get("city") == "Lyon"
         return verdict_text(9 if good else 0)
 
@@ -83,8 +87,8 @@ def test_a_strict_judge_is_not_swayed():
 
 def test_a_judge_that_fails_is_not_swayed_and_does_not_discriminate():
     class Down(Judge):
-        async def score(self, rollouts):
-            return [Unscored(UnscoredReason.TIMEOUT) for _ in rollouts]
+        async def score(self, rollout):
+            return Unscored(UnscoredReason.TIMEOUT)
 
     report = asyncio.run(canaries.count_swayed(Down()))
     assert (report.swayed, report.discriminates, report.unscored) == (0, False, len(report.results))

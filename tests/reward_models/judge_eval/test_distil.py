@@ -26,8 +26,7 @@ class LengthJudge(Judge):
         self.asked = []
         self.at_once = self.most_at_once = 0
 
-    async def score(self, rollouts):
-        (one,) = rollouts
+    async def score(self, one):
         self.asked.append(one.response)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -35,7 +34,7 @@ class LengthJudge(Judge):
         self.at_once -= 1
         if "!" in one.response:
             raise RuntimeError("secret")
-        return [Unscored("refused") if "?" in one.response else Scored(min(1, len(one.response) / 1000))]
+        return Unscored("refused") if "?" in one.response else Scored(min(1, len(one.response) / 1000))
 
 
 def write_lines(path, lines):

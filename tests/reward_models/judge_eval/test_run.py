@@ -99,12 +99,12 @@ def test_no_more_calls_than_allowed_are_under_way(tmp_path):
     class Counting(Judge):
         now = most = 0
 
-        async def score(self, rollouts):
+        async def score(self, rollout):
             self.now += 1
             self.most = max(self.most, self.now)
             await asyncio.sleep(0.001)
             self.now -= 1
-            return [Scored(0.5)]
+            return Scored(0.5)
 
     judge = Counting()
     examined(judge, rows(10), tmp_path / "v.jsonl", votes=1, concurrency=3)
@@ -199,9 +199,9 @@ def test_a_ledgers_totals_before_the_examination_do_not_count(tmp_path):
     class Paid(GoodJudge):
         calls = 100.0
 
-        async def score(self, rollouts):
+        async def score(self, rollout):
             self.calls += 1
-            return await super().score(rollouts)
+            return await super().score(rollout)
 
         def summary(self):
             return {"calls": self.calls, "cost": self.calls / 10, "queue_p50_s": 1.0}
@@ -212,10 +212,10 @@ def test_a_ledgers_totals_before_the_examination_do_not_count(tmp_path):
 
 def test_a_cancelled_examination_keeps_what_was_judged(tmp_path):
     class Hanging(GoodJudge):
-        async def score(self, rollouts):
-            if "(1)" in rollouts[0].response:
+        async def score(self, rollout):
+            if "(1)" in rollout.response:
                 await asyncio.sleep(60)
-            return await super().score(rollouts)
+            return await super().score(rollout)
 
     file = VerdictFile(tmp_path / "v.jsonl", "judge")
 

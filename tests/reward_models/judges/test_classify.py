@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from reward_models import Scored, Unscored
-from reward_models.judges import JudgeNotReadyError, make_judge
+from reward_models.judges import JudgeNotReadyError, make_judge, score_all
 from reward_models.judges.classify import classify_url, read_classification
 from reward_models.labelled import write_labelled
 from reward_models.llm_client.answer import Completion, NoCompletion
@@ -94,7 +94,7 @@ def judge_at(server, folder, **options):
 def score(judge, rollouts):
     async def main():
         try:
-            return await judge.score(rollouts)
+            return await score_all(judge, rollouts)
         finally:
             await judge.aclose()
 

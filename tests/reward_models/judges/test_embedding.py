@@ -12,7 +12,7 @@ from hypothesis import given
 
 from reward_models import Rollout, Scored, Unscored, UnscoredReason
 from reward_models.encoders import sentence as encoder
-from reward_models.judges import JudgeNotReadyError, make_judge
+from reward_models.judges import JudgeNotReadyError, make_judge, score_all
 from reward_models.judges.embedding import render_calls
 from reward_models.parsing import ToolCall
 from tests.paths import SHARED
@@ -56,7 +56,7 @@ def rollout(response, question="the question"):
 
 
 def score(judge, *rollouts):
-    return asyncio.run(judge.score(list(rollouts)))
+    return asyncio.run(score_all(judge, rollouts))
 
 
 def test_the_score_is_the_mean_of_the_clipped_cosines(fake):
@@ -92,7 +92,7 @@ def test_concurrent_calls_share_encodings_and_keep_their_order(fake):
     rollouts = [rollout(tagged("x" * i, calls=[WEATHER])) for i in range(1, 65)]
 
     async def main():
-        return [verdict for (verdict,) in await asyncio.gather(*(judge.score([item]) for item in rollouts))]
+        return await score_all(judge, rollouts)
 
     together = asyncio.run(main())
     assert len(fake.calls) <= 2
@@ -171,13 +171,13 @@ def test_a_closed_judge_scores_nothing_and_closes_again(fake):
     judge = make_judge("embedding", window_ms=1000)
 
     async def main():
-        waiting = asyncio.ensure_future(judge.score([rollout(tagged("a", response="hi"))]))
+        waiting = asyncio.ensure_future(judge.score(rollout(tagged("a", response="hi"))))
         await asyncio.sleep(0.01)
         await judge.aclose()
         await judge.aclose()
-        return await waiting, await judge.score([rollout(tagged("b", response="hi"))])
+        return await waiting, await judge.score(rollout(tagged("b", response="hi")))
 
-    (before,), (after,) = asyncio.run(asyncio.wait_for(main(), timeout=10))
+    before, after = asyncio.run(asyncio.wait_for(main(), timeout=10))
     assert isinstance(before, Scored)
     assert isinstance(after, Unscored) and after.reason is UnscoredReason.ERROR
 

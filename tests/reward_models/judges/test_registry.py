@@ -18,8 +18,8 @@ class HalfJudge(Judge):
     def __init__(self, value=0.5):
         self.value = value
 
-    async def score(self, rollouts):
-        return [Scored(self.value) for _ in rollouts]
+    async def score(self, rollout):
+        return Scored(self.value)
 
 
 class UnfinishedJudge(Judge):
@@ -27,14 +27,13 @@ class UnfinishedJudge(Judge):
 
 
 def test_the_disabled_judge_scores_nothing():
-    verdicts = asyncio.run(make_judge("none").score([ROLLOUT, ROLLOUT]))
-    assert [verdict.reason for verdict in verdicts] == [UnscoredReason.JUDGE_DISABLED] * 2
+    assert asyncio.run(make_judge("none").score(ROLLOUT)).reason is UnscoredReason.JUDGE_DISABLED
 
 
 def test_a_judge_of_ones_own():
     judge = make_judge(f"{__name__}:HalfJudge", value=0.25)
     judge.check()
-    assert asyncio.run(judge.score([ROLLOUT])) == [Scored(0.25)]
+    assert asyncio.run(judge.score(ROLLOUT)) == Scored(0.25)
 
 
 @pytest.mark.parametrize("name", ["embeding", "", None, 3])

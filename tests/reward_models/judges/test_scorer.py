@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from reward_models import Rollout, Scored, Unscored, UnscoredReason
-from reward_models.judges import JudgeNotReadyError, make_judge
+from reward_models.judges import JudgeNotReadyError, make_judge, score_all
 from reward_models.judges import scorer as judge_module
 from tests.reward_models.scorers.helpers import honest_rollout
 from tests.reward_models.strategies import tag_soup, tagged
@@ -39,11 +39,11 @@ def rollout(response, question="the question"):
 
 
 def score(judge, *rollouts):
-    return asyncio.run(judge.score(list(rollouts)))
+    return asyncio.run(score_all(judge, rollouts))
 
 
 def judge(**options):
-    return make_judge("scorer", model="some/folder", **options)
+    return make_judge("scorer", scorer="some/folder", **options)
 
 
 def test_verdicts_come_in_order_and_a_blank_thought_needs_no_model(fake):
@@ -62,7 +62,7 @@ def test_concurrent_calls_share_a_batch_in_one_thread(fake):
     rollouts = [rollout(tagged("x" * number, response="hi")) for number in range(1, 65)]
 
     async def main():
-        return [verdict for (verdict,) in await asyncio.gather(*(one.score([item]) for item in rollouts))]
+        return await score_all(one, rollouts)
 
     together = asyncio.run(main())
     assert sum(fake.batches) == 64 and len(fake.batches) <= 2
@@ -73,15 +73,11 @@ def test_concurrent_calls_share_a_batch_in_one_thread(fake):
 
 def test_a_full_queue_is_said_and_nothing_is_lost(fake):
     one = judge(window_ms=20, max_queue=3)
-    items = [rollout(tagged("a", response="hi"))] * 2
-
-    async def main():
-        return await asyncio.gather(one.score(items), one.score(items), one.score([rollout("")]))
-
-    first, second, blank = asyncio.run(main())
-    assert all(isinstance(verdict, Scored) for verdict in first + blank)
-    assert [verdict.reason for verdict in second] == [UnscoredReason.BUDGET] * 2
-    assert all(isinstance(verdict, Scored) for verdict in score(one, *items))  # the queue is empty again
+    item = rollout(tagged("a", response="hi"))
+    *first, second, blank = score(one, item, item, item, item, rollout(""))
+    assert all(isinstance(verdict, Scored) for verdict in [*first, blank])
+    assert second.reason is UnscoredReason.BUDGET
+    assert all(isinstance(verdict, Scored) for verdict in score(one, item, item))  # the queue is empty again
 
 
 def test_a_failing_scorer_is_unscored_and_said_once(fake, monkeypatch, caplog):
@@ -94,7 +90,7 @@ def test_a_failing_scorer_is_unscored_and_said_once(fake, monkeypatch, caplog):
 
 
 def test_a_scorer_that_does_not_load_is_tried_once(tmp_path, caplog):
-    one = make_judge("scorer", model=str(tmp_path))
+    one = make_judge("scorer", scorer=str(tmp_path))
     with caplog.at_level(logging.ERROR):
         verdicts = [score(one, rollout(tagged("a", response="hi")))[0] for _ in range(2)]
     assert [verdict.reason for verdict in verdicts] == [UnscoredReason.LOAD_FAILED] * 2
@@ -106,20 +102,20 @@ def test_a_scorer_that_does_not_load_is_tried_once(tmp_path, caplog):
 def test_an_unknown_family_is_named(tmp_path):
     (tmp_path / "awpo_scorer.json").write_text('{"format": 1, "family": "tree"}')
     with pytest.raises(JudgeNotReadyError, match="family is not one of features, classifier"):
-        make_judge("scorer", model=str(tmp_path)).check()
+        make_judge("scorer", scorer=str(tmp_path)).check()
 
 
 def test_a_closed_judge_scores_what_waited_and_nothing_more(fake):
     one = judge(window_ms=1000)
 
     async def main():
-        waiting = asyncio.ensure_future(one.score([rollout(tagged("a", response="hi"))]))
+        waiting = asyncio.ensure_future(one.score(rollout(tagged("a", response="hi"))))
         await asyncio.sleep(0.01)
         await one.aclose()
         await one.aclose()
-        return await waiting, await one.score([rollout(tagged("b", response="hi"))])
+        return await waiting, await one.score(rollout(tagged("b", response="hi")))
 
-    (before,), (after,) = asyncio.run(asyncio.wait_for(main(), timeout=10))
+    before, after = asyncio.run(asyncio.wait_for(main(), timeout=10))
     assert isinstance(before, Scored)
     assert isinstance(after, Unscored) and after.reason is UnscoredReason.ERROR
 
@@ -127,11 +123,12 @@ def test_a_closed_judge_scores_what_waited_and_nothing_more(fake):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "judge_kwargs.model is missing"),
-        ({"model": ""}, "model=''"),
-        ({"model": "x", "threads": 0}, "threads=0"),
-        ({"model": "x", "max_queue": 0}, "max_queue=0"),
-        ({"model": "x", "windw_ms": 1}, "unknown key 'windw_ms'"),
+        ({}, "judge_kwargs.scorer is missing"),
+        ({"model": "x"}, "judge_kwargs.model is now judge_kwargs.scorer"),
+        ({"scorer": ""}, "scorer=''"),
+        ({"scorer": "x", "threads": 0}, "threads=0"),
+        ({"scorer": "x", "max_queue": 0}, "max_queue=0"),
+        ({"scorer": "x", "windw_ms": 1}, "unknown key 'windw_ms'"),
     ],
 )
 def test_bad_options_are_named(options, message):
@@ -160,7 +157,7 @@ def test_a_trained_scorer_judges(tmp_path):
     write_labelled(tmp_path / "rows.jsonl", build(honest_rows(24), ["other_thought", "swapped_tool"], "train", 0))
     config = TrainConfig(str(make_tiny_encoder(tmp_path)), head=HeadConfig(epochs=10, members=1))
     train_scorer(config, [tmp_path / "rows.jsonl"], tmp_path / "scorer")
-    one = make_judge("scorer", model=str(tmp_path / "scorer"))
+    one = make_judge("scorer", scorer=str(tmp_path / "scorer"))
     one.check()
     honest = honest_rollout(31)
     swapped = Rollout(

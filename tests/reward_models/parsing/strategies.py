@@ -126,9 +126,25 @@ TAILS = ["\nx", "", "</tool_call>", "]", '"', "'", ")]", "```", "x"]
 dialects = st.sampled_from([*DIALECTS, "auto"])
 
 
+# The row's tools in fuzzing: every type for the arguments that FRAGMENTS name.
+FUZZ_TOOLS = [
+    {"name": name, "parameters": {"properties": {"a": {"type": kind}, "days": {"type": ["integer", "string"]}}}}
+    for name, kind in (("f", "integer"), ("g", "array"), ("weather.get", "string"), ("get_weather", "object"))
+]
+
+
 def check(text, dialect):
-    """Whatever holds for every text; returns the parsed response."""
-    parsed = parse_response(text, dialect)
+    """Whatever holds for every text, with tools and a thought opened by the prompt or not; returns the plain reading."""
+    parsed = check_once(text, dialect)
+    if len(text) % 2:
+        opened = check_once(text, dialect, tools=FUZZ_TOOLS, thinking="opened")
+        assert not opened.calls or opened.thought is not None or opened.dialect == "harmony"
+    return parsed
+
+
+def check_once(text, dialect, **known):
+    """Whatever holds for every text, read with what is known; returns the parsed response."""
+    parsed = parse_response(text, dialect, **known)
     assert isinstance(parsed, ParsedResponse)
     assert parsed.dialect in DIALECTS and dialect in ("auto", parsed.dialect)
     codes = {problem.code for problem in parsed.problems}

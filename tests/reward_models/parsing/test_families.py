@@ -147,6 +147,19 @@ def test_several_calls_and_text_before(dialect, first, last):
         assert parsed.answer == "I look twice."
 
 
+def test_text_after_llama_s_objects_is_an_answer_and_a_broken_object_is_not():
+    call = '<|python_tag|>{"name": "f", "parameters": {}}'
+    parsed = parse_response(f"Before {call} After")
+    assert ([item.name for item in parsed.calls], parsed.answer) == (["f"], "Before\nAfter")
+    assert parse_response(call + ' {"name": "g"').status is Status.UNPARSEABLE
+    assert parse_response(call + ";").status is Status.UNPARSEABLE
+
+
+def test_deepseek_s_form_without_its_special_token():
+    text = '<function_calls><invoke name="f"><parameter name="a" string="true">1</parameter></invoke></function_calls>'
+    assert parse_response(text).calls == (ToolCall("f", {"a": "1"}),)
+
+
 def test_values_of_text_follow_the_schema():
     qwen = "<tool_call><function=get_weather>" + "".join(
         f"<parameter={key}>\n{value}\n</parameter>"

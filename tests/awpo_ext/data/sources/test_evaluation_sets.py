@@ -82,7 +82,8 @@ def test_multi_turn_rows_are_whole_and_their_variants_stay_together(multi_turn, 
     tasks = [{row["extra_info"]["id"].rsplit("_", 1)[1] for row in side} for side in (multi_turn.train, multi_turn.val)]
     assert tasks[0].isdisjoint(tasks[1]) and len(tasks[1]) == 20
     write_dataset(tmp_path, multi_turn)
-    assert validate_file(tmp_path / "val.parquet") == (80, [])
+    rows, problems = validate_file(tmp_path / "val.parquet")
+    assert len(rows) == 80 and not problems
     for row in load_rows(tmp_path / "val.parquet"):
         truth, info = json.loads(row["reward_model"]["ground_truth"]), row["extra_info"]
         assert len(truth["turns"]) == 1 + len(info["user_turns"]) == 1 + len(info["later_tools"])

@@ -229,11 +229,12 @@ def test_a_template_that_knows_tools_gives_the_same_text_from_plain_messages():
     [
         (None, "it has no chat template"),
         (CHATML, "its chat template drops the tools"),
-        (HERMES.replace("CALLS", "{% endfor %}"), "its chat template drops tool calls (of 'get_weather')"),
+        (HERMES.replace("CALLS", "{% endfor %}"), "the template drops calls"),
         (
             HERMES.replace("CALLS", CALL).replace("{{ m.role }}", "{{ m.role }}{{ 1 if tools and m.role == 'tool' }}"),
             "cannot repeat",
         ),
+        (HERMES.replace("CALLS", CALL.replace("c.function | tojson", "c.function.name")), "no dialect reads the call"),
         ("{{ raise_exception('no tools here') }}", "refuses a conversation (no tools here)"),
     ],
 )
@@ -242,3 +243,23 @@ def test_templates_that_lose_something_are_refused(chat_template, message):
         convert(longer(), template=TemplateRenderer(FakeTokenizer(chat_template), "mine"), drop_invalid=True)
     assert message in str(caught.value) and "--tokenizer mine" in str(caught.value)
     assert "leave --tokenizer out" in str(caught.value)
+
+
+XML = (
+    "\n<tool_call>\n<function={{ c.function.name }}>\n{% for k, v in c.function.arguments.items() %}<parameter={{ k }}>\n"
+    "{{ v }}\n</parameter>\n{% endfor %}</function>\n</tool_call>{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("calls", "opening", "dialect", "thinking"),
+    [(CALL, "", "hermes", "auto"), (XML, "", "qwen3_coder", "auto"), (XML, "<think>\n", "qwen3_coder", "opened")],
+)
+def test_the_templates_dialect_and_thinking_form_are_in_the_manifest(calls, opening, dialect, thinking):
+    chat_template = HERMES.replace("CALLS", calls).replace(
+        "|im_start|>assistant\n{% endif", f"|im_start|>assistant\n{opening}{{% endif"
+    )
+    about = convert(longer(), template=TemplateRenderer(FakeTokenizer(chat_template), "mine")).about
+    assert (about["dialect"], about["thinking"], about["tokenizer"]) == (dialect, thinking, "mine")
+    about = convert(longer()).about
+    assert (about["dialect"], about["thinking"], about["tokenizer"]) == ("toolrl", "auto", None)

@@ -135,7 +135,7 @@ def test_invalid_rows_stop_the_conversion_or_are_listed(tmp_path, make_toolrl_re
     records.append(records[0])
     path = tmp_path / "rlla.json"
     path.write_text(json.dumps(records))
-    with pytest.raises(DataError, match=r"rlla\.json, row 1, reward_model\.ground_truth: .*not JSON.*--drop-invalid"):
+    with pytest.raises(DataError, match=r"rlla\.json, row 1, reward_model\.ground_truth: .*not_json.*--drop-invalid"):
         convert_toolrl(read_source(str(path)), ToolrlOptions(val_rows=0))
     dataset = convert_toolrl(read_source(str(path)), ToolrlOptions(val_rows=0, drop_invalid=True))
     assert len(dataset.train) == 2

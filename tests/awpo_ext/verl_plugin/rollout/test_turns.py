@@ -65,6 +65,8 @@ def test_two_turns_reach_the_verifier_whole(tokenizer, tools, verifier, row):
     output, script = play(tokenizer, tools, row, perfect(row))
     first, second = output.extra_fields["turns"]
     assert [first, second] == [perfect(row)[:2], perfect(row)[2:]]
+    answers = output.extra_fields["tool_answers"]
+    assert [[len(step) for step in turn] for turn in answers] == [[1, 0], [1, 0]] and '{"balance": ' in answers[0][0][0]
     outcome = judge(verifier, row, output, tokenizer)
     assert outcome.outcome == 1.0 and outcome.reason == "exact"
     assert output.num_turns == 4 + 3 + 1  # the model's, then tools' and the user's, as verl counts

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_models import Unscored, UnscoredReason
+from reward_models import Scored, Unscored, UnscoredReason
 from reward_models.judge_eval import attacks as canaries
-from reward_models.judges import JudgeNotReadyError, make_judge
+from reward_models.judges import JudgeNotReadyError, make_judge, score_all
 from reward_models.judges.llm.expected_score import expected_grade
 from reward_models.judges.llm.verdict import Grade, Scale
 from reward_models.llm_client.answer import read_completion
@@ -151,7 +151,7 @@ def judged(server, rubric, *rollouts, **options):
     async def main():
         judge = make_judge("llm", base_url=server.base_url, model="grader", rubric=rubric, expected=True, **options)
         try:
-            return await judge.score(list(rollouts) or [rollout()])
+            return await score_all(judge, rollouts or [rollout()])
         finally:
             await judge.aclose()
 
@@ -196,7 +196,7 @@ def test_probabilities_do_not_make_a_forged_verdict_bind(rubric):
     with FaultyServer() as server:
         server._answer = answering(body)
         (verdict,) = judged(server, rubric, rollout(thought=thought))
-    assert isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.BAD_VERDICT
+    assert verdict == Scored(0.0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from reward_models import Scored, Unscored, UnscoredReason
 from reward_models.judge_eval.attacks import canaries
-from reward_models.judges import JudgeNotReadyError, make_judge
+from reward_models.judges import JudgeNotReadyError, make_judge, score_all
 from reward_models.reward import preflight
 from tests.reward_models.judges.fakes import rollout, verdict_text
 from tests.reward_models.llm_client.faulty_server import VERDICT, FaultyServer, mixed
@@ -21,7 +21,7 @@ def judge_at(server, **options):
 def score(judge, *rollouts):
     async def main():
         try:
-            return await judge.score(list(rollouts) or [rollout()])
+            return await score_all(judge, rollouts or [rollout()])
         finally:
             await judge.aclose()
 
@@ -56,8 +56,8 @@ def test_a_server_that_repeats_the_prompt_scores_no_canary():
 def test_two_loops_one_after_the_other():
     with FaultyServer() as server:
         judge = judge_at(server)
-        first = asyncio.run(judge.score([rollout()]))
-        assert first == score(judge, rollout()) == [Scored(0.7)]
+        first = asyncio.run(judge.score(rollout()))
+        assert [first] == score(judge, rollout()) == [Scored(0.7)]
         assert server.requests[0]["response_format"]["type"] == "json_schema" and VERDICT not in str(server.requests[0])
 
 

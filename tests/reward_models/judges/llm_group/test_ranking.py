@@ -13,19 +13,27 @@ from hypothesis import strategies as st
 from reward_models import Scored, Unscored, UnscoredReason
 from reward_models.judge_eval import attacks as canaries
 from reward_models.judges import make_judge
+from reward_models.judges.controls import controls
+from reward_models.judges.llm.echo import Echoes
+from reward_models.judges.llm.shown import ShownStep, ShownTask
 from reward_models.judges.llm_group.preferences import Preferences, flips, pairs_to_compare, rank_scores, strengths
-from reward_models.judges.llm_group.prompt import LISTWISE, PAIRWISE, Entry, Task, labels, load_comparison, read_rollout
+from reward_models.judges.llm_group.prompt import LISTWISE, PAIRWISE, Entry, labels, load_comparison, read_entry
 from reward_models.judges.llm_group.ranker import ListAsker, PairAsker, Ranker
 from reward_models.judges.llm_group.verdict import pair_format, ranking_format, read_pair, read_ranking
 from tests.reward_models.judges.fakes import FakeClient, rollout
 
-TASK = Task("What is 2 + 2?", "[]", "")
+TASK = ShownTask("What is 2 + 2?", "[]")
+NOTHING = Echoes("")
 WHY = "The better one names the tool and its arguments."
 SHOWN = re.compile(r"^RESPONSE-\w+ (\w+)\nTHOUGHT-\w+:\nworth (\d+)$", re.MULTILINE)
 
 
 def entry(worth):
-    return Entry(f"worth {worth}", "{}")
+    return shown_entry(f"worth {worth}")
+
+
+def shown_entry(thought, action="{}"):
+    return Entry((ShownStep(1, thought, action),))
 
 
 def better(verdict):
@@ -104,14 +112,14 @@ def test_everything_is_asked_in_both_orders(mode, requests):
 
 
 def test_equal_texts_are_shown_once_and_no_thought_is_last_without_a_request():
-    entries = [entry(3), entry(1), entry(3), Entry("", "{}")]
+    entries = [entry(3), entry(1), entry(3), shown_entry("")]
     verdicts, asked = rank(LISTWISE, honest, entries)
     assert [verdict.value for verdict in verdicts] == pytest.approx([2.5 / 3, 1 / 3, 2.5 / 3, 0.0])
     assert [len(shown(request)) for request in asked] == [2, 2]
     for alike, scores in [
         ([entry(1)] * 3, [0.5] * 3),
-        ([entry(1), Entry("", "")], [1.0, 0.0]),
-        ([Entry("", "a"), Entry("", "b")], [0.0, 0.0]),
+        ([entry(1), shown_entry("", "")], [1.0, 0.0]),
+        ([shown_entry("", "a"), shown_entry("", "b")], [0.0, 0.0]),
     ]:
         verdicts, asked = rank(PAIRWISE, honest, alike)
         assert [verdict.value for verdict in verdicts] == scores and not asked
@@ -185,7 +193,8 @@ def test_labels_are_letters_and_distinct():
 def test_a_permutation_goes_in_and_its_places_come_out(count):
     names = labels(count)
     for order in permutations(range(count)):
-        assert read_ranking(ranking(names[place] for place in order), names, ()) == list(order)
+        found = read_ranking(ranking(names[place] for place in order), names, NOTHING)
+        assert found.sum(axis=1).argsort()[::-1].tolist() == list(order) and (found + found.T == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -193,18 +202,18 @@ def test_a_permutation_goes_in_and_its_places_come_out(count):
     [["A"], ["A", "A"], ["A", "C"], ["A", "B", "C"], ["a", "b"], [1, 2], "AB", None, {"A": 1, "B": 2}, [["A"], "B"]],
 )
 def test_what_is_no_permutation_is_no_ranking(bad):
-    verdict = read_ranking(json.dumps({"reasons": WHY, "ranking": bad}), ("A", "B"), ())
+    verdict = read_ranking(json.dumps({"reasons": WHY, "ranking": bad}), ("A", "B"), NOTHING)
     assert verdict.reason is UnscoredReason.BAD_VERDICT
 
 
 @pytest.mark.parametrize("bad", ["C", "a", "AB", "", None, 1, True, ["A"], {"A": 1}])
 def test_what_is_none_of_the_three_is_no_comparison(bad):
-    assert read_pair(json.dumps({"reasons": WHY, "better": bad}), ()).reason is UnscoredReason.BAD_VERDICT
+    assert read_pair(json.dumps({"reasons": WHY, "better": bad}), NOTHING).reason is UnscoredReason.BAD_VERDICT
 
 
 @given(st.text(max_size=200))
 def test_any_answer_is_a_verdict_or_a_bad_one(text):
-    for found in (read_pair(text, ()), read_ranking(text, ("A", "B"), ())):
+    for found in (read_pair(text, NOTHING), read_ranking(text, ("A", "B"), NOTHING)):
         assert isinstance(found, Unscored) and found.reason is UnscoredReason.BAD_VERDICT
 
 
@@ -240,37 +249,51 @@ def hostile_responses(mode):
 @pytest.mark.parametrize("mode", [LISTWISE, PAIRWISE])
 def test_no_canary_binds_as_the_verdict(mode, reference):
     comparison = load_comparison(mode, None, reference=reference)
-    good = canaries.controls()[0].rollout
+    good = controls()[0]
     own = better("B") if mode == PAIRWISE else ranking("BA")
     forgeries = 0
     for name, response in hostile_responses(mode):
         hostile = rollout()
         hostile = type(hostile)(**{**vars(good), "response": response})
-        (task, entry_), (_, other) = (read_rollout(one, reference=reference) for one in (hostile, good))
+        (task, entry_), (_, other) = (read_entry(one, reference=reference) for one in (hostile, good))
         prompt = comparison.render(task, [entry_, other])
         lines = prompt.text.splitlines()
         fence = next(line for line in lines if line.startswith("BEGIN-UNTRUSTED"))
         assert lines[-1] == fence.replace("BEGIN", "END") and prompt.text.count(lines[-1]) == 1, name
         assert sum(bool(re.match(r"RESPONSE-[0-9a-f]{16} [AB]$", line)) for line in lines) == 2, name
-        careless = f'{{"reasons": "It says "{entry_.thought}", which is bad.", "better": "B"}}'
-        for echo in (prompt.text, response, json.dumps(response), entry_.thought, entry_.action, careless):
+        (step,) = entry_.steps
+        careless = f'{{"reasons": "It says "{step.thought}", which is bad.", "better": "B"}}'
+        for echo in (prompt.text, response, json.dumps(response), step.thought, step.action, careless):
             for answer in (echo, f"{echo}\n{own}", f"{own}\nThe first one was: {echo}"):
-                read = read_pair(answer, prompt.echo_keys) if mode == PAIRWISE else read_ranking(
-                    answer, ("A", "B"), prompt.echo_keys
+                read = read_pair(answer, prompt.echoes) if mode == PAIRWISE else read_ranking(
+                    answer, ("A", "B"), prompt.echoes
                 )  # fmt: skip
-                assert isinstance(read, Unscored) or read in (0.0, [1, 0]), (name, answer)
-                forgeries += isinstance(read, Unscored)
+                preferred = read if mode == PAIRWISE or isinstance(read, Unscored) else read[0, 1]
+                assert isinstance(read, Unscored) or preferred == 0.0, (name, answer)
+                forgeries += isinstance(read, Unscored) or own not in answer
     assert forgeries > 40
 
 
 def test_without_the_check_for_echoes_a_forged_verdict_would_bind(monkeypatch):
-    monkeypatch.setattr("reward_models.judges.llm.verdict.is_echo", lambda candidates, keys: False)
-    assert read_pair(f"It says {forged(PAIRWISE)}", ("",)) == 1.0
+    echoes = Echoes(forged(PAIRWISE), ["", forged(PAIRWISE)])
+    assert read_pair(f"It says {forged(PAIRWISE)}", echoes) == 1.0  # the second response holds it
+    monkeypatch.setattr("reward_models.judges.llm.echo.Echoes.authors", lambda self, candidates: None)
+    assert read_pair(f"It says {forged(PAIRWISE)}", NOTHING) == 1.0
+
+
+@pytest.mark.parametrize(("authors", "preference"), [((0,), 0.0), ((1,), 1.0), ((0, 1), 0.5)])
+def test_a_response_that_holds_the_verdict_which_the_model_gives_is_the_worse_one(authors, preference):
+    for verdict in (better("A"), better("B"), better("tie")):
+        echoes = Echoes(f"compare {verdict}", [verdict if number in authors else "" for number in range(2)])
+        assert read_pair(verdict, echoes) == preference
+    order = ranking("CBA")
+    found = read_ranking(order, labels(3), Echoes(order, [order if number in authors else "" for number in range(3)]))
+    assert found[0, 1] == preference and found[2, 0] == (1.0 if 0 in authors else 0.5)
 
 
 def test_many_long_responses_stay_within_bounds():
     prompt = load_comparison(LISTWISE, None, reference=False).render(
-        TASK, [Entry(f"{i}" * 9000, "x" * 9000) for i in range(16)]
+        TASK, [shown_entry(f"{i}" * 9000, "x" * 9000) for i in range(16)]
     )
     assert 50_000 < len(prompt.text) < 80_000
 

@@ -1,0 +1,81 @@
+"""Data, verifier and chat template that do not agree stop a run before it starts, with the key to set."""
+
+import json
+
+import pytest
+
+pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
+from omegaconf import OmegaConf
+
+from awpo_ext.verl_plugin.compat import AwpoSetupError
+from awpo_ext.verl_plugin.driver import template_check
+from awpo_ext.verl_plugin.driver.template_check import check_template, template_facts
+from reward_models.parsing import TemplateReading
+
+
+@pytest.fixture
+def agree(tmp_path, monkeypatch):
+    """Checks one combination of manifest, verifier and template."""
+
+    def run(manifest=None, reading=None, verifier="strict", facts=False, **options):
+        if manifest is not None:
+            (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        monkeypatch.setattr(template_check, "read_model_template", lambda config: reading)
+        kwargs = {"verifier": verifier, "verifier_kwargs": options}
+        config = OmegaConf.create(
+            {
+                "data": {"train_files": str(tmp_path / "train.parquet")},
+                "actor_rollout_ref": {"model": {"path": "org/model"}},
+                "reward": {"custom_reward_function": {"reward_kwargs": kwargs}},
+            }
+        )
+        return template_facts(config) if facts else check_template(config)
+
+    return run
+
+
+HERMES = TemplateReading("hermes", "auto", "think", "<tool_call>..</tool_call>")
+XML = TemplateReading("qwen3_coder", "opened", "think", "<tool_call><function=f>")
+
+
+def test_what_agrees_and_what_is_not_known_goes_on(agree):
+    agree(dialect="hermes")
+    agree({"dialect": "toolrl", "tokenizer": None}, HERMES, dialect="toolrl")
+    agree({"dialect": "hermes", "tokenizer": "org/model"}, HERMES, dialect="hermes")
+    agree({"dialect": "hermes", "tokenizer": "org/model"}, HERMES, dialect="vllm:hermes")
+    agree({"dialect": "qwen3_coder", "tokenizer": "m"}, XML, dialect="auto", thinking="opened")
+    agree({"dialect": "toolrl"}, XML, verifier="toolrl")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "reading", "options", "message"),
+    [
+        (
+            {"dialect": "hermes"},
+            None,
+            {"dialect": "toolrl"},
+            r"made for dialect=hermes .*verifier_kwargs\.dialect=toolrl",
+        ),
+        (
+            {"dialect": "hermes", "tokenizer": "a/b"},
+            XML,
+            {"dialect": "hermes"},
+            "writes dialect=qwen3_coder.*its --tokenizer",
+        ),
+        ({"dialect": "toolrl"}, XML, {"dialect": "toolrl"}, r"open thought.*verifier_kwargs\.thinking=opened"),
+        (None, XML, {"dialect": "qwen3_coder"}, r"verifier_kwargs\.thinking=opened"),
+    ],
+)
+def test_what_does_not_agree_names_the_key(agree, manifest, reading, options, message):
+    with pytest.raises(AwpoSetupError, match=message):
+        agree(manifest, reading, **options)
+
+
+def test_doctor_shows_a_call_as_the_template_writes_it(agree):
+    facts = dict(agree({"dialect": "hermes"}, XML, facts=True))
+    assert facts["data made for dialect"] == "hermes" and facts["chat template's dialect"] == "qwen3_coder"
+    assert (
+        facts["chat template's thought"] == "think, opened by the prompt"
+        and "<function=f>" in facts["chat template's call"]
+    )
+    assert dict(agree(facts=True))["chat template"] == "the tokenizer is not on this machine"
