@@ -66,7 +66,7 @@ def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
         return NoCompletion("the answer is not a chat completion", passing=True)
     finish_reason = finish_reason if isinstance(finish_reason, str) else None
     if isinstance(text, list):  # chunks: what a model thinks has another type than what it says
-        text = "".join(_chunk(part) for part in text)
+        text = "".join(_chunk(part) for part in text) or text
     if isinstance(text, str):
         return Completion(text, finish_reason, _tail(choice.get("logprobs")))
     if text is not None:

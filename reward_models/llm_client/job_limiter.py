@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 import uuid
 from collections import deque
@@ -26,14 +25,12 @@ from itertools import islice
 from typing import Any
 
 from reward_models.llm_client.limits import Limiter, Limits, Permits, process_limiter
+from reward_models.ray_job import find_or_make_actor, in_job
 
 TICK_S = 0.005
 _TURN_S = 0.5
 _ALONE_S = 0.2  # how often a process with all the slots hears whether others wait; well below a turn
 _FAREWELL_S = 2.0
-
-# Ray ends an actor when its maker drops the handle, whoever else uses it: kept as long as this process lives.
-_actors: dict[str, Any] = {}
 
 
 class LimiterLostError(RuntimeError):
@@ -42,8 +39,7 @@ class LimiterLostError(RuntimeError):
 
 def make_limiter(limits: Limits, lease_s: float) -> Limiter:
     """The job's limiter where Ray is initialised, otherwise the process'; for use in the running loop only."""
-    ray = sys.modules.get("ray")
-    if ray is not None and ray.is_initialized():
+    if in_job():
         return JobLimiter(limits, lease_s)
     return process_limiter(limits)
 
@@ -182,7 +178,7 @@ class JobLimiter:
         try:
             while self._waiting:
                 if self._actor is None:
-                    self._actor = self._find_actor()
+                    self._actor = find_or_make_actor(self._limits.name, PermitActor, self._limits, self._lease_s)
                 sizes = [tokens for tokens, _ in islice(self._waiting, self._limits.max_concurrency)]
                 returned, self._returned = self._returned, (0, 0, 0)
                 delays = await self._actor.take.remote(self._holder, sizes, returned)
@@ -221,16 +217,6 @@ class JobLimiter:
         returned, self._returned = self._returned, (0, 0, 0)
         if self._actor is not None and returned != (0, 0, 0):  # otherwise `take` had them, or nobody knows of them
             self._actor.give_back.remote(self._holder, returned)
-
-    def _find_actor(self) -> Any:
-        import ray
-
-        options = {"name": self._limits.name, "get_if_exists": True, "num_cpus": 0, "max_concurrency": 1000}
-        actor = ray.remote(PermitActor).options(**options).remote(self._limits, self._lease_s)
-        # Another handle of the same actor would end it, by taking the place of its maker's.
-        if _actors.get(self._limits.name) != actor:
-            _actors[self._limits.name] = actor
-        return actor
 
 
 def _settle(future: asyncio.Future, result: float | None) -> None:

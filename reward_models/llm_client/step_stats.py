@@ -18,14 +18,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from reward_models.llm_client.totals import Entry, Report, Totals
+from reward_models.ray_job import find_actor, find_or_make_actor, in_job, job_name
 
 logger = logging.getLogger(__name__)
+
+_ACTOR = "awpo_judge_steps"
 
 REPORT_S = 0.2
 _FRESH_S = 0.25
@@ -73,15 +75,11 @@ class _Way:
 
     def actor(self) -> Any:
         """The actor's handle; None where there is none (yet)."""
-        ray = sys.modules.get("ray")
-        if ray is None or not ray.is_initialized():
+        if not in_job():
             return None
         if self._actor is None and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_AGAIN_S
-            try:
-                self._actor = ray.get_actor(_name(ray))
-            except Exception:  # not there; what Ray raises otherwise is as good a reason to do without
-                return None
+            self._actor = find_actor(job_name(_ACTOR))
         return self._actor
 
     def lost(self) -> None:
@@ -163,8 +161,7 @@ class StepCollector:
 
         self._ray = ray
         self._patience_s = patience_s
-        options = {"name": _name(ray), "get_if_exists": True, "num_cpus": 0, "max_restarts": -1}
-        self._actor = ray.remote(StepActor).options(max_concurrency=1000, **options).remote()
+        self._actor = find_or_make_actor(job_name(_ACTOR), StepActor, max_restarts=-1)
         self._asked: list[Any] = []
         self._run = Totals()
         self._said = False
@@ -212,10 +209,6 @@ class StepCollector:
 def steps_file(ledger: str | Path) -> Path:
     """Where a ledger's steps are: not in the ledger itself, whose lines are calls and add up."""
     return Path(ledger).with_suffix(".steps.jsonl")
-
-
-def _name(ray: Any) -> str:
-    return f"awpo_judge_steps_{ray.get_runtime_context().get_job_id()}"
 
 
 async def _wrap(awaitable: Any) -> Any:

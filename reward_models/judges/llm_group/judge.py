@@ -1,6 +1,6 @@
 """The group judge: a language model ranks the rollouts of one prompt against each other, in both orders.
 
-Siblings are scored apart, in other processes, so each rollout waits in the job's room (rendezvous.py) until its group is
+Siblings are scored apart, in other processes, so each rollout waits in the job's rendezvous (rendezvous.py) until its group is
 there; one of those who wait then ranks it for all.
 """
 
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from reward_models.judges.controls import controls
 from reward_models.judges.llm.chat_judge import ChatJudge, split_options
 from reward_models.judges.llm.shown import ShownTask
-from reward_models.judges.llm_group.participant import Desk, RoomPlan
+from reward_models.judges.llm_group.participant import Participant, RendezvousPlan
 from reward_models.judges.llm_group.prompt import LISTWISE, PAIRWISE, Entry, read_entry
 from reward_models.judges.llm_group.ranker import ListAsker, PairAsker, Ranker
 from reward_models.judges.llm_group.rendezvous import MAX_WAITING, Member
@@ -60,7 +60,7 @@ class LlmGroupJudge(ChatJudge):
     - The rollout does not say its group and the group's size, see siblings.py: Unscored(load_failed).
     - A group of one, or one whose other members did not come within `wait_s`: Unscored(no_evidence).
     - It came after its group was ranked, or nobody ranked the group in time: Unscored(timeout).
-    - The model's answers failed: the most frequent reason. The room is gone: Unscored(error).
+    - The model's answers failed: the most frequent reason. The rendezvous is gone: Unscored(error).
     """
 
     name = "llm_group"
@@ -82,10 +82,10 @@ class LlmGroupJudge(ChatJudge):
         self._ranker = Ranker(asker, config.max_comparisons)
         # Judges that differ in anything must not meet. The configurations hold no key.
         sameness = repr((asdict(config), asdict(self.client_config), self.rubric_version))
-        name = f"awpo-group-room-{sha256(sameness.encode()).hexdigest()[:12]}"
+        name = f"awpo-group-rendezvous-{sha256(sameness.encode()).hexdigest()[:12]}"
         # All requests of a group are sent at once, each with the client's deadline.
-        self._plan = RoomPlan(name, config.wait_s, self.client_config.deadline_s + _RANK_MARGIN_S, MAX_WAITING)
-        self._desks: PerLoop[Desk] = PerLoop()
+        self._plan = RendezvousPlan(name, config.wait_s, self.client_config.deadline_s + _RANK_MARGIN_S, MAX_WAITING)
+        self._participants: PerLoop[Participant] = PerLoop()
 
     async def rank(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """The verdicts on a whole group that is at hand: nobody waits, and no group has to be stated."""
@@ -99,8 +99,8 @@ class LlmGroupJudge(ChatJudge):
 
     async def aclose(self) -> None:
         """Close the running loop's connections; rollouts that wait, and requests under way, become Unscored."""
-        for desk in self._desks.of_running_loop():
-            await desk.aclose()
+        for participant in self._participants.of_running_loop():
+            await participant.aclose()
         await super().aclose()
 
     async def score(self, rollout: Rollout) -> Verdict:
@@ -117,8 +117,8 @@ class LlmGroupJudge(ChatJudge):
             found = read_entry(rollout, reference=self.config.reference)
             # One that cannot be judged comes too: its siblings need not wait for it.
             task, content = (None, found) if isinstance(found, Unscored) else found
-            desk = self._desks.get(None, lambda: Desk(self._plan, self._rank))
-            verdict = await desk.meet(Member(place.uid, place.session, place.size, content, task))
+            participant = self._participants.get(None, lambda: Participant(self._plan, self._rank))
+            verdict = await participant.meet(Member(place.uid, place.session, place.size, content, task))
         self._log_first(verdict)
         return verdict
 

@@ -1,11 +1,11 @@
-"""How one event loop takes part in the job's room: its rollouts join, one poll listens for all of them.
+"""How one event loop takes part in the job's rendezvous: its rollouts join, one poll listens for all of them.
 
-Where Ray is initialised the room is a named actor, found by every process of the job's namespace. It ends with the job,
+Where Ray is initialised the rendezvous is a named actor, found by every process of the job's namespace. It ends with the job,
 or with the process that made it. Elsewhere it is an object of this process. The actor never holds a call for each
 rollout that waits, only one poll for each process, so no number of rollouts fills it.
 
 Where the actor dies, those that wait are Unscored(error), and the next rollout makes a new one. Whatever happens to the
-room, no rollout waits longer than `wait_s + rank_s` and a margin.
+rendezvous, no rollout waits longer than `wait_s + rank_s` and a margin.
 """
 
 from __future__ import annotations
@@ -13,31 +13,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reward_models.judges.llm_group.rendezvous import Answer, Call, Member, Room
+from reward_models.judges.llm_group.rendezvous import Answer, Call, Member, Rendezvous
+from reward_models.ray_job import find_or_make_actor, in_job
 from reward_models.types import Unscored, UnscoredReason, Verdict
 
 _PATIENCE_S = 10.0  # of one poll
 _MARGIN_S = 30.0
 _FAREWELL_S = 2.0
-_CALLS_AT_ONCE = 1000  # in the actor: a poll of each process, and short ones
 
 Rank = Callable[[Any, Mapping[str, Any]], Awaitable[Mapping[str, Verdict]]]
 
-_rooms: dict[str, Room] = {}
-# Ray ends an actor when its maker drops the handle, whoever else uses it: kept as long as this process lives.
-_actors: dict[str, Any] = {}
+_meetings: dict[str, Rendezvous] = {}
 
 
 @dataclass(frozen=True)
-class RoomPlan:
-    """Which room, and its settings; processes with equal plans share it."""
+class RendezvousPlan:
+    """Which rendezvous, and its settings; processes with equal plans share it."""
 
     name: str
     wait_s: float
@@ -45,18 +42,11 @@ class RoomPlan:
     max_waiting: int
 
 
-class _RemoteRoom:
-    """The room's methods, in the actor."""
+class _RemoteRendezvous:
+    """The rendezvous's methods, in the actor."""
 
-    def __init__(self, plan: RoomPlan) -> None:
-        import ray
-
-        options = {"name": plan.name, "get_if_exists": True, "num_cpus": 0, "max_concurrency": _CALLS_AT_ONCE}
-        try:
-            self._actor = ray.get_actor(plan.name)
-        except ValueError:
-            actor = ray.remote(Room).options(**options).remote(plan.wait_s, plan.rank_s, plan.max_waiting)
-            self._actor = _actors[plan.name] = actor
+    def __init__(self, plan: RendezvousPlan) -> None:
+        self._actor = find_or_make_actor(plan.name, Rendezvous, plan.wait_s, plan.rank_s, plan.max_waiting)
 
     async def join(self, holder: str, member: Member) -> None:
         await self._actor.join.remote(holder, member)
@@ -71,21 +61,20 @@ class _RemoteRoom:
         await self._actor.leave.remote(holder)
 
 
-def reach_room(plan: RoomPlan) -> Room | _RemoteRoom:
-    """The job's room where Ray is initialised, otherwise this process' one."""
-    ray = sys.modules.get("ray")
-    if ray is not None and ray.is_initialized():
-        return _RemoteRoom(plan)
-    return _rooms.setdefault(plan.name, Room(plan.wait_s, plan.rank_s, plan.max_waiting))
+def reach_rendezvous(plan: RendezvousPlan) -> Rendezvous | _RemoteRendezvous:
+    """The job's rendezvous where Ray is initialised, otherwise this process' one."""
+    if in_job():
+        return _RemoteRendezvous(plan)
+    return _meetings.setdefault(plan.name, Rendezvous(plan.wait_s, plan.rank_s, plan.max_waiting))
 
 
-class Desk:
+class Participant:
     """For use in the loop it was made in only. `rank(task, members)` gives a verdict by session, for any group."""
 
-    def __init__(self, plan: RoomPlan, rank: Rank) -> None:
+    def __init__(self, plan: RendezvousPlan, rank: Rank) -> None:
         self._plan, self._rank = plan, rank
         self._holder = f"{os.getpid()}-{uuid.uuid4().hex}"
-        self._room: Room | _RemoteRoom | None = None
+        self._rendezvous: Rendezvous | _RemoteRendezvous | None = None
         self._waiting: dict[tuple[str, str], list[asyncio.Future[Verdict]]] = defaultdict(list)
         self._listening: asyncio.Task | None = None
         self._rankings: set[asyncio.Task] = set()
@@ -114,11 +103,11 @@ class Desk:
     async def _join(self, member: Member, answer: asyncio.Future[Verdict]) -> Verdict:
         if self._closed:
             return Unscored(UnscoredReason.ERROR, "the judge is closed")
-        if self._room is None or self._listening is None or self._listening.done():
+        if self._rendezvous is None or self._listening is None or self._listening.done():
             # Anew after each pause: the actor may have died meanwhile.
-            self._room = reach_room(self._plan)
+            self._rendezvous = reach_rendezvous(self._plan)
             self._listening = asyncio.create_task(self._listen())
-        await self._room.join(self._holder, member)
+        await self._rendezvous.join(self._holder, member)
         return await answer
 
     async def aclose(self) -> None:
@@ -129,31 +118,31 @@ class Desk:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        room, self._room = self._room, None
-        if room is not None:
+        rendezvous, self._rendezvous = self._rendezvous, None
+        if rendezvous is not None:
             with contextlib.suppress(Exception):  # it may be gone, which is as good
-                await asyncio.wait_for(room.leave(self._holder), _FAREWELL_S)
+                await asyncio.wait_for(rendezvous.leave(self._holder), _FAREWELL_S)
 
     async def _listen(self) -> None:
         """Poll while anyone here waits, or ranks."""
         try:
             while self._waiting or self._rankings:
                 patience_s = _PATIENCE_S + _MARGIN_S  # a dead actor raises, but a lost one may say nothing
-                letters = await asyncio.wait_for(self._room.poll(self._holder, _PATIENCE_S), patience_s)
-                for letter in letters:
-                    self._read(letter)
+                messages = await asyncio.wait_for(self._rendezvous.poll(self._holder, _PATIENCE_S), patience_s)
+                for message in messages:
+                    self._read(message)
         except Exception as error:
             self._lose(error)
 
-    def _read(self, letter: Call | Answer) -> None:
-        if isinstance(letter, Call):
-            task = asyncio.create_task(self._rank_and_settle(letter))
+    def _read(self, message: Call | Answer) -> None:
+        if isinstance(message, Call):
+            task = asyncio.create_task(self._rank_and_settle(message))
             self._rankings.add(task)
             task.add_done_callback(self._rankings.discard)
             return
-        for answer in self._waiting.get((letter.key, letter.session), ()):
+        for answer in self._waiting.get((message.key, message.session), ()):
             if not answer.done():
-                answer.set_result(letter.verdict)
+                answer.set_result(message.verdict)
 
     async def _rank_and_settle(self, call: Call) -> None:
         try:
@@ -165,14 +154,14 @@ class Desk:
             failed = Unscored(UnscoredReason.ERROR, f"the ranking failed: {type(error).__name__}")
             verdicts = dict.fromkeys(call.members, failed)
         try:
-            if self._room is not None:
-                await self._room.settle(call.key, verdicts)
+            if self._rendezvous is not None:
+                await self._rendezvous.settle(call.key, verdicts)
         except Exception as error:
             self._lose(error)
 
     def _lose(self, error: Exception) -> None:
-        """The room is gone: everyone who waits for it here is answered, the next one looks for a new room."""
-        listening, self._listening, self._room = self._listening, None, None
+        """The rendezvous is gone: everyone who waits for it here is answered, the next one looks for a new rendezvous."""
+        listening, self._listening, self._rendezvous = self._listening, None, None
         if listening is not None and listening is not asyncio.current_task():
             listening.cancel()  # its poll may never end
         self._answer_all(_lost(error))

@@ -1,7 +1,7 @@
 """Where the rollouts of a prompt meet: gathers a group's members, lets one of those present rank them, answers all.
 
-It knows nothing of judges, models or Ray. A job has one room, so that siblings meet whatever process scores them; see
-desk.py for how it is reached. It keeps texts of groups that are still open or being ranked, and of ended ones only
+It knows nothing of judges, models or Ray. A job has one rendezvous, so that siblings meet whatever process scores them; see
+participant.py for how it is reached. It keeps texts of groups that are still open or being ranked, and of ended ones only
 the results.
 """
 
@@ -28,7 +28,7 @@ _SILENT_S = 300.0  # a holder that has not asked for so long is gone
 class Member:
     """One rollout of the group `key`: `session` is its name there, `size` how many the group should have.
 
-    `content` is what the one who ranks needs of it, `task` what the group shares; the room looks into neither.
+    `content` is what the one who ranks needs of it, `task` what the group shares; the rendezvous looks into neither.
     """
 
     key: str
@@ -65,7 +65,7 @@ class _Group:
     holders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # session -> who waits for it
 
 
-class Room:
+class Rendezvous:
     """Safe between threads and event loops. No method waits but `poll`, and that at most `patience_s`.
 
     wait_s: from a group's first member on; then those that came are ranked.
@@ -85,7 +85,7 @@ class Room:
         self._outboxes: dict[str, list[Call | Answer]] = defaultdict(list)
         self._seen: dict[str, float] = {}
         self._waiting: dict[str, int] = defaultdict(int)  # holder -> its members in open groups
-        self._bells: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
+        self._listeners: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
 
     async def join(self, holder: str, member: Member) -> None:
         """Add a member; its Answer comes by `poll`. One that is there already waits for the same answer."""
@@ -117,20 +117,20 @@ class Room:
 
     async def poll(self, holder: str, patience_s: float) -> list[Call | Answer]:
         """What there is for `holder`, as soon as there is something; [] where nothing came within `patience_s`."""
-        bell = asyncio.Event()
+        listener = asyncio.Event()
         with self._lock:
             self._arrive(holder)
             if found := self._outboxes.pop(holder, []):
                 return found
-            self._bells[holder] = (asyncio.get_running_loop(), bell)
+            self._listeners[holder] = (asyncio.get_running_loop(), listener)
             pause = min(
                 [patience_s, *(next(iter(groups.values())).ends - self._clock() for groups in self._under_way())]
             )
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(bell.wait(), max(0.0, pause))
+            await asyncio.wait_for(listener.wait(), max(0.0, pause))
         with self._lock:
-            if self._bells.get(holder, (None, None))[1] is bell:
-                del self._bells[holder]
+            if self._listeners.get(holder, (None, None))[1] is listener:
+                del self._listeners[holder]
             self._arrive(holder)
             return self._outboxes.pop(holder, [])
 
@@ -145,7 +145,7 @@ class Room:
             self._forget(holder)
 
     async def counts(self) -> dict[str, int]:
-        """How much the room holds now."""
+        """How much the rendezvous holds now."""
         with self._lock:
             groups = [*self._open.values(), *self._ranking.values()]
             return {
@@ -185,7 +185,7 @@ class Room:
             self._end(key, {}, Unscored(UnscoredReason.NO_EVIDENCE, detail))
         elif present:
             members = dict(sorted(group.contents.items(), key=lambda item: (len(item[0]), item[0])))
-            ranker = max(present, key=lambda holder: (holder in self._bells, self._seen[holder]))
+            ranker = max(present, key=lambda holder: (holder in self._listeners, self._seen[holder]))
             self._send(ranker, Call(key, group.task, members))
         else:
             self._end(key, {}, Unscored(UnscoredReason.ERROR, "nobody is there to rank the group"))
@@ -208,17 +208,17 @@ class Room:
                 if holder in self._seen:
                     self._send(holder, Answer(key, session, results[session]))
 
-    def _send(self, holder: str, letter: Call | Answer) -> None:
-        self._outboxes[holder].append(letter)
+    def _send(self, holder: str, message: Call | Answer) -> None:
+        self._outboxes[holder].append(message)
         self._ring(holder)
 
     def _ring(self, holder: str) -> None:
-        if (bell := self._bells.get(holder)) is not None:
+        if (listener := self._listeners.get(holder)) is not None:
             with contextlib.suppress(RuntimeError):  # its loop is closed
-                bell[0].call_soon_threadsafe(bell[1].set)
+                listener[0].call_soon_threadsafe(listener[1].set)
 
     def _forget(self, holder: str) -> None:
-        for box in (self._seen, self._outboxes, self._waiting, self._bells):
+        for box in (self._seen, self._outboxes, self._waiting, self._listeners):
             box.pop(holder, None)
         for groups in (self._open, self._ranking):
             for group in groups.values():

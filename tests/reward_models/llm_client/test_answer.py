@@ -15,8 +15,7 @@ from reward_models.llm_client.answer import Completion, ended_by_itself, read_co
             "Yes",
         ),
         ([{"type": "text", "text": "Y"}, {"type": "text", "text": "es"}], "Yes"),
-        ([], ""),
-        ([None, 1, {"type": "text", "text": 3}, {"text": "untyped"}], ""),
+        ([None, 1, {"type": "text", "text": 3}, {"text": "untyped"}, {"type": "text", "text": "No"}], "No"),
     ],
 )
 def test_of_chunks_the_texts_are_the_answer(content, text):

@@ -202,7 +202,7 @@ def test_permits_are_fetched_in_batches_and_none_is_lost(monkeypatch):
     async def main():
         limits = Limits("", 8, None, None)
         actor = LocalActor(PermitActor(limits, 60))
-        monkeypatch.setattr(job_limits.JobLimiter, "_find_actor", lambda self: actor)
+        monkeypatch.setattr(job_limits, "find_or_make_actor", lambda *args: actor)
         limiter = job_limits.JobLimiter(limits, 60)
         under_way = peak = 0
 
@@ -241,7 +241,7 @@ def test_a_process_that_is_alone_hands_on_its_slots_however_slow_the_judge_is(mo
     async def main():
         limits = Limits("", 4, None, None)
         actor = LocalActor(PermitActor(limits, 60))
-        monkeypatch.setattr(job_limits.JobLimiter, "_find_actor", lambda self: actor)
+        monkeypatch.setattr(job_limits, "find_or_make_actor", lambda *args: actor)
         limiter = job_limits.JobLimiter(limits, 60)
         granted, left = [], []
 
@@ -267,7 +267,7 @@ def test_a_process_that_always_has_work_does_not_keep_its_slots(monkeypatch):
     async def main():
         limits = Limits("", 2, None, None)
         actor = LocalActor(PermitActor(limits, 60))
-        monkeypatch.setattr(job_limits.JobLimiter, "_find_actor", lambda self: actor)
+        monkeypatch.setattr(job_limits, "find_or_make_actor", lambda *args: actor)
         greedy, modest = (job_limits.JobLimiter(limits, 60) for _ in range(2))
         served = []
 
@@ -296,7 +296,7 @@ def test_a_lost_actor_fails_the_waiting_calls_and_is_made_anew(monkeypatch):
     async def main():
         limits = Limits("", 1, None, None)
         actors = [Gone(), LocalActor(PermitActor(limits, 60))]
-        monkeypatch.setattr(job_limits.JobLimiter, "_find_actor", lambda self: actors.pop(0))
+        monkeypatch.setattr(job_limits, "find_or_make_actor", lambda *args: actors.pop(0))
         limiter = job_limits.JobLimiter(limits, 60)
         with pytest.raises(job_limits.LimiterLostError, match="ConnectionError"):
             await limiter.enter(1, 5)

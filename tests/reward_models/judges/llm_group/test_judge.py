@@ -16,7 +16,7 @@ from reward_models import Scored, UnscoredReason, reward
 from reward_models.judge_eval import attacks as canaries
 from reward_models.judges import JudgeNotReadyError, make_judge
 from reward_models.judges.llm_group import GROUP_KEY, Place, read_place
-from reward_models.judges.llm_group import participant as desk
+from reward_models.judges.llm_group import participant as participant
 from reward_models.reward import compute_score, needs_group, preflight
 from tests.reward_models.judges.fakes import rollout
 from tests.reward_models.judges.llm_group import ranking_server
@@ -66,7 +66,7 @@ def test_the_spread_is_the_share_of_verdicts_that_the_order_changed():
 
 def test_many_groups_at_once_from_several_loops():
     groups, size = 60, 4
-    desk._rooms.clear()
+    participant._meetings.clear()
     with FaultyServer(ranking_server.honest, latency_s=0.01) as server:
         kwargs = kwargs_at(server)
         found = {}
@@ -88,8 +88,8 @@ def test_many_groups_at_once_from_several_loops():
         worths = [(group + session) % 9 for session in range(size)]
         got = [found[session][group]["reasoning"] for session in range(size)]
         assert got == pytest.approx([sum(w > other for other in worths) / (size - 1) for w in worths])
-    (room,) = desk._rooms.values()
-    assert asyncio.run(room.counts())["members"] == 0
+    (rendezvous,) = participant._meetings.values()
+    assert asyncio.run(rendezvous.counts())["members"] == 0
 
 
 def test_without_all_siblings_those_that_came_are_ranked():
@@ -264,7 +264,7 @@ kwargs = json.loads(sys.argv[1])
 workers = [Worker.remote([0, 2]), Worker.remote([1, 3])]
 
 def actor():
-    (name,) = [name for name in ray.util.list_named_actors() if name.startswith("awpo-group-room-")]
+    (name,) = [name for name in ray.util.list_named_actors() if name.startswith("awpo-group-rendezvous-")]
     return ray.get_actor(name)
 
 def everyone(name, groups=6):

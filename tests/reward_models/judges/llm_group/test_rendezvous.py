@@ -1,4 +1,4 @@
-"""The room where siblings meet: everyone is answered once, by one ranking, whatever the order, the time and the losses."""
+"""The rendezvous of siblings: each is answered once, by one ranking, whatever the order, the time and the losses."""
 
 import asyncio
 import gc
@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reward_models import Scored, Unscored, UnscoredReason
-from reward_models.judges.llm_group import participant as desk_module
-from reward_models.judges.llm_group.participant import Desk, RoomPlan
-from reward_models.judges.llm_group.rendezvous import Answer, Call, Member, Room
+from reward_models.judges.llm_group import participant as participant_module
+from reward_models.judges.llm_group.participant import Participant, RendezvousPlan
+from reward_models.judges.llm_group.rendezvous import Answer, Call, Member, Rendezvous
 
 
 class Clock:
@@ -23,38 +23,38 @@ class Clock:
         return self.now
 
 
-def make_room(wait_s=10.0, rank_s=5.0, max_waiting=100):
+def make_rendezvous(wait_s=10.0, rank_s=5.0, max_waiting=100):
     clock = Clock()
-    return Room(wait_s, rank_s, max_waiting, clock), clock
+    return Rendezvous(wait_s, rank_s, max_waiting, clock), clock
 
 
 def member(key, session, size=3):
     return Member(key, str(session), size, f"{key}{session}", f"task of {key}")
 
 
-async def letters(room, holder):
+async def messages(rendezvous, holder):
     """What there is for the holder, without waiting."""
-    return await room.poll(holder, 0.0)
+    return await rendezvous.poll(holder, 0.0)
 
 
-def reason(letter):
-    assert isinstance(letter, Answer) and isinstance(letter.verdict, Unscored), letter
-    return letter.verdict.reason
+def reason(message):
+    assert isinstance(message, Answer) and isinstance(message.verdict, Unscored), message
+    return message.verdict.reason
 
 
 def test_a_whole_group_is_ranked_by_the_one_who_came_last():
     async def main():
-        room, clock = make_room()
+        rendezvous, clock = make_rendezvous()
         for session, holder in enumerate(("x", "y", "z")):
             clock.now += 1
-            await room.join(holder, member("a", session))
-        assert await letters(room, "x") == await letters(room, "y") == []
-        (call,) = await letters(room, "z")
+            await rendezvous.join(holder, member("a", session))
+        assert await messages(rendezvous, "x") == await messages(rendezvous, "y") == []
+        (call,) = await messages(rendezvous, "z")
         assert call == Call("a", "task of a", {"0": "a0", "1": "a1", "2": "a2"})
-        await room.settle("a", {str(session): Scored(session / 2) for session in range(3)})
+        await rendezvous.settle("a", {str(session): Scored(session / 2) for session in range(3)})
         for session, holder in enumerate(("x", "y", "z")):
-            assert await letters(room, holder) == [Answer("a", str(session), Scored(session / 2))]
-        counts = await room.counts()
+            assert await messages(rendezvous, holder) == [Answer("a", str(session), Scored(session / 2))]
+        counts = await rendezvous.counts()
         assert (counts["open"], counts["ranking"], counts["members"], counts["undelivered"]) == (0, 0, 0, 0)
 
     asyncio.run(main())
@@ -62,10 +62,10 @@ def test_a_whole_group_is_ranked_by_the_one_who_came_last():
 
 def test_members_are_shown_in_the_order_of_their_sessions():
     async def main():
-        room, _ = make_room()
+        rendezvous, _ = make_rendezvous()
         for session in (10, 2, 1, 0):
-            await room.join("x", member("a", session, size=4))
-        ((call),) = await letters(room, "x")
+            await rendezvous.join("x", member("a", session, size=4))
+        ((call),) = await messages(rendezvous, "x")
         assert list(call.members) == ["0", "1", "2", "10"]
 
     asyncio.run(main())
@@ -73,29 +73,29 @@ def test_members_are_shown_in_the_order_of_their_sessions():
 
 def test_after_the_wait_those_that_came_are_ranked_and_late_ones_are_unscored():
     async def main():
-        room, clock = make_room(wait_s=10)
-        await room.join("x", member("a", 0))
+        rendezvous, clock = make_rendezvous(wait_s=10)
+        await rendezvous.join("x", member("a", 0))
         clock.now = 9.9
-        await room.join("y", member("a", 2))
-        assert await letters(room, "y") == []
+        await rendezvous.join("y", member("a", 2))
+        assert await messages(rendezvous, "y") == []
         clock.now = 10.0
-        (call,) = [*await letters(room, "x"), *await letters(room, "y")]
+        (call,) = [*await messages(rendezvous, "x"), *await messages(rendezvous, "y")]
         assert list(call.members) == ["0", "2"]
-        await room.join("z", member("a", 1))  # while the others are ranked
-        assert reason((await letters(room, "z"))[0]) is UnscoredReason.TIMEOUT
-        await room.settle("a", {"0": Scored(1.0), "2": Scored(0.0)})
-        await room.join("z", member("a", 1))  # and after
-        assert reason((await letters(room, "z"))[0]) is UnscoredReason.TIMEOUT
+        await rendezvous.join("z", member("a", 1))  # while the others are ranked
+        assert reason((await messages(rendezvous, "z"))[0]) is UnscoredReason.TIMEOUT
+        await rendezvous.settle("a", {"0": Scored(1.0), "2": Scored(0.0)})
+        await rendezvous.join("z", member("a", 1))  # and after
+        assert reason((await messages(rendezvous, "z"))[0]) is UnscoredReason.TIMEOUT
 
     asyncio.run(main())
 
 
 def test_one_whose_siblings_never_come_has_nothing_to_be_ranked_with():
     async def main():
-        room, clock = make_room(wait_s=10)
-        await room.join("x", member("a", 0))
+        rendezvous, clock = make_rendezvous(wait_s=10)
+        await rendezvous.join("x", member("a", 0))
         clock.now = 11
-        (answer,) = await letters(room, "x")
+        (answer,) = await messages(rendezvous, "x")
         assert reason(answer) is UnscoredReason.NO_EVIDENCE and "none of its 2 siblings" in answer.verdict.detail
 
     asyncio.run(main())
@@ -103,47 +103,49 @@ def test_one_whose_siblings_never_come_has_nothing_to_be_ranked_with():
 
 def test_one_that_comes_twice_counts_once_and_is_answered_wherever_it_waits():
     async def main():
-        room, _ = make_room()
+        rendezvous, _ = make_rendezvous()
         for holder in ("x", "x", "y"):
-            await room.join(holder, member("a", 0))
-        await room.join("z", member("a", 1))
-        assert (await room.counts())["open"] == 1
-        await room.join("z", member("a", 2))
-        (call,) = await letters(room, "z")
-        await room.join("w", member("a", 0))  # while it is ranked
+            await rendezvous.join(holder, member("a", 0))
+        await rendezvous.join("z", member("a", 1))
+        assert (await rendezvous.counts())["open"] == 1
+        await rendezvous.join("z", member("a", 2))
+        (call,) = await messages(rendezvous, "z")
+        await rendezvous.join("w", member("a", 0))  # while it is ranked
         assert list(call.members) == ["0", "1", "2"]
-        await room.settle("a", {session: Scored(0.5) for session in "012"})
+        await rendezvous.settle("a", {session: Scored(0.5) for session in "012"})
         for holder in ("x", "y", "w"):
-            assert await letters(room, holder) == [Answer("a", "0", Scored(0.5))]
-        await room.join("v", member("a", 0))  # and after
-        assert await letters(room, "v") == [Answer("a", "0", Scored(0.5))]
+            assert await messages(rendezvous, holder) == [Answer("a", "0", Scored(0.5))]
+        await rendezvous.join("v", member("a", 0))  # and after
+        assert await messages(rendezvous, "v") == [Answer("a", "0", Scored(0.5))]
 
     asyncio.run(main())
 
 
 def test_a_ranking_that_never_comes_is_given_up_and_one_that_comes_then_changes_nothing():
     async def main():
-        room, clock = make_room(rank_s=5)
+        rendezvous, clock = make_rendezvous(rank_s=5)
         for session, holder in enumerate("xyz"):
-            await room.join(holder, member("a", session))
-        assert isinstance((await letters(room, "z"))[0], Call)  # z dies here
+            await rendezvous.join(holder, member("a", session))
+        assert isinstance((await messages(rendezvous, "z"))[0], Call)  # z dies here
         clock.now = 6
         for holder in "xy":
-            (answer,) = await letters(room, holder)
+            (answer,) = await messages(rendezvous, holder)
             assert reason(answer) is UnscoredReason.TIMEOUT and "not ranked within 5 s" in answer.verdict.detail
-        await room.settle("a", {"0": Scored(1.0)})
-        assert await letters(room, "x") == []
+        await rendezvous.settle("a", {"0": Scored(1.0)})
+        assert await messages(rendezvous, "x") == []
 
     asyncio.run(main())
 
 
 def test_a_member_left_out_of_the_ranking_is_unscored():
     async def main():
-        room, _ = make_room()
+        rendezvous, _ = make_rendezvous()
         for session in range(3):
-            await room.join("x", member("a", session))
-        await room.settle("a", {"0": Scored(1.0)})
-        answers = {letter.session: letter for letter in await letters(room, "x") if isinstance(letter, Answer)}
+            await rendezvous.join("x", member("a", session))
+        await rendezvous.settle("a", {"0": Scored(1.0)})
+        answers = {
+            message.session: message for message in await messages(rendezvous, "x") if isinstance(message, Answer)
+        }
         assert answers["0"].verdict == Scored(1.0)
         assert {reason(answers[session]) for session in "12"} == {UnscoredReason.ERROR}
 
@@ -152,18 +154,18 @@ def test_a_member_left_out_of_the_ranking_is_unscored():
 
 def test_a_worker_with_too_many_waiting_has_its_oldest_group_ranked_as_it_is():
     async def main():
-        room, _ = make_room(max_waiting=6)
-        await room.join("x", member("lonely", 0, size=4))
+        rendezvous, _ = make_rendezvous(max_waiting=6)
+        await rendezvous.join("x", member("lonely", 0, size=4))
         for key in ("a", "b", "c"):
-            await room.join("x", member(key, 0, size=4))
-            await room.join("y", member(key, 1, size=4))
-        await room.join("x", member("d", 0, size=4))
-        await room.join("x", member("e", 0, size=4))
-        assert await letters(room, "x") == []
-        await room.join("x", member("f", 0, size=4))
-        called = [letter for holder in "xy" for letter in await letters(room, holder)]
-        assert [(letter.key, list(letter.members)) for letter in called] == [("a", ["0", "1"])]
-        assert (await room.counts())["open"] == 6
+            await rendezvous.join("x", member(key, 0, size=4))
+            await rendezvous.join("y", member(key, 1, size=4))
+        await rendezvous.join("x", member("d", 0, size=4))
+        await rendezvous.join("x", member("e", 0, size=4))
+        assert await messages(rendezvous, "x") == []
+        await rendezvous.join("x", member("f", 0, size=4))
+        called = [message for holder in "xy" for message in await messages(rendezvous, holder)]
+        assert [(message.key, list(message.members)) for message in called] == [("a", ["0", "1"])]
+        assert (await rendezvous.counts())["open"] == 6
 
     asyncio.run(main())
 
@@ -172,22 +174,22 @@ def test_the_results_of_old_groups_are_forgotten_and_silent_holders_too(monkeypa
     monkeypatch.setattr("reward_models.judges.llm_group.rendezvous._ENDED_KEPT", 10)
 
     async def main():
-        room, clock = make_room(wait_s=10)
+        rendezvous, clock = make_rendezvous(wait_s=10)
         for number in range(50):
-            await room.join(f"holder {number}", member(str(number), 0))
+            await rendezvous.join(f"holder {number}", member(str(number), 0))
             clock.now += 11
-        counts = await room.counts()
+        counts = await rendezvous.counts()
         assert counts["open"] + counts["ranking"] <= 1 and counts["members"] <= 1
-        assert len(room._ended) == 10
+        assert len(rendezvous._ended) == 10
         assert counts["holders"] < 40 and counts["undelivered"] < 40  # those heard of in the last 300 s
 
     asyncio.run(main())
 
 
-# -- desks: who waits is answered, in one process with several loops
+# -- participants: who waits is answered, in one process with several loops
 
 
-PLAN = RoomPlan("test", 5.0, 5.0, 100)
+PLAN = RendezvousPlan("test", 5.0, 5.0, 100)
 
 
 def by_session(log):
@@ -199,11 +201,11 @@ def by_session(log):
     return rank
 
 
-async def attend(desk, members):
+async def attend(participant, members):
     try:
-        return await asyncio.gather(*(desk.meet(one) for one in members))
+        return await asyncio.gather(*(participant.meet(one) for one in members))
     finally:
-        await desk.aclose()
+        await participant.aclose()
 
 
 def in_threads(*works):
@@ -228,28 +230,28 @@ def in_threads(*works):
     random=st.randoms(use_true_random=False),
 )
 def test_groups_spread_over_loops_are_each_ranked_once(sizes, loops, random):
-    desk_module._rooms.clear()
+    participant_module._meetings.clear()
     shares, log = defaultdict(list), []
     members = [member(str(key), session, size) for key, size in enumerate(sizes) for session in range(size)]
     members += random.sample(members, len(members) // 4)  # some come twice
     random.shuffle(members)
     for one in members:
         shares[random.randrange(loops)].append(one)
-    works = [lambda share=share: attend(Desk(PLAN, by_session(log)), share) for share in shares.values()]
+    works = [lambda share=share: attend(Participant(PLAN, by_session(log)), share) for share in shares.values()]
     for share, verdicts in zip(shares.values(), in_threads(*works), strict=True):
         assert verdicts == [Scored(int(one.session) / 100) for one in share]
     ranked = Counter(key for key, _ in log)
     assert ranked == Counter(f"task of {key}" for key in range(len(sizes)))
-    assert asyncio.run(desk_module._rooms["test"].counts())["members"] == 0
+    assert asyncio.run(participant_module._meetings["test"].counts())["members"] == 0
 
 
 def test_members_that_fail_never_come_and_the_others_are_ranked_after_the_wait():
-    desk_module._rooms.clear()
+    participant_module._meetings.clear()
     log = []
-    plan = RoomPlan("short", 0.2, 5.0, 100)
+    plan = RendezvousPlan("short", 0.2, 5.0, 100)
     works = [
-        lambda: attend(Desk(plan, by_session(log)), [member("a", 0), member("b", 0)]),
-        lambda: attend(Desk(plan, by_session(log)), [member("a", 2)]),
+        lambda: attend(Participant(plan, by_session(log)), [member("a", 0), member("b", 0)]),
+        lambda: attend(Participant(plan, by_session(log)), [member("a", 2)]),
     ]
     (first, alone), (other,) = in_threads(*works)
     assert (first, other) == (Scored(0.0), Scored(0.02)) and log == [("task of a", ("0", "2"))]
@@ -257,7 +259,7 @@ def test_members_that_fail_never_come_and_the_others_are_ranked_after_the_wait()
 
 
 def test_a_ranking_that_raises_or_hangs_is_unscored_for_all():
-    desk_module._rooms.clear()
+    participant_module._meetings.clear()
 
     async def raises(task, members):
         raise KeyError("a secret")
@@ -268,14 +270,14 @@ def test_a_ranking_that_raises_or_hangs_is_unscored_for_all():
     members = [member("a", session) for session in range(3)]
     for rank, code, plan in [
         (raises, UnscoredReason.ERROR, PLAN),
-        (hangs, UnscoredReason.TIMEOUT, RoomPlan("hanging", 5.0, 0.1, 100)),
+        (hangs, UnscoredReason.TIMEOUT, RendezvousPlan("hanging", 5.0, 0.1, 100)),
     ]:
-        verdicts = asyncio.run(attend(Desk(plan, rank), members))
+        verdicts = asyncio.run(attend(Participant(plan, rank), members))
         assert {verdict.reason for verdict in verdicts} == {code}
         assert "secret" not in repr(verdicts)
 
 
-class LostRoom:
+class LostRendezvous:
     """Takes members in, and then is gone."""
 
     def __init__(self, silent=False):
@@ -292,39 +294,39 @@ class LostRoom:
         raise ConnectionError("gone")
 
 
-def test_a_room_that_dies_or_falls_silent_leaves_nobody_waiting(monkeypatch):
-    desk_module._rooms.clear()
-    monkeypatch.setattr(desk_module, "_MARGIN_S", 0.1)
-    rooms = [LostRoom(), LostRoom(silent=True), Room(5.0, 5.0, 100)]
-    monkeypatch.setattr(desk_module, "reach_room", lambda plan: rooms.pop(0))
+def test_a_rendezvous_that_dies_or_falls_silent_leaves_nobody_waiting(monkeypatch):
+    participant_module._meetings.clear()
+    monkeypatch.setattr(participant_module, "_MARGIN_S", 0.1)
+    rendezvous = [LostRendezvous(), LostRendezvous(silent=True), Rendezvous(5.0, 5.0, 100)]
+    monkeypatch.setattr(participant_module, "reach_rendezvous", lambda plan: rendezvous.pop(0))
 
     async def main():
-        desk = Desk(RoomPlan("lost", 0.1, 0.1, 100), by_session([]))
-        lost = await asyncio.gather(*(desk.meet(member("a", session)) for session in range(2)))
+        participant = Participant(RendezvousPlan("lost", 0.1, 0.1, 100), by_session([]))
+        lost = await asyncio.gather(*(participant.meet(member("a", session)) for session in range(2)))
         assert {verdict.reason for verdict in lost} == {UnscoredReason.ERROR}
-        silent = await desk.meet(member("b", 0))
+        silent = await participant.meet(member("b", 0))
         assert silent.reason is UnscoredReason.TIMEOUT
-        desk._lose(ConnectionError())
-        found = await asyncio.gather(*(desk.meet(member("c", session, 2)) for session in range(2)))
-        await desk.aclose()
+        participant._lose(ConnectionError())
+        found = await asyncio.gather(*(participant.meet(member("c", session, 2)) for session in range(2)))
+        await participant.aclose()
         return found
 
     assert asyncio.run(asyncio.wait_for(main(), 20)) == [Scored(0.0), Scored(0.01)]
 
 
 def test_closing_answers_those_who_wait_and_leaves_nothing_behind():
-    desk_module._rooms.clear()
+    participant_module._meetings.clear()
 
     async def main():
         before = asyncio.all_tasks()
-        desk = Desk(PLAN, by_session([]))
-        waiting = asyncio.create_task(desk.meet(member("a", 0)))
+        participant = Participant(PLAN, by_session([]))
+        waiting = asyncio.create_task(participant.meet(member("a", 0)))
         await asyncio.sleep(0.05)
-        await desk.aclose()
+        await participant.aclose()
         verdict = await waiting
-        assert (await desk.meet(member("a", 1))).reason is UnscoredReason.ERROR
-        assert asyncio.all_tasks() == before and not desk._waiting
-        await desk.aclose()
+        assert (await participant.meet(member("a", 1))).reason is UnscoredReason.ERROR
+        assert asyncio.all_tasks() == before and not participant._waiting
+        await participant.aclose()
         return verdict
 
     assert asyncio.run(main()).reason is UnscoredReason.ERROR
@@ -332,15 +334,15 @@ def test_closing_answers_those_who_wait_and_leaves_nothing_behind():
 
 
 def test_one_who_is_cancelled_leaves_the_others_their_answer():
-    desk_module._rooms.clear()
+    participant_module._meetings.clear()
 
     async def main():
-        desk = Desk(PLAN, by_session([]))
-        gone = asyncio.create_task(desk.meet(member("a", 0)))
+        participant = Participant(PLAN, by_session([]))
+        gone = asyncio.create_task(participant.meet(member("a", 0)))
         await asyncio.sleep(0.02)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
-        assert gone.cancelled() and not desk._waiting
-        return await attend(desk, [member("a", 1), member("a", 2)])
+        assert gone.cancelled() and not participant._waiting
+        return await attend(participant, [member("a", 1), member("a", 2)])
 
     assert asyncio.run(main()) == [Scored(0.01), Scored(0.02)]
