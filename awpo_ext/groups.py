@@ -41,7 +41,9 @@ class GroupStats:
     std: torch.Tensor
 
 
-def centered(values: torch.Tensor, index: torch.Tensor, groups: int, member: torch.Tensor | None = None):
+def centered(
+    values: torch.Tensor, index: torch.Tensor, groups: int, member: torch.Tensor | None = None
+) -> tuple[torch.Tensor, GroupStats]:
     """Group-relative values and their statistics.
 
     Args:

@@ -47,7 +47,8 @@ def weights(config: AwpoConfig) -> list[float]:
 def reasoning_reward(scores: torch.Tensor, counts: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
     """What the judges add in eq. 3 (R): `scale * sum_k lambda_k * s_k`, `(N,)`, over the scores that count."""
     counted_scores = torch.where(counts, scores, torch.zeros_like(scores))
-    return sum(weight * counted_scores[:, k] for k, weight in enumerate(weights(config)))
+    start = torch.zeros_like(counted_scores[:, 0])
+    return sum((weight * counted_scores[:, k] for k, weight in enumerate(weights(config))), start)
 
 
 @dataclass(frozen=True)

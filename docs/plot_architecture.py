@@ -37,7 +37,7 @@ class Box:
 
 
 BOXES = (
-    Box(30, 70, 330, 190, "Agent loop", "rollout.agent.num_workers processes; verl starts them", (
+    Box(30, 70, 330, 190, "Agent loop", "rollout.agent.num_workers; verl starts them", (
         "verl_plugin/rollout/turns.py", "  keeps what the model wrote, step by step",
         "verl_plugin/rollout/state_tool.py", "  tools with per-trajectory state",
     )),

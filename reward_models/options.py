@@ -149,11 +149,15 @@ def _fit_number(kind: type, rules: tuple[Any, ...], value: Any) -> float:
     return number
 
 
-@functools.cache
-def kinds_of(config: type[Options]) -> dict[str, Any]:
+def kinds_of(config: type[Any]) -> dict[str, Any]:
     """Field -> annotation of a dataclass, evaluated, in the order of the fields."""
+    return _kinds_of(config)  # type: ignore[arg-type]  # seen as unhashable
+
+
+@functools.cache
+def _kinds_of(config: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(config, include_extras=True)
-    return {field.name: hints[field.name] for field in fields(config)}  # type: ignore[arg-type]
+    return {field.name: hints[field.name] for field in fields(config)}
 
 
 class Options:

@@ -42,6 +42,6 @@ def _load_class(kind: str, name: Any, known: Mapping[str, str], base: type[T]) -
     if not (isinstance(cls, type) and issubclass(cls, base)):
         raise ValueError(f"{kind}={name!r} must be a subclass of {base.__module__}.{base.__qualname__}, got {cls!r}")
     if inspect.isabstract(cls):
-        missing = ", ".join(sorted(cls.__abstractmethods__))
+        missing = ", ".join(sorted(cls.__abstractmethods__))  # type: ignore[attr-defined]
         raise ValueError(f"{kind}={name!r} does not implement: {missing}")
     return cls

@@ -11,15 +11,16 @@ It does not mix the two: `score`, which verl takes as the reward, is the outcome
 from __future__ import annotations
 
 import asyncio
-import functools
+import inspect
 import logging
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
-from reward_models.options import Range, plain, refuse_unknown, require
+from reward_models.options import Options, Range, plain
 from reward_models.per_loop import PerLoop, options_key
 from reward_models.rollout_view import RolloutView, read_rollout
 from reward_models.sandbox import SandboxUnavailable
@@ -32,27 +33,9 @@ from reward_models.verl_row import bad_row, rollout_of
 
 logger = logging.getLogger(__name__)
 
-REWARD_COLUMNS = (
-    "score",
-    "format",
-    "correctness",
-    "parsable",
-    "has_think",
-    "reasoning",
-    "reasoning_valid",
-    "reasoning_failure",
-    "reasoning_spread",
-    "outcome_reason",
-    "outcome_valid",
-    "outcome_min",
-    "outcome_max",
-    "outcome_plus_reasoning",
-)
-
 # What verl's naive reward manager adds where a reward model is served.
 _VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")
-_OWN_KWARGS = ("judge", "judge_kwargs", "verifier", "verifier_kwargs", "verifier_processes")
-_MAX_PROCESSES = 256
+_OPTIONS = "a mapping of option names to values"
 _PREFLIGHT_S = 60.0
 
 
@@ -63,138 +46,167 @@ class _Scorer:
     pool: VerifierPool | None  # where the verifier may not run in the loop
 
 
+@dataclass(frozen=True)
+class RewardKwargs(Options, owner="reward_kwargs"):
+    """What `reward.custom_reward_function.reward_kwargs` may hold.
+
+    judge, verifier: a known name or `package.module:Class`, with their options as a dict or DictConfig.
+    verifier_processes: processes for a verifier that `needs_process`, in each of verl's reward workers.
+    """
+
+    judge: Any = "embedding"
+    judge_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
+    verifier: Any = "toolrl"
+    verifier_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
+    verifier_processes: Annotated[int, Range(1, 256)] = 2
+
+    def __post_init__(self) -> None:
+        for key in ("judge_kwargs", "verifier_kwargs"):
+            given = getattr(self, key)
+            object.__setattr__(self, key, {} if given is None else plain(given))
+        super().__post_init__()
+
+    def make_judge(self) -> Judge:
+        return make_judge(self.judge, **self.judge_kwargs)
+
+    def make_verifier(self) -> Verifier:
+        return make_verifier(self.verifier, **self.verifier_kwargs)
+
+    def make(self) -> _Scorer:
+        verifier, pool = self.make_verifier(), None
+        if verifier.needs_process:
+            pool = VerifierPool(self.verifier, self.verifier_kwargs, verifier.outcome_range, self.verifier_processes)
+        return _Scorer(verifier, self.make_judge(), pool)
+
+
 _scorers: PerLoop[_Scorer] = PerLoop()
 _failures_logged: set[str] = set()
 
 
-async def compute_score(
-    data_source: str,
-    solution_str: str,
-    ground_truth: str,
-    extra_info: Mapping[str, Any] | None = None,
-    *,
-    judge: str = "embedding",
-    judge_kwargs: Mapping[str, Any] | None = None,
-    verifier: str = "toolrl",
-    verifier_kwargs: Mapping[str, Any] | None = None,
-    verifier_processes: int = 2,
-    **verl_kwargs: Any,
-) -> dict[str, float]:
-    """Score one response.
+class RewardFunction:
+    """A verifier and a judge as the function that verl calls; `defaults` are reward_kwargs that need not be given.
 
-    Args:
-        data_source, solution_str, ground_truth, extra_info: as verl passes them. `extra_info["question"]` (str) and
-            `extra_info["tools"]` (a JSON string) feed the judge and may be absent.
-        judge, verifier: a known name or `package.module:Class`, with their options as a dict or DictConfig.
-        verifier_processes: processes for a verifier that `needs_process`, in each of verl's reward workers.
-        verl_kwargs: `reward_router_address` ("host:port", where verl serves a reward model) replaces a judge's
-            base_url=verl; `reward_model_tokenizer` is accepted and not used.
-
-    Returns the keys REWARD_COLUMNS, always all of them and all floats:
-        score: format + correctness, the outcome (toolrl: in [-3, 4]).
-        parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank,
-            read in the verifier's dialect. Whether the calls are right does not matter; of several turns, all texts count.
-        reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
-        reasoning_valid: 1.0 where `reasoning` is a score.
-        reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
-        reasoning_spread: the standard deviation of the judge's votes, or of a ranking the share of the rollout's
-            comparisons that changed with the order; 0.0 where there are not several.
-        outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
-        outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
-        outcome_min, outcome_max: the lowest and the highest outcome that this row allows, for AWPO's success rate and its
-            test for solved groups (toolrl: 0 and 1 where no call is expected).
-        outcome_plus_reasoning: their sum, the outcome alone where there is no `reasoning`: what a filter of groups that
-            are all alike should look at (`algorithm.filter_groups.metric`).
-
-    An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
-    embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
-    truth, naming data source and row, and for options that do not fit.
+    verl awaits its result where `inspect.iscoroutinefunction` says so. Before Python 3.12 that asks for a function, or for
+    an object with a function's attributes, so this has those of `__call__`.
     """
-    refuse_unknown(verl_kwargs, (*_OWN_KWARGS, *_VERL_KWARGS), "reward_kwargs")
-    judge_options = _at_router(_options("judge_kwargs", judge_kwargs), verl_kwargs.get("reward_router_address"))
-    scorer = _scorer(judge, judge_options, verifier, verifier_kwargs, verifier_processes)
-    rollout = rollout_of(data_source, solution_str, ground_truth, extra_info)
-    outcome = await _verify(scorer, rollout)
-    limits = outcome.limits or scorer.verifier.outcome_range
-    # Before the judge is waited for: the verifier has just read the texts.
-    view = read_rollout(rollout, *scorer.verifier.reading)
-    verdict = await _ask(scorer.judge, rollout)
-    return _columns(view, outcome, limits, verdict)
+
+    def __init__(self, **defaults: Any) -> None:
+        self._defaults = defaults
+        call = type(self).__call__
+        self.__name__ = "_".join(["compute_score", *map(str, defaults.values())])
+        self.__code__, self.__defaults__, self.__kwdefaults__ = call.__code__, call.__defaults__, call.__kwdefaults__
+        self.__annotations__ = call.__annotations__
+        self.__signature__ = inspect.signature(self.__call__)
+
+    async def __call__(
+        self,
+        data_source: str,
+        solution_str: str,
+        ground_truth: str,
+        extra_info: Mapping[str, Any] | None = None,
+        **reward_kwargs: Any,
+    ) -> dict[str, float]:
+        """Score one response.
+
+        Args:
+            data_source, solution_str, ground_truth, extra_info: as verl passes them. `extra_info["question"]` (str) and
+                `extra_info["tools"]` (a JSON string) feed the judge and may be absent.
+            reward_kwargs: the keys of `RewardKwargs`, and what verl adds where it serves a reward model: with
+                `reward_router_address` ("host:port") in place of a judge's base_url=verl; `reward_model_tokenizer` is
+                not used.
+
+        Returns the keys of REWARD_COLUMNS, always all of them and all floats:
+            score: format + correctness, the outcome (toolrl: in [-3, 4]).
+            parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank,
+                read in the verifier's dialect. Whether the calls are right does not matter; of several turns, all texts
+                count.
+            reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
+            reasoning_valid: 1.0 where `reasoning` is a score.
+            reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
+            reasoning_spread: the standard deviation of the judge's votes, or of a ranking the share of the rollout's
+                comparisons that changed with the order; 0.0 where there are not several.
+            outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
+            outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
+            outcome_min, outcome_max: the lowest and the highest outcome that this row allows, for AWPO's success rate and its
+                test for solved groups (toolrl: 0 and 1 where no call is expected).
+            outcome_plus_reasoning: their sum, the outcome alone where there is no `reasoning`: what a filter of groups that
+                are all alike should look at (`algorithm.filter_groups.metric`).
+
+        An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
+        embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
+        truth, naming data source and row, and for options that do not fit.
+        """
+        kwargs = self._read(reward_kwargs)
+        scorer = _scorers.get(options_key(vars(kwargs)), kwargs.make)
+        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info)
+        outcome = await _verify(scorer, rollout)
+        limits = outcome.limits or scorer.verifier.outcome_range
+        # Before the judge is waited for: the verifier has just read the texts.
+        view = read_rollout(rollout, *scorer.verifier.reading)
+        return _columns(_Judged(outcome, limits, view, await _ask(scorer.judge, rollout)))
+
+    def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
+        """A function of a row's data_source, ground_truth and extra_info that raises ValueError where no response could
+        be scored.
+
+        For checks before a run; see `Verifier.check_row`.
+        """
+        verifier = self._read(reward_kwargs).make_verifier()
+
+        def check(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] | None) -> None:
+            rollout = rollout_of(data_source, "", ground_truth, extra_info)
+            try:
+                verifier.check_row(rollout)
+            except ValueError as error:
+                raise bad_row(rollout, error) from error
+
+        return check
+
+    def preflight(self, **reward_kwargs: Any) -> None:
+        """Check `reward_kwargs` at start-up: names, options, and that the judge has what it needs, its endpoint included.
+
+        Raises ValueError or JudgeNotReadyError. Loads no weights; needs no event loop, and may be called inside of one.
+        """
+        scorer = self._read(reward_kwargs).make()
+        scorer.verifier.check()
+        scorer.judge.check()
+        _run(_ask_endpoint(scorer.judge))
+
+    def outcome_range(self, **reward_kwargs: Any) -> tuple[float, float]:
+        """(R_min, R_max) of the outcomes that `reward_kwargs` give: what AWPO's `reward_min` and `reward_max` must be.
+
+        Raises ValueError where the verifier or its options do not fit.
+        """
+        low, high = self._read(reward_kwargs).make_verifier().outcome_range
+        return float(low), float(high)
+
+    def needs_group(self, **reward_kwargs: Any) -> bool:
+        """Whether the judge ranks siblings, and so must be told a rollout's group (`siblings.Place` in `extra_info`).
+
+        Raises ValueError where the judge or its options do not fit.
+        """
+        return self._read(reward_kwargs).make_judge().needs_group
+
+    def _read(self, given: Mapping[str, Any]) -> RewardKwargs:
+        address = given.get("reward_router_address")
+        own = {key: value for key, value in given.items() if key not in _VERL_KWARGS}
+        kwargs = RewardKwargs.read({**self._defaults, **own})
+        if address is not None and kwargs.judge_kwargs.get("base_url") == "verl":
+            return replace(kwargs, judge_kwargs={**kwargs.judge_kwargs, "base_url": f"http://{address}/v1"})
+        return kwargs
 
 
-def row_check(**reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
-    """A function of a row's data_source, ground_truth and extra_info that raises ValueError where no response could be scored.
-
-    For checks before a run; see `Verifier.check_row`. Also `compute_score.row_check`.
-    """
-    name, options = _verifier_choice(reward_kwargs)
-    verifier = make_verifier(name, **options)
-
-    def check(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] | None) -> None:
-        rollout = rollout_of(data_source, "", ground_truth, extra_info)
-        try:
-            verifier.check_row(rollout)
-        except ValueError as error:
-            raise bad_row(rollout, error) from error
-
-    return check
+compute_score = RewardFunction()
+preflight, outcome_range = compute_score.preflight, compute_score.outcome_range
+needs_group, row_check = compute_score.needs_group, compute_score.row_check
 
 
-def preflight(**reward_kwargs: Any) -> None:
-    """Check `reward_kwargs` at start-up: names, options, and that the judge has what it needs, its endpoint included.
-
-    Raises ValueError or JudgeNotReadyError. Loads no weights; needs no event loop, and may be called inside of one.
-    Also `compute_score.preflight`.
-    """
-    refuse_unknown(reward_kwargs, (*_OWN_KWARGS, *_VERL_KWARGS), "reward_kwargs")
-    scorer = _make_scorer(
-        reward_kwargs.get("judge", "embedding"),
-        _options("judge_kwargs", reward_kwargs.get("judge_kwargs")),
-        *_verifier_choice(reward_kwargs),
-        reward_kwargs.get("verifier_processes", 2),
-    )
-    scorer.verifier.check()
-    scorer.judge.check()
-    _run(_ask_endpoint(scorer.judge))
-
-
-def outcome_range(**reward_kwargs: Any) -> tuple[float, float]:
-    """(R_min, R_max) of the outcomes that `reward_kwargs` give: what AWPO's `reward_min` and `reward_max` must be.
-
-    Raises ValueError where the verifier or its options do not fit. Also `compute_score.outcome_range`.
-    """
-    refuse_unknown(reward_kwargs, (*_OWN_KWARGS, *_VERL_KWARGS), "reward_kwargs")
-    name, options = _verifier_choice(reward_kwargs)
-    low, high = make_verifier(name, **options).outcome_range
-    return float(low), float(high)
-
-
-def needs_group(**reward_kwargs: Any) -> bool:
-    """Whether the judge ranks siblings, and so must be told a rollout's group (`judges.llm_group.Place` in `extra_info`).
-
-    Raises ValueError where the judge or its options do not fit. Also `compute_score.needs_group`.
-    """
-    options = _options("judge_kwargs", reward_kwargs.get("judge_kwargs"))
-    return make_judge(reward_kwargs.get("judge", "embedding"), **options).needs_group
-
-
-compute_score.preflight = preflight
-compute_score.outcome_range = outcome_range
-compute_score.needs_group = needs_group
-compute_score.row_check = row_check
-
-
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> RewardFunction:
     """`compute_score_<verifier>` for each known verifier: `compute_score` where `verifier` need not be given."""
     verifier = name.removeprefix("compute_score_")
     if verifier == name or verifier not in KNOWN_VERIFIERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    function = functools.partial(compute_score, verifier=verifier)
-    function.preflight = functools.partial(preflight, verifier=verifier)
-    function.outcome_range = functools.partial(outcome_range, verifier=verifier)
-    function.needs_group = needs_group
-    function.row_check = functools.partial(row_check, verifier=verifier)
-    return function
+    return RewardFunction(verifier=verifier)
 
 
 async def _ask_endpoint(judge: Judge) -> None:
@@ -213,39 +225,6 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run to its end in a thread of its own: the caller's may have a running loop."""
     with ThreadPoolExecutor(max_workers=1) as executor:
         executor.submit(asyncio.run, work).result()
-
-
-def _at_router(judge_options: dict[str, Any], address: str | None) -> dict[str, Any]:
-    """The judge's options with verl's "host:port" as the URL, where they ask for it."""
-    if address is None or judge_options.get("base_url") != "verl":
-        return judge_options
-    return {**judge_options, "base_url": f"http://{address}/v1"}
-
-
-def _verifier_choice(reward_kwargs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    options = _options("verifier_kwargs", reward_kwargs.get("verifier_kwargs"))
-    return reward_kwargs.get("verifier", "toolrl"), options
-
-
-def _scorer(judge: str, judge_kwargs: Any, verifier: str, verifier_kwargs: Any, processes: int) -> _Scorer:
-    """The running loop's scorer for this configuration."""
-    arguments = (judge, _options("judge_kwargs", judge_kwargs), verifier, _options("verifier_kwargs", verifier_kwargs))
-    return _scorers.get(options_key((*arguments, processes)), lambda: _make_scorer(*arguments, processes))
-
-
-def _make_scorer(judge: str, judge_options: dict, name: str, options: dict, processes: int) -> _Scorer:
-    require("reward_kwargs", "verifier_processes", processes, Annotated[int, Range(1, _MAX_PROCESSES)])
-    verifier = make_verifier(name, **options)
-    pool = VerifierPool(name, options, verifier.outcome_range, processes) if verifier.needs_process else None
-    return _Scorer(verifier, make_judge(judge, **judge_options), pool)
-
-
-def _options(key: str, value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise ValueError(f"reward_kwargs: {key}={value!r} must be a mapping of option names to values")
-    return plain(value)
 
 
 async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
@@ -277,21 +256,38 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
         logger.error(message + "; later failures of this kind are not logged", *args, exc_info=exc_info)
 
 
-def _columns(view: RolloutView, outcome: Outcome, limits: tuple[float, float], verdict: Verdict) -> dict[str, float]:
-    scored = isinstance(verdict, Scored)
-    values = (
-        outcome.outcome,
-        outcome.format,
-        outcome.correctness,
-        view.well_formed,
-        view.thinks_throughout,
-        verdict.value if scored else float("nan"),
-        scored,
-        SCORED_CODE if scored else verdict.reason.code,
-        (verdict.spread or 0.0) if scored else 0.0,
-        reason_code(outcome.reason),
-        outcome.valid,
-        *limits,
-        outcome.outcome + (verdict.value if scored else 0.0),
-    )
-    return {column: float(value) for column, value in zip(REWARD_COLUMNS, values, strict=True)}
+@dataclass(frozen=True)
+class _Judged:
+    """One rollout with all that was found out about it; `limits` are the outcomes that its row allows."""
+
+    outcome: Outcome
+    limits: tuple[float, float]
+    view: RolloutView
+    verdict: Verdict
+
+    @property
+    def score(self) -> Scored | None:
+        return self.verdict if isinstance(self.verdict, Scored) else None
+
+
+# Column -> how it is computed. What each says is in `RewardFunction.__call__`.
+REWARD_COLUMNS: dict[str, Callable[[_Judged], float]] = {
+    "score": lambda it: it.outcome.outcome,
+    "format": lambda it: it.outcome.format,
+    "correctness": lambda it: it.outcome.correctness,
+    "parsable": lambda it: it.view.well_formed,
+    "has_think": lambda it: it.view.thinks_throughout,
+    "reasoning": lambda it: it.score.value if it.score else math.nan,
+    "reasoning_valid": lambda it: it.score is not None,
+    "reasoning_failure": lambda it: it.verdict.reason.code if isinstance(it.verdict, Unscored) else SCORED_CODE,
+    "reasoning_spread": lambda it: (it.score.spread or 0.0) if it.score else 0.0,
+    "outcome_reason": lambda it: reason_code(it.outcome.reason),
+    "outcome_valid": lambda it: it.outcome.valid,
+    "outcome_min": lambda it: it.limits[0],
+    "outcome_max": lambda it: it.limits[1],
+    "outcome_plus_reasoning": lambda it: it.outcome.outcome + (it.score.value if it.score else 0.0),
+}
+
+
+def _columns(judged: _Judged) -> dict[str, float]:
+    return {column: float(compute(judged)) for column, compute in REWARD_COLUMNS.items()}

@@ -92,7 +92,7 @@ class Unscored:
     detail: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", UnscoredReason(self.reason))
+        object.__setattr__(self, "reason", UnscoredReason(self.reason))  # type: ignore[call-arg]
 
 
 Verdict = Scored | Unscored

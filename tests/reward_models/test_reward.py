@@ -91,7 +91,7 @@ def test_the_range_of_a_row():
 @given(response=tag_soup)
 def test_any_response_gives_the_same_float_columns(response):
     columns = run(response)
-    assert tuple(columns) == REWARD_COLUMNS and "reward" not in columns
+    assert tuple(columns) == tuple(REWARD_COLUMNS) and "reward" not in columns
     assert all(type(value) is float for value in columns.values())
     assert -3.0 <= columns["score"] <= 4.0
     assert math.isnan(columns["reasoning"]) and columns["reasoning_valid"] == 0.0
@@ -176,7 +176,7 @@ def test_options_may_come_from_omegaconf():
 
 
 def test_preflight_is_attached_and_checks_without_scoring(tmp_path):
-    assert compute_score.preflight is preflight
+    assert compute_score.preflight == preflight
     preflight(judge="none", verifier="toolrl")
     preflight(judge=SPY, reward_router_address=None)
     for kwargs, message in [
@@ -238,7 +238,7 @@ def test_each_verifier_has_a_reward_function_of_its_own(name):
         function.preflight(judge="none", **options)
         assert function.outcome_range(**options) == reward.outcome_range(verifier=name, **options)
         columns = asyncio.run(function("toolrl", TRUTH, TRUTH, EXTRA, judge="none", **options))
-        assert tuple(columns) == REWARD_COLUMNS and columns["score"] == function.outcome_range(**options)[1]
+        assert tuple(columns) == tuple(REWARD_COLUMNS) and columns["score"] == function.outcome_range(**options)[1]
     with pytest.raises(AttributeError, match="compute_score_xml"):
         reward.compute_score_xml  # noqa: B018
 

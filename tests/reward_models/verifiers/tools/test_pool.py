@@ -189,6 +189,6 @@ def test_the_range_of_a_configuration():
     assert outcome_range() == outcome_range(verifier="strict", judge="none") == (-3.0, 4.0)
     assert outcome_range(verifier="composite", verifier_kwargs={"parts": {"format": 1, "strict": 3}}) == (0.0, 4.0)
     assert outcome_range(verifier=HEAVY, verifier_kwargs={"bonus": 1.0}) == (-1.0, 3.0)
-    assert compute_score.outcome_range is outcome_range
+    assert compute_score.outcome_range == outcome_range
     with pytest.raises(ValueError, match="verifer"):
         outcome_range(verifer="strict")
