@@ -13,14 +13,14 @@ import numpy as np
 _DRAWS = 2000
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
+def wilson_interval(right: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share; (0, 1) of none."""
     if n == 0:
         return 0.0, 1.0
-    from scipy.stats import binomtest
+    from reward_models.statistics import wilson
 
-    interval = binomtest(right, n).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    interval = wilson(right, n)
+    return interval.low, interval.high
 
 
 def bootstrap_mean(values: Sequence[float], seed: int = 0) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from awpo_ext.evaluate.errors import EvalError
-from awpo_ext.evaluate.numbers import bootstrap_mean, pass_at_k, wilson
+from awpo_ext.evaluate.numbers import bootstrap_mean, pass_at_k, wilson_interval
 from awpo_ext.evaluate.types import Score
 
 FORMAT = 1
@@ -53,7 +53,9 @@ def _row(name: str, items: Sequence[Item], samples: int, ks: Sequence[int]) -> d
     }
     if whole:
         # Several samples of one task are not independent: resample tasks.
-        row["low"], row["high"] = wilson(int(sum(shares)), len(whole)) if samples == 1 else bootstrap_mean(shares)
+        row["low"], row["high"] = (
+            wilson_interval(int(sum(shares)), len(whole)) if samples == 1 else bootstrap_mean(shares)
+        )
         row["interval"] = "Wilson 95 %" if samples == 1 else "bootstrap over tasks 95 %"
     for k in ks if whole else ():
         values = [pass_at_k(samples, sum(score.right for score in item.scores), k) for item in whole]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from reward_models.encoders.unit import Encoder
 from reward_models.errors import UserError
 from reward_models.types import JudgeNotReadyError
 
@@ -44,8 +44,7 @@ class SentenceEncoder:
         self._source = model
         self._threads = threads
         self._cache_size = cache_size
-        self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._model: Any = None
+        self._encoder: Encoder | None = None
         self._load_failure: str | None = None
 
     def check(self) -> None:
@@ -60,37 +59,25 @@ class SentenceEncoder:
         find_model(self._source)
 
     def embed(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """One float32 vector of length 1 per text, in order.
+        """One vector of length 1 per text, in order.
 
         Equal texts are embedded once. ModelLoadError where the model is not there; it is not tried a second time,
         since a training run would then stall at every batch.
         """
-        if self._model is None:
-            self._load()
-        unique = dict.fromkeys(texts)
-        missing = [text for text in unique if text not in self._cache]
-        found = {text: self._cache[text] for text in unique if text in self._cache}
-        if missing:
-            vectors = self._model.encode(
-                missing, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-            )
-            found.update(zip(missing, vectors, strict=True))
-        for text in unique:
-            self._cache[text] = found[text]
-            self._cache.move_to_end(text)
-        while len(self._cache) > self._cache_size:
-            self._cache.popitem(last=False)
+        encoder = self._encoder or self._load()
+        found = encoder.embed(texts)
         return [found[text] for text in texts]
 
-    def _load(self) -> None:
+    def _load(self) -> Encoder:
         if self._load_failure is not None:
             raise ModelLoadError(self._load_failure)
         try:
-            self._model = load_model(find_model(self._source), self._threads)
+            self._encoder = Encoder(load_model(find_model(self._source), self._threads), self._cache_size)
         except Exception as error:
             self._load_failure = f"{type(error).__name__}: {error}"
             logger.exception("The embedding judge could not load its model: NO ROLLOUT OF THIS PROCESS WILL BE SCORED")
             raise ModelLoadError(self._load_failure) from error
+        return self._encoder
 
 
 def find_model(source: str | None) -> str:

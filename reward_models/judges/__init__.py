@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reward_models.judges.base import Comparer, Judge, JudgeNotReadyError, score_all
 from reward_models.registry import build
+
+if TYPE_CHECKING:
+    from reward_models.judges.llm.prompt_judge import PromptJudge
 
 KNOWN_JUDGES = {
     "none": "reward_models.judges.none:NoneJudge",
@@ -16,7 +19,7 @@ KNOWN_JUDGES = {
     "scorer": "reward_models.judges.scorer:ScorerJudge",
 }
 
-__all__ = ["KNOWN_JUDGES", "Comparer", "Judge", "JudgeNotReadyError", "make_judge", "score_all"]
+__all__ = ["KNOWN_JUDGES", "Comparer", "Judge", "JudgeNotReadyError", "PromptJudge", "make_judge", "score_all"]
 
 
 def make_judge(name: str, **options: Any) -> Judge:
@@ -25,3 +28,15 @@ def make_judge(name: str, **options: Any) -> Judge:
     Cheap: options are checked here, packages and files by the judge's `check()`, weights load with the first score.
     """
     return build("judge", name, options, KNOWN_JUDGES, Judge)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "PromptJudge":  # the one that brings a client with it
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from reward_models.judges.llm.prompt_judge import PromptJudge
+
+    return PromptJudge
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "PromptJudge"])

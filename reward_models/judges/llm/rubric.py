@@ -70,11 +70,16 @@ class Rubric:
 
     def render(self, task: ShownTask, steps: Sequence[ShownStep]) -> Prompt:
         """The prompt for one rollout. No text leaves its place, and "(none)" stands for a blank one."""
-        nonce = make_nonce(self.text, *task.texts(), *(text for step in steps for text in step.texts()))
-        values = {**task.values(nonce), "nonce": nonce}
-        start, end = _inside(self.text)
-        shown = lay_out(steps, self.text[start:end], nonce)
-        return Prompt(f"{fill(self.text[:start], values)}{shown}{fill(self.text[end:], values)}", (shown,))
+        return render(self.text, task, steps)
+
+
+def render(template: str, task: ShownTask, steps: Sequence[ShownStep]) -> Prompt:
+    """As `Rubric.render`, of a text that has all the placeholders of a rubric in their places."""
+    nonce = make_nonce(template, *task.texts(), *(text for step in steps for text in step.texts()))
+    values = {**task.values(nonce), "nonce": nonce}
+    start, end = _inside(template)
+    shown = lay_out(steps, template[start:end], nonce)
+    return Prompt(f"{fill(template[:start], values)}{shown}{fill(template[end:], values)}", (shown,))
 
 
 def _inside(text: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from reward_models.judges.llm.echo import Echoes
 from reward_models.judges.llm.thinking import without_thinking
 from reward_models.types import Unscored, UnscoredReason
 
-_MAX_CHARS = 64 * 1024
+MAX_CHARS = 64 * 1024
 _MAX_UNREADABLE = 64
 _MAX_TOP = 100
 _KEYS = ("reasons", "score")
@@ -108,7 +108,7 @@ def last_verdict(answer: str, keys: tuple[str, ...], echoes: Echoes) -> dict[str
     Echo where there is none but echoes of responses. Unscored(bad_verdict) as in `read_verdict`; the values of the other
     keys are not checked.
     """
-    if len(answer) > _MAX_CHARS:
+    if len(answer) > MAX_CHARS:
         return bad_verdict("the answer is too long")
     source, authors = _last_verdict(without_thinking(answer), keys, echoes)
     if source is None and authors:

@@ -11,12 +11,11 @@ import re
 from collections.abc import Sequence
 
 from reward_models.judges.llm.thinking import without_thinking
-from reward_models.judges.llm.verdict import Grade, Scale, bad_verdict
+from reward_models.judges.llm.verdict import MAX_CHARS, Grade, Scale, bad_verdict
 from reward_models.llm_client.answer import TokenOdds
 from reward_models.types import Unscored
 
 SCALE = Scale(0, 1)  # No, Yes
-_MAX_CHARS = 64 * 1024
 _WORD = re.compile(r"[\W_]*(yes|no)[\W_]*", re.IGNORECASE)
 # After the word: punctuation, and the token that ends a turn, which servers list though the answer has it not.
 _END = re.compile(r"[\W_]*(?:<[^<>]{0,64}>\s{0,8})?")
@@ -24,7 +23,7 @@ _END = re.compile(r"[\W_]*(?:<[^<>]{0,64}>\s{0,8})?")
 
 def said(answer: str) -> bool | None:
     """Whether the answer is the word Yes, with a reasoning model's thinking before it or not; None: neither word alone."""
-    found = _WORD.fullmatch(without_thinking(answer)) if len(answer) <= _MAX_CHARS else None
+    found = _WORD.fullmatch(without_thinking(answer)) if len(answer) <= MAX_CHARS else None
     return None if found is None else found[1].casefold() == "yes"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from awpo_ext.evaluate.numbers import bootstrap_mean, mcnemar, pass_at_k, wilson
+from awpo_ext.evaluate.numbers import bootstrap_mean, mcnemar, pass_at_k, wilson_interval
 
 
 @given(st.integers(1, 8).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
@@ -28,7 +28,7 @@ def test_wilson_is_its_closed_form(numbers):
     right, n = numbers
     z, p = 1.959963984540054, right / n
     middle, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = wilson(right, n)
+    low, high = wilson_interval(right, n)
     assert low == pytest.approx(max(0, (middle - half) / (1 + z * z / n)), abs=1e-9)
     assert high == pytest.approx(min(1, (middle + half) / (1 + z * z / n)), abs=1e-9)
 

@@ -67,7 +67,7 @@ def test_the_score_is_the_mean_of_the_clipped_cosines(fake):
         rollout(tagged("thought", calls=[WEATHER])),
         rollout(tagged("thought", response="hi")),
         rollout(tagged("thought", calls=[WEATHER]), question=""),
-        rollout("<think>thought</think><tool_call>broken</tool_call>"),
+        rollout("<think>thought</think><tool_call>{broken</tool_call>"),
     )
     assert [verdict.value for verdict in verdicts] == pytest.approx([0.3, 0.6, 0.0, 0.6])
 
