@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 import logging
 import pickle
 import sys
@@ -22,7 +21,6 @@ from tests.reward_models.llm_client.calls import (
     ask,
     ask_one,
     client_at,
-    config_at,
     question,
     questions,
     quick_retries,
@@ -31,15 +29,9 @@ from tests.reward_models.llm_client.calls import (
 from tests.reward_models.llm_client.faulty_server import MODEL, VERDICT, FaultyServer
 
 
-@pytest.fixture(autouse=True)
-def key(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-
 @pytest.fixture
-def server():
-    with FaultyServer(key=KEY) as server:
-        yield server
+def server(server_with_key):
+    return server_with_key
 
 
 def test_a_request_and_its_answer(server):
@@ -280,118 +272,3 @@ def test_memory_stays_bounded_by_what_is_under_way(server):
     # The server's own copies (8 MiB of text, its JSON, its bytes) are measured too: it lives in this process.
     assert peak < 2 * 4 * 8.5 * 1024**2
     assert server.wait_for_sockets(0)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"base_url": ""}, r"judge client: base_url='' must be a http\(s\) URL"),
-        ({"base_url": None}, "base_url=None"),
-        ({"base_url": 3}, "base_url=3"),
-        ({"base_url": []}, r"base_url=\[\] must name at least one"),
-        ({"base_url": ["http://127.0.0.1/v1", 3]}, "base_url=3"),
-        ({"base_url": "127.0.0.1:8000/v1"}, "base_url='127.0.0.1:8000/v1'"),
-        ({"base_url": "ftp://127.0.0.1/v1"}, "base_url='ftp"),
-        ({"base_url": "http:///v1"}, "base_url='http:///v1'"),
-        ({"base_url": "http://127.0.0.1:99999/v1"}, "base_url="),
-        ({"base_url": "http://[::1/v1"}, "base_url="),
-        ({"base_url": "http://127.0.0.1/v1?key=1"}, "base_url="),
-        ({"base_url": "http://127.0.0.1/v1\n"}, "base_url="),
-        ({"model": " "}, "model=' ' must be the name"),
-        ({"model": 3}, "model=3"),
-        ({"api_key_env": ""}, "api_key_env must be the name"),
-        ({"timeout_s": 0}, r"timeout_s=0 must be a number in \[0.01, 3600\]"),
-        ({"retries": -1}, "retries=-1"),
-        ({"retries": 1.5}, "retries=1.5"),
-        ({"deadline_s": float("inf")}, "deadline_s=inf"),
-        ({"max_concurrency": 0}, r"max_concurrency=0 must be an integer in \[1, 4096\]"),
-        ({"max_concurrency": True}, "max_concurrency=True"),
-        ({"requests_per_minute": 0}, "requests_per_minute=0"),
-        ({"tokens_per_minute": "many"}, "tokens_per_minute='many'"),
-        ({"cache_dir": ""}, "cache_dir=''"),
-        ({"ledger": 3}, "ledger=3"),
-        ({"cache_max_gb": 0}, "cache_max_gb=0"),
-        ({"cache_max_age_days": -1}, "cache_max_age_days=-1"),
-        ({"price_per_million_tokens": 3}, "price_per_million_tokens=3"),
-        ({"price_per_million_tokens": (1,)}, "price_per_million_tokens"),
-        ({"price_per_million_tokens": (1, -1)}, "price_per_million_tokens=-1"),
-    ],
-)
-def test_bad_options_are_refused_by_name(options, message):
-    with pytest.raises(ValueError, match=message):
-        ClientConfig(**{"base_url": "http://127.0.0.1:8000/v1", "model": MODEL, **options})
-
-
-@pytest.mark.parametrize("options", [{"api_key_env": KEY}, {"base_url": f"http://user:{KEY}@127.0.0.1/v1"}])
-def test_a_key_given_as_an_option_is_refused_and_not_repeated(options):
-    with pytest.raises(ValueError, match="api_key") as refusal:
-        ClientConfig(**{"base_url": "http://127.0.0.1/v1", "model": MODEL, **options})
-    assert KEY not in str(refusal.value)
-
-
-def test_urls_are_kept_once_each_and_without_their_last_slash():
-    urls = ["http://a/v1/", "http://b/v1", "http://a/v1"]
-    assert ClientConfig(urls, MODEL).base_url == ("http://a/v1", "http://b/v1")
-
-
-def preflight(client):
-    asyncio.run(asyncio.wait_for(client.preflight(), 30))
-
-
-def test_the_preflight_is_content_with_a_good_server(server):
-    preflight(client_at(server))
-    assert server.requests == [] and server.wait_for_sockets(0)
-
-
-def test_the_preflight_names_the_models_there_are(server):
-    server.models = [f"model-{i}" for i in range(12)]
-    with pytest.raises(JudgeNotReadyError, match=r"does not offer model='grader'; it offers: 'model-0', .* and 2 more"):
-        preflight(client_at(server))
-
-
-def test_the_preflight_asks_for_a_completion_where_there_is_no_list(server):
-    server.models = 404
-    preflight(client_at(server))
-    assert server.requests[0]["max_tokens"] == 1
-    server.script.append("thinking")  # no text after one token
-    preflight(client_at(server))
-    server.script.append("404")
-    with pytest.raises(JudgeNotReadyError, match="neither /models nor model='grader'"):
-        preflight(client_at(server))
-
-
-@pytest.mark.parametrize("models", [("grader",), 404])
-def test_the_preflight_asks_for_the_key(server, monkeypatch, models):
-    server.models = models
-    monkeypatch.delenv("OPENAI_API_KEY")
-    with pytest.raises(JudgeNotReadyError, match=r"needs a key .*set the environment variable OPENAI_API_KEY"):
-        preflight(client_at(server))
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
-    with pytest.raises(JudgeNotReadyError, match="refuses the key in OPENAI_API_KEY") as refusal:
-        preflight(client_at(server))
-    assert "sk-wrong" not in str(refusal.value)
-
-
-@pytest.mark.parametrize("fault", ["html", "schema", "redirect"])
-def test_the_preflight_knows_what_is_not_compatible(server, fault):
-    server.models, server.faults = 404, {fault: 1.0}
-    with pytest.raises(JudgeNotReadyError, match=r"not answer like an OpenAI-compatible API.*/v1"):
-        preflight(client_at(server))
-
-
-def test_the_preflight_finds_every_endpoint(server):
-    gone = FaultyServer()
-    with gone:
-        pass
-    with pytest.raises(JudgeNotReadyError, match=f"{gone.port}/v1 cannot be reached"):
-        preflight(client_at(server, gone))
-    with pytest.raises(JudgeNotReadyError, match="is base_url right"):
-        preflight(ChatClient(config_at(server, base_url=f"http://127.0.0.1:{server.port}")))
-
-
-@pytest.mark.parametrize("body", ["[]", "{}", '{"data": 3}', '{"data": [3]}', '{"data": {"id": 1}}', "[" * 9000, "<p>"])
-def test_the_preflight_survives_any_list_of_models(body):
-    from reward_models.llm_client.preflight import _model_names
-
-    assert _model_names(body.encode()) is None
-    assert _model_names(json.dumps({"data": [{"id": "a"}]}).encode()) == ["a"]

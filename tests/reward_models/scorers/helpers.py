@@ -4,6 +4,9 @@ import json
 
 from reward_models import Rollout
 from reward_models.scorers.data.dataset import HonestRow
+from reward_models.scorers.features.head import HeadConfig
+
+SMALL = HeadConfig(epochs=12, members=2)
 
 CITIES = (
     "Paris",

@@ -3,6 +3,8 @@
 import json
 import re
 
+from tests.reward_models.llm_client.faulty_server import MODEL
+
 SHOWN = re.compile(r"^RESPONSE-[0-9a-f]+ ([A-Z]+)\nTHOUGHT-[0-9a-f]+:\n(.*?)\nACTION-", re.MULTILINE | re.DOTALL)
 WORTH = re.compile(r"worth (\d+)")
 WHY = "The better one names the tool and its arguments."
@@ -40,3 +42,9 @@ def verdict(asked, key):
         return json.dumps({"reasons": WHY, "better": "tie" if one == other else "A" if one > other else "B"})
     ranked = sorted(found, key=lambda pair: pair[1], reverse=True)
     return json.dumps({"reasons": WHY, "ranking": [label for label, _ in ranked]})
+
+
+def kwargs_at(server, **options):
+    """The keywords of the reward function for the group judge at `server`."""
+    options = {"base_url": server.base_url, "model": MODEL, "wait_s": 5, "timeout_s": 5, **options}
+    return {"judge": "llm_group", "judge_kwargs": options}
