@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-from awpo_ext.config import PRESETS
+from awpo_ext.config import PRESETS, AwpoConfig
 from awpo_ext.verl_plugin.config_check import compose, problems
 from awpo_ext.verl_plugin.driver.run_checks import awpo_section
 
@@ -104,7 +104,8 @@ def test_the_other_trainer_modes_are_fine(mode):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_with_a_fixed_radius_may_keep_verls_loss(preset):
     vanilla = ["actor_rollout_ref.actor.policy_loss.loss_mode=vanilla", f"+algorithm.awpo.preset={preset}"]
-    assert (problems([*GOOD, *vanilla]) == []) == (preset != "awpo")
+    fixed = AwpoConfig.from_mapping({"preset": preset}).clip_schedule == "fixed"
+    assert (problems([*GOOD, *vanilla]) == []) == fixed
 
 
 def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
