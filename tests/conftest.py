@@ -21,7 +21,7 @@ os.environ.setdefault("VERL_PLATFORM", "cpu")
 quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("ci", max_examples=300, derandomize=True, **quiet)
 settings.register_profile(
-    "core", max_examples=1000, derandomize=True, **quiet
+    "core", max_examples=300, derandomize=True, **quiet
 )  # the method's, see tests/awpo_ext/batches.py
 settings.register_profile("deep", max_examples=10_000, **quiet)
 settings.load_profile(os.environ.get("AWPO_TEST_PROFILE", "ci"))
