@@ -16,9 +16,11 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 from typer.testing import CliRunner
 
 from awpo_ext.cli.main import app
+from awpo_ext.data.dataset import write_dataset
 from awpo_ext.data.rows import RL_SCHEMA, write_parquet
 from awpo_ext.verl_plugin.config_check import compose, problems
 from awpo_ext.verl_plugin.driver.run_checks import awpo_section
+from recipes.multiturn.make_data import make
 from tests.paths import RECIPES
 
 # recipe -> (its environment, overrides that must have arrived)
@@ -101,10 +103,9 @@ def overrides_of(stand_in: str, script: str, environment: dict[str, str]) -> lis
 
 
 @pytest.fixture
-def multi_turn_data(tmp_path, rows):
+def multi_turn_data(tmp_path):
     """What the multi-turn recipe reads of its data before verl does."""
-    for name in ("train.parquet", "val.parquet"):
-        (tmp_path / name).write_bytes(Path(rows, name).read_bytes())
+    write_dataset(tmp_path, make(train=1, val=1, sft_rows=0))
     (tmp_path / "tools.yaml").touch()
     (tmp_path / "overrides.txt").write_text(
         "+reward.custom_reward_function.reward_kwargs.verifier_kwargs.classes.Bank=recipes.multiturn.bank:Bank\n"
