@@ -99,7 +99,7 @@ def test_float32_in_float32_out_and_finite(batch, config):
     outcome = torch.tensor(batch.outcome, dtype=torch.float32)
     reasoning = torch.tensor(batch.reasoning, dtype=torch.float32).reshape(-1, 1)
     valid = torch.tensor(batch.valid).reshape(-1, 1)
-    result = awpo_advantages(outcome, reasoning, batch.group, config, valid)
+    result = awpo_advantages(outcome, reasoning, batch.group, config, valid, reliability=KNOWN)
     assert result.advantages.dtype == torch.float32
     assert torch.isfinite(result.advantages).all() and (result.gate <= 1).all()
 

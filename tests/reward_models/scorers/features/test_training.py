@@ -146,7 +146,7 @@ def test_padding_in_the_real_minilm_changes_no_score(made):
 
 def test_no_thought_is_zero_and_no_evidence_is_nan(made):
     scorer = load(made[0] / "scorer")
-    blank, bare = Rollout("q", "[]", "<response>hi</response>", "", "t"), Rollout("", "", "<think>so</think>x", "", "t")
+    blank, bare = Rollout("q", "[]", "<response>hi</response>", "", "t"), Rollout("", "", "<think>so</think>", "", "t")
     found = scorer.score([blank, bare, honest_rollout(2)])
     assert found[0] == 0 and np.isnan(found[1]) and 0 < found[2] <= 1
     assert scorer.score([]).shape == (0,)
