@@ -5,26 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from reward_models.parsing.tool_types import JSON_TYPES
+
 Schema = dict[str, Any]
 
-_JSON_TYPES = {
-    "dict": "object",
-    "object": "object",
-    "float": "number",
-    "double": "number",
-    "number": "number",
-    "tuple": "array",
-    "list": "array",
-    "array": "array",
-    "set": "array",
-    "str": "string",
-    "string": "string",
-    "int": "integer",
-    "integer": "integer",
-    "bool": "boolean",
-    "boolean": "boolean",
-    "null": "null",
-}
 _GENERIC = re.compile(r"(?P<outer>\w+)\s*[\[(](?P<inner>.*)[\])]")
 _MAPS_OF_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 LISTS_OF_SCHEMAS = ("anyOf", "oneOf", "allOf", "prefixItems")
@@ -112,12 +96,12 @@ def _normalise_inner(schema: Any) -> Any:
 def _type_schema(name: Any) -> Schema:
     """A type's name as a JSON schema; empty (anything goes) where it has no JSON counterpart, such as `any`."""
     if isinstance(name, list):
-        known = [_JSON_TYPES[item] for item in map(str, name) if item in _JSON_TYPES]
+        known = [JSON_TYPES[item] for item in map(str, name) if item in JSON_TYPES]
         return {"type": list(dict.fromkeys(known))} if known and len(known) == len(name) else {}
     text = str(name).split(", optional")[0].strip()
     generic = _GENERIC.fullmatch(text)
     if generic is None:
-        return {"type": _JSON_TYPES[text.lower()]} if text.lower() in _JSON_TYPES else {}
+        return {"type": JSON_TYPES[text.lower()]} if text.lower() in JSON_TYPES else {}
     outer = _type_schema(generic["outer"])
     if outer.get("type") != "array":
         return outer
