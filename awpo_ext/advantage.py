@@ -34,7 +34,6 @@ class AwpoResult:
     verified: torch.Tensor  # (M,) bool, some rollout was verified; the others count nowhere, as if not sampled
     outcome_stats: GroupStats  # of the outcome reward less any KL penalty
     task_stats: GroupStats  # of the outcome reward itself
-    mixed_stats: GroupStats
     reasoning_stats: GroupStats
     group_index: torch.Tensor  # (N,)
     reliability: ReliabilityState  # to hand to the next batch's call
@@ -127,7 +126,6 @@ def awpo_advantages(
         verified=out_stats.count > 0,
         outcome_stats=out_stats,
         task_stats=task_stats,
-        mixed_stats=judges.mixed,
         reasoning_stats=judges.reasoning,
         group_index=index,
         reliability=_learned(reliability, c, task_dev, task_stats, judges, outcome_part, judge_part, index, config),

@@ -11,15 +11,14 @@ from awpo_ext.verl_plugin.compat import AwpoSetupError, check_trainer
 from awpo_ext.verl_plugin.driver import estimator
 
 logger = logging.getLogger(__name__)
-MARK = "_awpo_ext"
 
 
 def extend(trainer_base: Any) -> None:
     """Replace the trainers in the registry of verl's `trainer_base`; called when verl imports it."""
     mixin = _mixin(trainer_base)
     for name, trainer in list(trainer_base.TRAINER_REGISTRY.items()):
-        if not hasattr(trainer, MARK):
-            extended = type(f"Awpo{trainer.__name__}", (mixin, trainer), {MARK: True})
+        if not issubclass(trainer, mixin):
+            extended = type(f"Awpo{trainer.__name__}", (mixin, trainer), {})
             trainer_base.TRAINER_REGISTRY[name] = extended
 
 
