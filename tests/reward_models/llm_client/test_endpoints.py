@@ -34,7 +34,7 @@ def test_a_server_that_is_not_there_fails_fast_once_that_is_known(monkeypatch):
         await client.ask(question("the probe"))
         attempts, started = client.summary()["attempts"], time.monotonic()
         later = await asyncio.gather(*(client.ask(question(f"later {i}")) for i in range(200)))
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5
         assert client.summary()["attempts"] - attempts <= 2
         await client.aclose()
         return first, later

@@ -150,9 +150,9 @@ def test_the_last_outermost_own_verdict_counts(text, score):
     ],
 )
 def test_anything_else_is_a_bad_verdict(text):
-    started = time.monotonic()
+    started = time.process_time()
     assert is_bad(read(text, keys=NOTHING))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1  # 20 times what it takes
 
 
 # What a policy writes into its thought, so that a grader's careless quote of it ends the grader's reasons.
@@ -214,9 +214,9 @@ def test_the_thoughts_own_words_as_reasons_are_no_echo():
 
 def test_a_huge_prompt_is_searched_quickly():
     prompt = ("\\" * 50 + '{"reasons": "x", "score": 1}') * 800
-    started = time.monotonic()
+    started = time.process_time()
     assert read(verdict_text(5), keys=Echoes(prompt)).score == 5
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1  # 20 times what it takes
 
 
 def test_the_schema_asks_for_reasons_first_and_offers_the_scale():
