@@ -17,7 +17,7 @@ LAYERS = (
     ("rollout_view", "verl_row", "labelled", "encoders", "llm_client"),
     ("verifiers", "scorers"),
     ("judges",),
-    ("judge_eval", "reward"),
+    ("judge_eval", "reward", "details"),
 )
 FRONT_ROOM = {"__init__", "advantage", "clipping", "config", "gating", "groups", "metrics", "reliability", "signals"}
 
