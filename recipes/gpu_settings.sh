@@ -11,6 +11,7 @@ switch EVAL 1                           # 1: after training, starting model and 
 EVAL_DATA="${EVAL_DATA:-$DATA/val.parquet}"
 whole NNODES 1 1                        # more than one: docs/recipes.md, "several nodes"
 whole GPUS_PER_NODE 8 1
+choice ATTENTION auto auto flash_attention_2 sdpa    # auto: flash-attn where it imports, else PyTorch's own
 RESUME="${RESUME:-auto}"                # auto: from the last checkpoint in OUT; disable; or a folder global_step_<n>
 switch DRY_RUN 0                        # 1: resolve and check the whole configuration; needs no GPU
 
@@ -20,6 +21,15 @@ for name in train val; do
 done
 if ((EVAL)); then need_file "$EVAL_DATA" "set EVAL_DATA to a parquet file of awpo data, or EVAL=0"; fi
 [[ $RESUME == auto || $RESUME == disable ]] || need_folder RESUME "auto, disable, or a folder global_step_<n>"
+
+if [[ $ATTENTION == auto ]]; then
+    if why="$(python -c 'import flash_attn' 2>&1)"; then
+        ATTENTION=flash_attention_2
+    else
+        ATTENTION=sdpa
+        echo "attention: sdpa; flash_attn does not import (${why##*$'\n'})" >&2
+    fi
+fi
 
 EMBEDDING_MODEL=sentence-transformers/all-MiniLM-L6-v2    # the same small model as on CPU, from the Hugging Face hub
 source "$(dirname "${BASH_SOURCE[0]}")/reward_options.sh"
@@ -38,6 +48,7 @@ settings=(
     data.filter_overlong_prompts=True
 
     actor_rollout_ref.model.path="$MODEL"
+    ++actor_rollout_ref.model.override_config.attn_implementation="$ATTENTION"
     actor_rollout_ref.model.enable_gradient_checkpointing=True
     actor_rollout_ref.actor.strategy=fsdp2
     actor_rollout_ref.actor.optim.lr=1e-6
