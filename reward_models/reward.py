@@ -20,7 +20,8 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
-from reward_models.options import Options, Range, plain
+from reward_models.options import OneOf, Options, Range, plain
+from reward_models.parsing import THINKING
 from reward_models.per_loop import PerLoop, options_key
 from reward_models.rollout_view import RolloutView, read_rollout
 from reward_models.sandbox import SandboxUnavailable
@@ -51,6 +52,8 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     """What `reward.custom_reward_function.reward_kwargs` may hold.
 
     judge, verifier: a known name or `package.module:Class`, with their options as a dict or DictConfig.
+    thinking: how verifier, judge and columns read a response without any tag of a thought, see `parse_response`. The
+        option of this name among `verifier_kwargs` says the same, and a row's `extra_info["thinking"]` comes first.
     verifier_processes: processes for a verifier that `needs_process`, in each of verl's reward workers.
     """
 
@@ -58,6 +61,7 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     judge_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
     verifier: Any = "toolrl"
     verifier_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
+    thinking: Annotated[str, OneOf(THINKING)] = "auto"
     verifier_processes: Annotated[int, Range(1, 256)] = 2
 
     def __post_init__(self) -> None:
@@ -138,7 +142,9 @@ class RewardFunction:
         """
         kwargs = self._read(reward_kwargs)
         scorer = _scorers.get(options_key(vars(kwargs)), kwargs.make)
-        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info)
+        opened = "opened" in (kwargs.thinking, scorer.verifier.reading[1])
+        told = _thought_opened(extra_info or {}) if opened else extra_info
+        rollout = rollout_of(data_source, solution_str, ground_truth, told)
         outcome = await _verify(scorer, rollout)
         limits = outcome.limits or scorer.verifier.outcome_range
         # Before the judge is waited for: the verifier has just read the texts.
@@ -207,6 +213,11 @@ def __getattr__(name: str) -> RewardFunction:
     if verifier == name or verifier not in KNOWN_VERIFIERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return RewardFunction(verifier=verifier)
+
+
+def _thought_opened(extra_info: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row's own with `thinking`; an agent loop that keeps the texts apart has put the opening tag before them."""
+    return extra_info if "turns" in extra_info else {**extra_info, "thinking": extra_info.get("thinking") or "opened"}
 
 
 async def _ask_endpoint(judge: Judge) -> None:
