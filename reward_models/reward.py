@@ -23,7 +23,7 @@ from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.options import OneOf, Options, Range, plain
 from reward_models.parsing import THINKING
 from reward_models.per_loop import PerLoop, options_key
-from reward_models.rollout_view import RolloutView, read_rollout
+from reward_models.rollout_view import RolloutView, read_rollout, with_opened_thought
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
@@ -143,7 +143,7 @@ class RewardFunction:
         kwargs = self._read(reward_kwargs)
         scorer = _scorers.get(options_key(vars(kwargs)), kwargs.make)
         opened = "opened" in (kwargs.thinking, scorer.verifier.reading[1])
-        told = _thought_opened(extra_info or {}) if opened else extra_info
+        told = with_opened_thought(extra_info or {}) if opened else extra_info
         rollout = rollout_of(data_source, solution_str, ground_truth, told)
         outcome = await _verify(scorer, rollout)
         limits = outcome.limits or scorer.verifier.outcome_range
@@ -213,11 +213,6 @@ def __getattr__(name: str) -> RewardFunction:
     if verifier == name or verifier not in KNOWN_VERIFIERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return RewardFunction(verifier=verifier)
-
-
-def _thought_opened(extra_info: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The row's own with `thinking`; an agent loop that keeps the texts apart has put the opening tag before them."""
-    return extra_info if "turns" in extra_info else {**extra_info, "thinking": extra_info.get("thinking") or "opened"}
 
 
 async def _ask_endpoint(judge: Judge) -> None:

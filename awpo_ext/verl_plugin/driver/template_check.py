@@ -6,16 +6,15 @@ What cannot be known is not an error: data without a manifest of `awpo data`, a 
 import json
 import logging
 from collections.abc import Mapping
-from functools import cache, partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from awpo_ext.chat_template import read_template_of
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.driver.reward_function import reward_function
-from reward_models.parsing import TemplateReading, read_template
+from reward_models.parsing import TemplateReading
 from reward_models.reward import RewardFunction
 
 REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
@@ -156,23 +155,6 @@ def data_manifest(config: DictConfig) -> dict[str, Any]:
 def read_model_template(config: DictConfig) -> TemplateReading | None:
     """The reading of the run's chat template with its `data.apply_chat_template_kwargs`; None where it is not at hand."""
     model = config.actor_rollout_ref.model
-    tokenizer = _tokenizer(str(model.get("tokenizer_path") or model.path))
-    template = model.get("custom_chat_template") or getattr(tokenizer, "chat_template", None)
-    if tokenizer is None or not template:
-        return None
     given = config.data.get("apply_chat_template_kwargs") or {}
-    options: Mapping[str, Any] = OmegaConf.to_container(given, resolve=True) if OmegaConf.is_config(given) else given
-    render = partial(tokenizer.apply_chat_template, **{**options, "chat_template": template})
-    return read_template(SimpleNamespace(chat_template=template, apply_chat_template=render))
-
-
-@cache
-def _tokenizer(path: str) -> Any | None:
-    """Looked for once: on a machine without a network, a name of the hub takes its time to fail."""
-    folder = Path(path).expanduser()
-    try:
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(folder if folder.is_dir() else path)
-    except Exception:  # offline, not found, gated, broken: many unrelated types; verl says so when it loads the model
-        return None
+    options = OmegaConf.to_container(given, resolve=True) if OmegaConf.is_config(given) else given
+    return read_template_of(str(model.get("tokenizer_path") or model.path), model.get("custom_chat_template"), options)
