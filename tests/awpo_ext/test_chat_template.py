@@ -26,7 +26,7 @@ def test_a_folder_is_read_by_its_template(models, name):
     thinking = "opened" if "<think>" in template else "auto"
     found = read_template_of(str(models / name))
     assert (found.dialect, found.thinking, found.problem) == (dialect, thinking, "")
-    assert Asking(out=models, checkpoint=models / name).thinking() == thinking
+    assert Asking(out=models, checkpoint=models / name, extra_body={}).thinking() == thinking
 
 
 def test_options_and_another_template_decide(models):
@@ -38,4 +38,4 @@ def test_options_and_another_template_decide(models):
 
 def test_what_is_not_here_says_nothing(tmp_path):
     assert read_template_of(str(tmp_path)) is None
-    assert Asking(out=tmp_path, base_url="http://127.0.0.1:1/v1", model="m").thinking() == "auto"
+    assert Asking(out=tmp_path, base_url="http://127.0.0.1:1/v1", model="m", extra_body={}).thinking() == "auto"

@@ -100,7 +100,7 @@ def test_right_answers_get_the_maximum_and_nothing_else_does(name, tmp_path, mon
             right = kind == (expected["parameters"]["a"] if expected else "answer")
             assert (row["score"] == MAX) == right, row
             if kind in ("answer", "cut off") and not right:
-                assert row["score"] == MIN, row
+                assert row["score"] == (MIN if kind == "cut off" or not expected else MIN + 1.0), row  # 1 for its form
             seen.add((kind, right))
             thought = judged[row["output"]]["thought"]
             assert thought == (THOUGHT if "<think>" in template and kind != "cut off" else "")

@@ -93,7 +93,7 @@ def test_a_thought_that_the_prompt_opened_and_that_is_cut_off(data, tmp_path):
             assert done.exit_code == 0, done.output
             assert result_of(tmp_path / thinking)["categories"][-1]["reasons"] == {reason: 20}
         done = run(endpoint.base_url, data, tmp_path / "o", "--thinking", "closed")
-    assert done.exit_code == 2 and "--thinking closed: must be one of template, auto, opened" in said(done)
+    assert done.exit_code == 1 and "--thinking closed: must be one of template, auto, opened" in said(done)
 
 
 def test_an_endpoint_that_dies_stops_it_with_what_it_has_and_the_next_run_asks_only_the_rest(data, tmp_path):
