@@ -13,9 +13,7 @@ from hypothesis import given
 
 from reward_models import Scored, UnscoredReason, reward
 from reward_models.judges import Judge, JudgeNotReadyError
-from reward_models.parsing import Status
 from reward_models.reward import REWARD_COLUMNS, compute_score, preflight
-from reward_models.rollout_view import read_rollout
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.verifiers import KNOWN_VERIFIERS, Verifier
 from reward_models.verifiers.reasons import reason_code
@@ -279,25 +277,3 @@ def test_a_verifier_without_its_sandbox_judges_nothing_and_calls_no_response_bad
     assert (columns["score"], columns["outcome_valid"]) == (0.5, 0.0)
     assert columns["outcome_reason"] == reason_code("sandbox_unavailable") > 0
     assert "no seccomp here" in caplog.text
-
-
-CUT_OFF = "The user asks for f, so I would write"  # a thought that the prompt has opened, and that does not end
-SCORED_BY_SIGHT = {"verifier": "strict", "judge": SPY}
-
-
-@pytest.mark.parametrize(
-    ("row", "kwargs", "opened"),
-    [
-        ({}, {}, False),
-        ({}, {"thinking": "opened"}, True),
-        ({}, {"verifier_kwargs": {"thinking": "opened"}}, True),
-        ({"thinking": "auto"}, {"thinking": "opened"}, False),
-        ({"thinking": "opened"}, {}, True),
-        ({"turns": [[CUT_OFF]]}, {"thinking": "opened"}, False),
-    ],
-)
-def test_verifier_columns_and_judge_agree_on_a_thought_that_the_prompt_opens(row, kwargs, opened):
-    columns = run(CUT_OFF, tagged("t", response="Hello."), extra_info={**EXTRA, **row}, **SCORED_BY_SIGHT, **kwargs)
-    seen = read_rollout(SpyJudge.seen[-1]).as_one
-    assert (columns["score"] < 0) is opened and columns["parsable"] == (not opened)
-    assert (seen.status is Status.UNPARSEABLE) is opened
