@@ -78,7 +78,7 @@ class Asking:
 
     def thinking(self) -> str:
         """How an answer without any tag of a thought is read, by the template of --checkpoint; "auto" for an endpoint."""
-        from awpo_ext.chat_template import read_template_of
+        from awpo_ext.data.chat_template import read_template_of
         from awpo_ext.evaluate.checkpoint import resolve
 
         if self.checkpoint is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from awpo_ext.chat_template import read_template_of
+from awpo_ext.data.chat_template import read_template_of
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.driver.reward_function import reward_function
 from reward_models.parsing import TemplateReading

@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from awpo_ext.chat_template import read_template_of
 from awpo_ext.cli.eval_options import Asking
+from awpo_ext.data.chat_template import read_template_of
 from tests.e2e.taught_model import TEMPLATES, make_tokenizer
 
 
