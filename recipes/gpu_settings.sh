@@ -6,7 +6,8 @@ JUDGE="${JUDGE:-embedding}"             # embedding, llm, none, or package.modul
 JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # strict, toolrl (the published form), or another of docs/verifiers.md
-DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call; hermes for data made with --tokenizer of a Qwen
+DIALECT="${DIALECT:-}"                  # strict: the form of a call, such as hermes; empty: the one that DATA is made for
+THINKING="${THINKING:-template}"        # opened: the prompt ends in an open thought; auto: it does not; template: as the model's says
 switch EVAL 1                           # 1: after training, starting model and last checkpoint on EVAL_DATA, compared
 EVAL_DATA="${EVAL_DATA:-$DATA/val.parquet}"
 whole NNODES 1 1                        # more than one: docs/recipes.md, "several nodes"
@@ -96,7 +97,7 @@ start() {
         python -m verl.trainer.main_ppo "${settings[@]}" "$@"
     fi
     if ((EVAL)); then
-        VERIFIER="$VERIFIER" DIALECT="$DIALECT" DRY_RUN="$DRY_RUN" bash "$(dirname "${BASH_SOURCE[0]}")/evaluate.sh" \
+        VERIFIER="$VERIFIER" DIALECT="$DIALECT" THINKING="$THINKING" DRY_RUN="$DRY_RUN" bash "$(dirname "${BASH_SOURCE[0]}")/evaluate.sh" \
             "$MODEL" "$OUT/checkpoints" "$EVAL_DATA" "$OUT/eval" \
             --max-tokens 2048 --concurrency 256 --vllm-args "--max-model-len 4096"
     fi
