@@ -85,8 +85,8 @@ class Record:
     def rows(self, steps: Collection[int] | None = None, phase: str | None = None) -> Iterator[dict[str, Any]]:
         """Rollouts one by one, each with its prompt's columns; one part is in memory at a time."""
         for part in self.parts(steps, phase):
-            groups = {row["group"]: row for row in self._table("groups", [part]).to_pylist()}
-            for row in self._table("rollouts", [part]).to_pylist():
+            groups = {row["group"]: row for row in self.table("groups", [part]).to_pylist()}
+            for row in self.table("rollouts", [part]).to_pylist():
                 group = groups.get(row["group"], {})
                 yield {**group, **row, "cut": bool(row["cut"] or group.get("cut"))}
 
@@ -117,9 +117,9 @@ class Record:
         return found
 
     def _read(self, table, steps, phase, columns, where) -> pa.Table:
-        return self._table(table, self.parts(steps, phase), columns, where)
+        return self.table(table, self.parts(steps, phase), columns, where)
 
-    def _table(
+    def table(
         self, table: str, parts: list[Part], columns: list[str] | None = None, where: pc.Expression | None = None
     ) -> pa.Table:
         schema = schema_of(table)
