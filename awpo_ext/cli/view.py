@@ -5,6 +5,7 @@ from __future__ import annotations
 import webbrowser
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -60,6 +61,8 @@ def _serve(explorer, port: int, browser: bool) -> None:
     listener = listen(port)
     address = f"http://{HOST}:{listener.getsockname()[1]}/"
     stdout().print(f"Looking at {len(explorer.names)} run(s): {address}   Ctrl-C ends it.", highlight=False)
+    for run in range(len(explorer.names)):  # read while the browser opens
+        Thread(target=explorer.indexes[run].refresh, daemon=True).start()
     if browser:
         webbrowser.open(address)
     serve(explorer, listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,12 @@ class Explorer:
         self.indexes[run].refresh()
         return self.indexes[run].frame(first, generation)
 
-    def rollout(self, run: int, row: int) -> dict[str, Any]:
-        """IndexError where there is no such row."""
+    def rollout(self, run: int, row: int, generation: int | None = None) -> dict[str, Any]:
+        """IndexError where there is no such row (any more): the page's `generation` is an earlier one."""
         index = self.indexes[run]
+        index.refresh()
+        if generation not in (None, index.generation):
+            raise IndexError("the run has begun anew since; the list will follow")
         part, place = index.place(row)
         return rollout_detail(stored_row(part, place))
 
@@ -66,10 +70,11 @@ class Explorer:
         index, text = self.indexes[run], text[:MAX_SEARCH]
         if not text:
             return {"rows": []}
-        found: list[int] = []
-        for first, part in list(index.columns.parts):
-            found += [first + place for place in _hits(index.record, part, text)]
-        return {"rows": found}
+        index.refresh()
+        parts = list(index.columns.parts)
+        with ThreadPoolExecutor() as pool:
+            places = pool.map(lambda one: _hits(index.record, one[1], text), parts)
+            return {"rows": [first + place for (first, _), found in zip(parts, places, strict=True) for place in found]}
 
 
 def run_names(records: list[Record]) -> list[str]:

@@ -7,6 +7,7 @@ only adds parts; where a resumed run replaces some, the index starts anew under 
 from __future__ import annotations
 
 import json
+import secrets
 import struct
 from dataclasses import dataclass, field
 from threading import Lock
@@ -18,8 +19,10 @@ import pyarrow.compute as pc
 
 from awpo_ext.record import Record
 from awpo_ext.record.reader import Part
+from awpo_ext.record.schema import VALIDATION
 
-KEYS = ["step", "phase", "batch", "group"]
+PART_KEYS = ["step", "phase", "batch"]
+KEYS = [*PART_KEYS, "group"]
 # Column of the page -> column of the record, for plain numbers.
 NUMBERS = {
     "outcome": "outcome",
@@ -66,7 +69,7 @@ class RunIndex:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.generation = 0
+        self.generation = secrets.randbelow(2**31)  # another one after a restart
         self.columns = Columns()
         self._known: dict[Part, tuple[int, int]] = {}
         self._lock = Lock()
@@ -130,9 +133,9 @@ def _add(columns: Columns, record: Record, parts: list[Part]) -> None:
     rows = record.table("rollouts", parts, ROLLOUT_COLUMNS)
     if not len(rows):
         return
+    groups = record.table("groups", parts, GROUP_COLUMNS)
     first = columns.count
-    keys = list(zip(*(rows[name].to_pylist() for name in KEYS), strict=True))
-    columns.parts += _starts(keys, parts, first)
+    columns.parts += [(first + start, part) for start, part in _starts(rows, parts)]
     new = {name: _floats(rows[stored]) for name, stored in NUMBERS.items()}
     new |= {name: _codes(columns, name, rows[stored], calm) for name, (stored, calm) in WORDS.items()}
     low, high = _floats(rows["outcome_min"]), _floats(rows["outcome_max"])
@@ -140,22 +143,31 @@ def _add(columns: Columns, record: Record, parts: list[Part]) -> None:
         share = (new["outcome"] - low) / (high - low)
     new["share"] = np.where(new["verified"] == 0, np.nan, share)
     new["disagreement"] = _disagreement(rows["signals"], _floats(rows["spread"]))
-    new |= _of_groups(columns, keys, record.table("groups", parts, GROUP_COLUMNS))
+    new |= _of_groups(columns, rows, groups)
     for name, values in new.items():
         old = columns.numbers.get(name, np.empty(0, np.float32))
         columns.numbers[name] = np.concatenate([old, values.astype(np.float32)])
     columns.count = first + len(rows)
 
 
-def _starts(keys: list[tuple], parts: list[Part], first: int) -> list[tuple[int, Part]]:
+def _starts(rows: pa.Table, parts: list[Part]) -> list[tuple[int, Part]]:
     """Where each part begins: rows come in the order of their parts, and say which they are of."""
-    by_key = {(part.key.step, part.key.phase, part.key.batch): part for part in parts}
-    starts, last = [], None
-    for place, key in enumerate(keys):
-        if key[:3] != last:
-            last = key[:3]
-            starts.append((first + place, by_key[last]))
-    return starts
+    part = _part_codes(rows)
+    starts = np.flatnonzero(np.diff(part, prepend=-1))
+    by_code = dict(zip(_part_codes(_keys_of(parts)).tolist(), parts, strict=True))
+    return [(start, by_code[code]) for start, code in zip(starts.tolist(), part[starts].tolist(), strict=True)]
+
+
+def _keys_of(parts: list[Part]) -> pa.Table:
+    keys = [part.key for part in parts]
+    return pa.table({name: [getattr(key, name) for key in keys] for name in PART_KEYS})
+
+
+def _part_codes(table: pa.Table) -> np.ndarray:
+    """`(N,)` one number a part, the same for the same step, phase and batch in every table."""
+    step, batch = (table[name].to_numpy(zero_copy_only=False).astype(np.int64) for name in ("step", "batch"))
+    phase = pc.equal(table["phase"].cast(pa.string()), VALIDATION).to_numpy(zero_copy_only=False).astype(np.int64)
+    return (step << 21) | (phase << 20) | batch
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
@@ -172,7 +184,7 @@ def _codes(columns: Columns, name: str, column: pa.ChunkedArray, calm: str | Non
         column = column.dictionary_encode()
     whole = column.combine_chunks()
     chunks = whole.chunks if isinstance(whole, pa.ChunkedArray) else [whole]
-    found = []
+    found = [np.empty(0)]
     for chunk in chunks:
         told = [codes.setdefault(word, len(codes)) for word in chunk.dictionary.to_pylist()]
         table = np.array([*told, np.nan])
@@ -194,24 +206,33 @@ def _disagreement(signals: pa.ChunkedArray, spread: np.ndarray) -> np.ndarray:
     return np.where(seen > 1, np.subtract(high, low, where=seen > 1, out=np.zeros(len(lists))), spread)
 
 
-def _of_groups(columns: Columns, keys: list[tuple], table: pa.Table) -> dict[str, np.ndarray]:
-    """The rows' group numbers, and what they have from their group's row."""
-    sources = _codes(columns, "source", table["data_source"], None) if len(table) else np.empty(0)
-    questions = pc.utf8_slice_codeunits(table["question"], 0, QUESTION_SHOWN).to_pylist()
-    nulls = _floats(pc.match_substring_regex(table["ground_truth"], NULL_ARGUMENT))
-    told = list(zip(*(table[name].to_pylist() for name in KEYS), strict=True))
-    place = {key: i for i, key in enumerate(told)}
-    numbers: dict[tuple, int] = {}
-    for key in keys:
-        if key not in numbers:
-            numbers[key] = len(columns.groups["uid"])
-            at = place.get(key)
-            columns.groups["uid"].append(key[3])
-            columns.groups["step"].append(key[0])
-            columns.groups["question"].append((questions[at] or "") if at is not None else "")
-    of_row = np.array([place.get(key, len(told)) for key in keys])
+def _of_groups(columns: Columns, rows: pa.Table, groups: pa.Table) -> dict[str, np.ndarray]:
+    """The rows' group numbers, by first appearance, and what they have from their group's row."""
+    uids = pa.chunked_array([*rows["group"].chunks, *groups["group"].chunks], pa.string()).dictionary_encode()
+    uids = uids.combine_chunks()
+    uids = uids.chunk(0) if isinstance(uids, pa.ChunkedArray) else uids
+    codes = uids.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    parts = np.concatenate([_part_codes(rows), _part_codes(groups)])
+    part = np.unique(parts, return_inverse=True)[1]
+    _, seen, number = np.unique(part * (1 + codes.max()) + codes, return_index=True, return_inverse=True)
+    n = len(rows)
+    # `number` of the rows' groups by first appearance; a group's row without rollouts gets none.
+    order = np.argsort(seen, kind="stable")[: int((seen < n).sum())]
+    rank = np.full(len(seen), -1)
+    rank[order] = np.arange(len(order))
+    of_row = rank[number[:n]]
+    place = np.full(len(order), len(groups))
+    known = rank[number[n:]]
+    place[known[known >= 0]] = np.flatnonzero(known >= 0)
+    first = len(columns.groups["uid"])
+    questions = [*pc.utf8_slice_codeunits(groups["question"], 0, QUESTION_SHOWN).fill_null("").to_pylist(), ""]
+    columns.groups["uid"] += rows["group"].take(pa.array(seen[order])).to_pylist()
+    columns.groups["step"] += rows["step"].take(pa.array(seen[order])).to_pylist()
+    columns.groups["question"] += [questions[at] for at in place.tolist()]
+    sources = _codes(columns, "source", groups["data_source"], None)
+    nulls = _floats(pc.match_substring_regex(groups["ground_truth"], NULL_ARGUMENT))
     return {
-        "group": np.array([numbers[key] for key in keys], dtype=float),
-        "source": np.append(sources, np.nan)[of_row],
-        "null_truth": np.append(nulls, np.nan)[of_row],
+        "group": of_row + first,
+        "source": np.append(sources, np.nan)[place][of_row],
+        "null_truth": np.append(nulls, np.nan)[place][of_row],
     }

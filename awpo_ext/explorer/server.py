@@ -61,7 +61,11 @@ def make_app(explorer: Explorer) -> Any:
                 return _json(explorer.metrics(run))
             if asked == "search":
                 return _json(explorer.search(run, given.get("text", "")))
-            return _json(explorer.rollout(run, int(given.get("row", -1))))
+            return _json(
+                explorer.rollout(
+                    run, int(given.get("row", -1)), int(given["generation"]) if "generation" in given else None
+                )
+            )
         except IndexError as error:
             return _json({"error": str(error)}, 404)
         except (UserError, ValueError, OSError) as error:

@@ -14,7 +14,7 @@ class Server {
   runs = () => this.json("runs");
   metrics = (run) => this.json("metrics", { run });
   rows = async (run, from, generation) => frame(await (await this.ask("rows", { run, from, generation })).arrayBuffer());
-  rollout = (run, row) => this.json("rollout", { run, row });
+  rollout = (run, row, generation) => this.json("rollout", { run, row, generation });
   search = async (run, text) => (await this.json("search", { run, text })).rows;
 }
 

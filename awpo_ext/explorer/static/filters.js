@@ -51,8 +51,20 @@ export const SORTS = {
   length: { label: "longest response", key: (c, i) => c.length[i] },
 };
 
-// `best` and `worst`: of each rollout's group the highest and the lowest share. Computed once a refresh.
-export function withGroupExtremes(columns, count) {
+// What is computed once for all filters. `best` and `worst`: of each rollout's group the highest and the lowest share.
+// `flags`: a bit for each quick filter.
+export function prepared(columns, count) {
+  const all = withGroupExtremes(columns, count);
+  const flags = new Uint16Array(count);
+  Object.values(QUICK).forEach(({ test }, bit) => {
+    for (let i = 0; i < count; i++) if (test(all, i)) flags[i] |= 1 << bit;
+  });
+  return { ...all, flags };
+}
+
+export const maskOf = (names) => names.reduce((mask, name) => mask | (1 << Object.keys(QUICK).indexOf(name)), 0);
+
+function withGroupExtremes(columns, count) {
   const best = new Float32Array(count).fill(NaN);
   const worst = new Float32Array(count).fill(NaN);
   const high = new Map();
@@ -73,15 +85,12 @@ export function withGroupExtremes(columns, count) {
 
 // choice: {quick: [names], facets: {name: code}, from, to, hits: Set | null, sort}. `steps` gives each group's step.
 export function select(columns, count, steps, choice) {
-  const rows = new Uint32Array(count);
-  let found = 0;
-  const tests = testsOf(columns, steps, choice);
-  for (let i = 0; i < count; i++) if (tests.every((test) => test(i))) rows[found++] = i;
-  return ordered(rows.subarray(0, found), columns, choice.sort);
+  return ordered(matching(count, testsOf(columns, steps, choice)), columns, choice.sort);
 }
 
 function testsOf(columns, steps, choice, but = null) {
-  const tests = choice.quick.filter((name) => QUICK[name]).map((name) => (i) => QUICK[name].test(columns, i));
+  const mask = maskOf(choice.quick);
+  const tests = mask ? [(i) => (columns.flags[i] & mask) === mask] : [];
   for (const [name, code] of Object.entries(choice.facets)) {
     if (name !== but && columns[name]) tests.push((i) => columns[name][i] === code);
   }
@@ -104,26 +113,41 @@ function ordered(rows, columns, sort) {
   return rows.slice().sort((a, b) => keys[b] - keys[a] || a - b || 0);
 }
 
-// How many rollouts each filter would show: {quick: {name: n}, facets: {name: Map(code -> n)}}.
+// How many rollouts each filter would show: {quick: {name: n}, facets: {name: Map(code -> n)}}; `rows` are those of `select`.
 // A facet's own choice does not count for its numbers, so that another value can be chosen.
-export function counts(columns, count, steps, choice) {
-  const quick = Object.fromEntries(Object.keys(QUICK).map((name) => [name, 0]));
-  const all = testsOf(columns, steps, choice);
-  for (let i = 0; i < count; i++) {
-    if (!all.every((test) => test(i))) continue;
-    for (const name in QUICK) if (QUICK[name].test(columns, i)) quick[name]++;
-  }
+export function counts(columns, count, steps, choice, rows) {
+  const quick = Object.fromEntries(Object.keys(QUICK).map((name, bit) => [name, flagged(columns.flags, rows, 1 << bit)]));
   const facets = {};
   for (const name of Object.keys(FACETS)) {
     if (!columns[name]) continue;
-    const tests = choice.facets[name] === undefined ? all : testsOf(columns, steps, choice, name);
-    const tally = new Map();
-    for (let i = 0; i < count; i++) {
-      const code = columns[name][i];
-      if (Number.isNaN(code) || (code === 0 && !FACETS[name].all)) continue;
-      if (tests.every((test) => test(i))) tally.set(code, (tally.get(code) || 0) + 1);
-    }
-    facets[name] = tally;
+    const tests = testsOf(columns, steps, choice, name);
+    facets[name] = tallied(columns[name], choice.facets[name] === undefined ? rows : matching(count, tests), FACETS[name].all);
   }
   return { quick, facets };
+}
+
+function flagged(flags, rows, mask) {
+  let n = 0;
+  for (let k = 0; k < rows.length; k++) if (flags[rows[k]] & mask) n++;
+  return n;
+}
+
+function tallied(column, rows, zeros) {
+  const tally = [];
+  for (let k = 0; k < rows.length; k++) {
+    const code = column[rows[k]];
+    if (code > 0 || (zeros && code === 0)) tally[code] = (tally[code] || 0) + 1;
+  }
+  return new Map(tally.map((n, code) => [code, n]).filter(Boolean));
+}
+
+function matching(count, tests) {
+  const rows = new Uint32Array(count);
+  let found = 0;
+  for (let i = 0; i < count; i++) {
+    let holds = true;
+    for (let k = 0; holds && k < tests.length; k++) holds = tests[k](i);
+    if (holds) rows[found++] = i;
+  }
+  return rows.subarray(0, found);
 }

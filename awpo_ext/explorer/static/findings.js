@@ -1,10 +1,10 @@
 // What a person should look at first in a run: simple rules on the shares of odd rollouts. They point, they do not prove.
 
-import { QUICK, withGroupExtremes } from "./filters.js";
+import { maskOf, prepared } from "./filters.js";
 
 export function findings(run) {
   if (!run.count) return [];
-  const columns = withGroupExtremes(run.columns, run.count);
+  const columns = prepared(run.columns, run.count);
   const found = [
     byWord(run, "problem", 0.1, (word) => `cannot be read: ${word}`),
     byWord(run, "failure", 0.05, (word) => `not scored by the judge: ${word}`),
@@ -21,7 +21,8 @@ export function findings(run) {
 
 function quick(columns, count, name, least, text) {
   let n = 0;
-  for (let i = 0; i < count; i++) if (QUICK[name].test(columns, i)) n++;
+  const mask = maskOf([name]);
+  for (let i = 0; i < count; i++) if (columns.flags[i] & mask) n++;
   return n / count > least ? { share: n / count, text, filter: { f: name }, level: n / count > 0.3 ? "bad" : "warn" } : null;
 }
 

@@ -1,7 +1,7 @@
 // The rollouts of a run: filters with their numbers on the left, the list in the middle, one rollout on the right.
 
 import { h, fill, count, meter, num, signed, signedMeter, words } from "./dom.js";
-import { FACETS, QUICK, SORTS, counts, select, withGroupExtremes } from "./filters.js";
+import { FACETS, QUICK, SORTS, counts, prepared, select } from "./filters.js";
 import { rolloutPage } from "./rollout.js";
 
 const ROW = 44; // pixels, as in the style sheet
@@ -13,7 +13,7 @@ export function rolloutsView(run, state, change, keep) {
   const begun = performance.now();
   const columns = columnsOf(run, keep);
   keep.rows = select(columns, run.count, run.groups.step, choice);
-  const shown = counts(columns, run.count, run.groups.step, choice);
+  const shown = counts(columns, run.count, run.groups.step, choice, keep.rows);
   keep.filterMs = performance.now() - begun;
   const detail = h("div.pane.detail", { tabindex: -1 });
   const list = listPane(run, state, change, keep, columns);
@@ -44,7 +44,7 @@ function choiceOf(run, state, keep) {
 
 function columnsOf(run, keep) {
   if (keep.columnsFor !== run.columns.group) {
-    keep.columns = run.count ? withGroupExtremes(run.columns, run.count) : { group: [] };
+    keep.columns = run.count ? prepared(run.columns, run.count) : { group: [] };
     keep.columnsFor = run.columns.group;
     keep.scale = scaleOf(run.columns.advantage);
   }
@@ -149,7 +149,7 @@ async function showDetail(run, row, pane, change, keep) {
     openStep: (step) => change({ view: "steps", step: String(step) }),
   };
   try {
-    const detail = await run.source.rollout(run.index, row);
+    const detail = await run.source.rollout(run.index, row, run.generation);
     if (keep.asked === row) fill(pane, rolloutPage(run, row, detail, actions)).scrollTop = 0;
   } catch (error) {
     if (keep.asked === row) fill(pane, h("p.empty.bad", null, `This rollout cannot be shown: ${error.message}`));
