@@ -17,7 +17,7 @@ from awpo_ext.record.reader import Part, read_metrics
 
 MAX_SEARCH = 1000  # characters
 SEARCHED = {"rollouts": ("response", "words"), "groups": ("prompt", "question", "tools", "ground_truth")}
-SHOWN_OF_RUN = ("starts", "versions", "hashes", "config")
+SHOWN_OF_RUN = ("starts", "config")
 _CACHED_PARTS = 4
 
 

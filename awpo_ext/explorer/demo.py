@@ -69,7 +69,7 @@ def write_demo_run(folder: Path, run: DemoRun) -> Path:
     record.mkdir(parents=True, exist_ok=True)
     awpo = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(run.config).items()}
     kwargs = {"judge": "llm", "verifier": "strict", "verifier_kwargs": {"dialect": run.dialect}}
-    start = {"time": START, "step": 0, "awpo": awpo, "reward_kwargs": kwargs}
+    start = {"time": START, "step": 0, "awpo": awpo, "reward": {"reward_kwargs": kwargs}}
     head = {"format": FORMAT, "version": VERSION, "name": run.name, "starts": [start], "config": {}}
     (record / "run.json").write_text(json.dumps(head), encoding="utf-8")
     rng, state = np.random.default_rng(run.seed), ReliabilityState()

@@ -82,11 +82,15 @@ class Record:
         """Rows of GROUPS by step."""
         return self._read("groups", steps, phase, columns, where)
 
+    def table(self, name: str, parts: list[Part], columns: list[str] | None = None) -> pa.Table:
+        """Rows of `rollouts` or `groups` of these parts, in their order; parts that cannot be read are left out."""
+        return self._table(name, parts, columns)
+
     def rows(self, steps: Collection[int] | None = None, phase: str | None = None) -> Iterator[dict[str, Any]]:
         """Rollouts one by one, each with its prompt's columns; one part is in memory at a time."""
         for part in self.parts(steps, phase):
-            groups = {row["group"]: row for row in self.table("groups", [part]).to_pylist()}
-            for row in self.table("rollouts", [part]).to_pylist():
+            groups = {row["group"]: row for row in self._table("groups", [part]).to_pylist()}
+            for row in self._table("rollouts", [part]).to_pylist():
                 group = groups.get(row["group"], {})
                 yield {**group, **row, "cut": bool(row["cut"] or group.get("cut"))}
 
@@ -117,9 +121,9 @@ class Record:
         return found
 
     def _read(self, table, steps, phase, columns, where) -> pa.Table:
-        return self.table(table, self.parts(steps, phase), columns, where)
+        return self._table(table, self.parts(steps, phase), columns, where)
 
-    def table(
+    def _table(
         self, table: str, parts: list[Part], columns: list[str] | None = None, where: pc.Expression | None = None
     ) -> pa.Table:
         schema = schema_of(table)

@@ -67,12 +67,12 @@ export function num(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e6 || size < 1e-3)) return value.toExponential(1);
+  if (size !== 0 && (size >= 1e6 || size < 1e-3)) return minus(value.toExponential(1));
   const places = size >= 1000 ? 0 : size >= 100 ? 1 : Number.isInteger(value) ? 0 : digits - 1;
   return minus(value.toFixed(Math.min(places, 3)));
 }
 
-export const minus = (text) => text.replace("-", "−");
+export const minus = (text) => text.replaceAll("-", "−");
 export const signed = (value) => (value > 0 ? "+" : "") + num(value);
 export const count = (value) => value.toLocaleString("en").replaceAll(",", " ");
 export const percent = (share) => `${(100 * share).toFixed(share < 0.01 ? 1 : 0)} %`;

@@ -1,5 +1,6 @@
 // What a person should look at first in a run: simple rules on the shares of odd rollouts. They point, they do not prove.
 
+import { num } from "./dom.js";
 import { maskOf, prepared } from "./filters.js";
 
 export function findings(run) {
@@ -66,6 +67,6 @@ function judgeAgainstOutcome(run) {
   }
   const correlation = both / Math.sqrt(outcome * judge);
   return correlation < -0.1
-    ? { share: null, text: `The judge disagrees with the outcome (correlation ${correlation.toFixed(2)} within groups)`, filter: { f: "judge_high" }, level: "bad" }
+    ? { share: null, text: `The judge disagrees with the outcome (correlation ${num(correlation)} within groups)`, filter: { f: "judge_high" }, level: "bad" }
     : null;
 }

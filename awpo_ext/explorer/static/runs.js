@@ -89,7 +89,8 @@ function flattened(value, prefix = "", into = new Map(), depth = 0) {
     const name = prefix ? `${prefix}.${key}` : key;
     if (key === "starts" && Array.isArray(one)) {
       const last = one.at(-1) || {};
-      flattened({ awpo: last.awpo || {}, reward: last.reward_kwargs || {} }, "", into, depth + 1);
+      const { awpo = {}, reward = {}, versions = {}, hashes = {} } = last;
+      flattened({ awpo, reward, versions, hashes }, "", into, depth + 1);
     } else if (one !== null && typeof one === "object" && !Array.isArray(one) && depth < 8) flattened(one, name, into, depth + 1);
     else into.set(name, JSON.stringify(one));
   }

@@ -20,7 +20,7 @@ def write_hostile_run(folder):
     demo.write_demo_run(folder, DemoRun("x", steps=1, groups=2, size=2))
     record = open_record(folder)
     head = {**record.run, "name": HOSTILE}
-    head["starts"] = [{**head["starts"][0], "reward_kwargs": {HOSTILE: HOSTILE}}]
+    head["starts"] = [{**head["starts"][0], "reward": {HOSTILE: HOSTILE}}]
     (record.folder / "run.json").write_text(json.dumps(head), encoding="utf-8")
     (record.folder / "metrics.jsonl").write_text(json.dumps({"step": 1, "metrics": {HOSTILE: 1.0, "awpo/x": 2}}) + "\n")
     call = f"<tool_call>\n{json.dumps({'name': HOSTILE, 'arguments': {HOSTILE: HOSTILE}})}\n</tool_call>"
