@@ -82,10 +82,6 @@ class Record:
         """Rows of GROUPS by step."""
         return self._read("groups", steps, phase, columns, where)
 
-    def table(self, name: str, parts: list[Part], columns: list[str] | None = None) -> pa.Table:
-        """Rows of `rollouts` or `groups` of these parts, in their order; parts that cannot be read are left out."""
-        return self._table(name, parts, columns)
-
     def rows(self, steps: Collection[int] | None = None, phase: str | None = None) -> Iterator[dict[str, Any]]:
         """Rollouts one by one, each with its prompt's columns; one part is in memory at a time."""
         for part in self.parts(steps, phase):
@@ -100,6 +96,10 @@ class Record:
             if row["group"] == group and row["session"] == session:
                 return row
         raise RecordError(f"{self.folder}: no rollout {group}_{session} in step {step}")
+
+    def table(self, name: str, parts: list[Part], columns: list[str] | None = None) -> pa.Table:
+        """Rows of `rollouts` or `groups` of these parts, in their order; parts that cannot be read are left out."""
+        return self._table(name, parts, columns)
 
     def metrics(self) -> dict[int, dict[str, float]]:
         """Metrics by step; a later line of a step wins, and a half-written last line is left out."""
