@@ -44,7 +44,7 @@ def main() -> None:
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
             driver.get("about:blank")
             driver.get(base + address)
-            WebDriverWait(driver, 60).until(lambda _: driver.execute_script("return document.body.dataset.ready"))
+            WebDriverWait(driver, 60).until(lambda _: driver.execute_script("return document.body.dataset.read"))
             driver.execute_script(script)
             WebDriverWait(driver, 60).until(lambda _, ready=ready: driver.execute_script(ready))
             if name in SCROLLED:

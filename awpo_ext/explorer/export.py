@@ -24,7 +24,7 @@ BLOCK = 100  # rollouts whose texts are packed together
 DEFAULT_ROLLOUTS = 2000
 # In the order in which they must be read; each may use those before it.
 MODULES = (
-    "dom.js", "data.js", "filters.js", "charts.js", "calls.js", "terms.js", "rollout.js", "list.js", "steps.js",
+    "dom.js", "filters.js", "data.js", "charts.js", "calls.js", "terms.js", "rollout.js", "list.js", "steps.js",
     "findings.js", "runs.js", "app.js",
 )  # fmt: skip
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w.]+)";$', re.MULTILINE)

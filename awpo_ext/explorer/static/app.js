@@ -15,7 +15,7 @@ const KEYS = [
 ];
 
 const from = source();
-const keep = { hiddenRuns: new Set(), hits: null, copy: copyLink, later };
+const keep = { hiddenRuns: new Set(), sections: new Map(), hits: null, copy: copyLink, later };
 let runs = [];
 let timer = null;
 const main = h("main");
@@ -203,11 +203,19 @@ async function poll() {
     const grown = await Promise.all(runs.map((run) => run.refresh().catch(() => !(lost = true))));
     document.body.classList.toggle("lost", lost);
     if (grown.some(Boolean) && !document.activeElement?.closest?.("input, select")) {
-      keep.drawn = null;
-      await draw();
+      await redraw();
     }
   }
   setTimeout(poll, POLL_MS);
+}
+
+// What is new is drawn without moving what is being read.
+async function redraw() {
+  const top = main.scrollTop;
+  keep.stay = document.querySelector(".list-body")?.scrollTop || 0;
+  keep.drawn = null;
+  await draw();
+  requestAnimationFrame(() => requestAnimationFrame(() => (main.scrollTop = top)));
 }
 
 async function start() {
@@ -219,13 +227,18 @@ async function start() {
   fill(main, h("p.empty", null, "Reading the record …"));
   try {
     runs = (await from.runs()).runs.map((info, index) => new Run(from, index, info));
+    if (readState().view === "runs") {
+      await Promise.all(runs.map((run) => run.refreshMetrics()));
+      await draw();
+    }
     await Promise.all(runs.map((run) => run.refresh()));
   } catch (error) {
     fill(main, h("p.empty.bad", null, `The record cannot be read: ${error.message}`));
     return;
   }
   window.addEventListener("hashchange", draw);
-  await draw();
+  await redraw();
+  document.body.dataset.read = "all";
   if (from.live) setTimeout(poll, POLL_MS);
 }
 

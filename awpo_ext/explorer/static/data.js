@@ -1,6 +1,8 @@
 // Where the page's data comes from: the server that `awpo view` runs, or the file that `awpo view --export` wrote.
 // Both give the same answers (awpo_ext/explorer/api.py).
 
+import { prepared } from "./filters.js";
+
 class Server {
   live = true;
 
@@ -75,6 +77,7 @@ export const source = () => (document.getElementById("part-runs") ? new File() :
 export class Run {
   metrics = { steps: [], series: {} };
   count = 0;
+  read = false;
   generation = -1;
   columns = {};
   groups = { uid: [], step: [], question: [] };
@@ -84,16 +87,19 @@ export class Run {
     Object.assign(this, { source, index, info });
   }
 
+  // The curves alone: they are small, and come before the rollouts.
+  async refreshMetrics() {
+    const before = this.metrics.steps.length;
+    this.metrics = await this.source.metrics(this.index);
+    return this.metrics.steps.length !== before;
+  }
+
   // Brings what is new; true where something was.
   async refresh() {
-    const [metrics, rows] = await Promise.all([
-      this.source.metrics(this.index),
-      this.source.rows(this.index, this.count, this.generation),
-    ]);
-    const grown = Boolean(rows?.count) || metrics.steps.length !== this.metrics.steps.length;
-    this.metrics = metrics;
+    const rows = await this.source.rows(this.index, this.count, this.generation);
     if (rows) this.add(rows);
-    return grown;
+    this.read = true;
+    return (await this.refreshMetrics()) || Boolean(rows?.count);
   }
 
   add(rows) {
@@ -111,6 +117,7 @@ export class Run {
     this.generation = rows.generation;
     this.words = rows.words;
     this.count = old + rows.count;
+    this.prepared = this.count ? prepared(this.columns, this.count) : { group: [] };
   }
 
   step = (row) => this.groups.step[this.columns.group[row]];
@@ -120,7 +127,8 @@ export class Run {
 
   // The row of an address, -1 where the run has none.
   find(address) {
-    for (let row = 0; row < this.count; row++) if (this.address(row) === address) return row;
+    const step = Number(address.split("/", 1)[0]);
+    for (let row = 0; row < this.count; row++) if (this.step(row) === step && this.address(row) === address) return row;
     return -1;
   }
 

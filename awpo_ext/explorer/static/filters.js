@@ -51,7 +51,7 @@ export const SORTS = {
   length: { label: "longest response", key: (c, i) => c.length[i] },
 };
 
-// What is computed once for all filters. `best` and `worst`: of each rollout's group the highest and the lowest share.
+// What is computed once for all filters, as the rollouts are read. `best` and `worst`: of each rollout's group the highest and the lowest share.
 // `flags`: a bit for each quick filter.
 export function prepared(columns, count) {
   const all = withGroupExtremes(columns, count);

@@ -1,11 +1,11 @@
 // What a person should look at first in a run: simple rules on the shares of odd rollouts. They point, they do not prove.
 
 import { num } from "./dom.js";
-import { maskOf, prepared } from "./filters.js";
+import { maskOf } from "./filters.js";
 
 export function findings(run) {
   if (!run.count) return [];
-  const columns = prepared(run.columns, run.count);
+  const columns = run.prepared;
   const found = [
     byWord(run, "problem", 0.1, (word) => `cannot be read: ${word}`),
     byWord(run, "failure", 0.05, (word) => `not scored by the judge: ${word}`),

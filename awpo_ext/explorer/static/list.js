@@ -1,7 +1,7 @@
 // The rollouts of a run: filters with their numbers on the left, the list in the middle, one rollout on the right.
 
 import { h, fill, count, meter, num, signed, signedMeter, words } from "./dom.js";
-import { FACETS, QUICK, SORTS, counts, prepared, select } from "./filters.js";
+import { FACETS, QUICK, SORTS, counts, select } from "./filters.js";
 import { rolloutPage } from "./rollout.js";
 
 const ROW = 44; // pixels, as in the style sheet
@@ -43,12 +43,11 @@ function choiceOf(run, state, keep) {
 }
 
 function columnsOf(run, keep) {
-  if (keep.columnsFor !== run.columns.group) {
-    keep.columns = run.count ? prepared(run.columns, run.count) : { group: [] };
-    keep.columnsFor = run.columns.group;
+  if (keep.scaledFor !== run.columns.advantage) {
+    keep.scaledFor = run.columns.advantage;
     keep.scale = scaleOf(run.columns.advantage);
   }
-  return keep.columns;
+  return run.prepared || { group: [] };
 }
 
 function scaleOf(values = []) {
@@ -116,7 +115,9 @@ function listPane(run, state, change, keep, columns) {
   };
   requestAnimationFrame(() => {
     const place = keep.rows.indexOf(keep.selected);
-    if (place >= 0) keep.reveal(place);
+    if (place >= 0 && !keep.stay) keep.reveal(place);
+    else if (keep.stay) body.scrollTop = keep.stay;
+    keep.stay = 0;
     keep.drawList();
   });
   const sort = h("select", { "aria-label": "sort", onchange: (event) => change({ sort: event.target.value === "newest" ? undefined : event.target.value }) },
@@ -141,8 +142,16 @@ function line(run, row, place, columns, keep, change) {
   );
 }
 
+// A page that is already there is shown again as it was: a run that goes on redraws the list every few seconds.
 async function showDetail(run, row, pane, change, keep) {
   keep.asked = row;
+  const key = `${run.index} ${run.generation} ${row}`;
+  pane.onscroll = () => keep.page && (keep.page.top = pane.scrollTop);
+  if (keep.page?.key === key) {
+    fill(pane, keep.page.article);
+    pane.scrollTop = keep.page.top;
+    return;
+  }
   const actions = {
     go: (other) => change({ at: run.address(other) }),
     copy: keep.copy,
@@ -150,7 +159,9 @@ async function showDetail(run, row, pane, change, keep) {
   };
   try {
     const detail = await run.source.rollout(run.index, row, run.generation);
-    if (keep.asked === row) fill(pane, rolloutPage(run, row, detail, actions)).scrollTop = 0;
+    if (keep.asked !== row) return;
+    keep.page = { key, article: rolloutPage(run, row, detail, actions), top: 0 };
+    fill(pane, keep.page.article).scrollTop = 0;
   } catch (error) {
     if (keep.asked === row) fill(pane, h("p.empty.bad", null, `This rollout cannot be shown: ${error.message}`));
   }

@@ -40,11 +40,11 @@ export function runsView(runs, state, change, keep) {
     differences(runs),
     h("div.toolbar", null, h("input", { type: "search", id: "metric-filter", placeholder: "metrics that hold …", value: state.m || "", "aria-label": "filter metrics", oninput: (event) => keep.later(() => change({ m: event.target.value || undefined })) }),
       h("span.muted", null, ` ${count(found.length)} of ${count(names.length)} metrics. A click on a curve opens the step.`)),
-    names.length ? [...sections].filter(([, list]) => list.length).map(([title, list], place) => chartSection(title, list, shown, onstep, place < 3 || Boolean(wanted))) : h("p.empty", null, "No metrics yet."),
+    names.length ? [...sections].filter(([, list]) => list.length).map(([title, list], place) => chartSection(title, list, shown, onstep, keep.sections, keep.sections.get(title) ?? (place < 3 || Boolean(wanted)))) : h("p.empty", null, "No metrics yet."),
   );
 }
 
-function chartSection(title, names, runs, onstep, open) {
+function chartSection(title, names, runs, onstep, sections, open) {
   const grid = h("div.charts");
   const section = h("details.chart-section", { open }, h("summary", null, h("h3", null, title, h("span.muted", null, ` ${names.length}`))), grid);
   let drawn = false;
@@ -56,17 +56,18 @@ function chartSection(title, names, runs, onstep, open) {
     for (const card of cards) card.draw();
   };
   section.addEventListener("toggle", draw);
+  section.firstChild.addEventListener("click", () => sections.set(title, !section.open));
   requestAnimationFrame(draw);
   return section;
 }
 
 function runCard(run, change) {
-  const odd = findings(run);
+  const odd = run.read ? findings(run) : [];
   const show = (filter) => change({ view: "rollouts", run: run.info.name, ...filter });
   return h("section.card.run-card", null,
     h("header", null, h("span.swatch", { style: { background: colour(run.index) } }), h("h3", null, run.info.name)),
     h("p.muted", null, `${count(run.steps().length)} steps · ${count(run.count)} rollouts`, run.info.of > run.count ? ` (of ${count(run.info.of)}, in this file)` : ""),
-    h("h4", null, odd.length ? "Worth a look" : "Nothing odd at first sight"),
+    h("h4", null, !run.read ? "Reading the rollouts …" : odd.length ? "Worth a look" : "Nothing odd at first sight"),
     odd.map(({ share, text, filter, level }) =>
       h(`button.finding.${level}`, { onclick: () => show(filter) }, h("span.number", null, share === null ? "" : percent(share)), h("span", null, text))),
     h("button.quiet", { onclick: () => show({}) }, "All rollouts"),

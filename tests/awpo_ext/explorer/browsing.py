@@ -17,7 +17,7 @@ class Page:
         self.driver.get("about:blank")
         self.driver.get_log("browser"), self.driver.get_log("performance")
         self.driver.get(self.base + address)
-        self.until("return document.body.dataset.ready")
+        self.until("return document.body.dataset.read")
         return self
 
     def js(self, script, *arguments):
