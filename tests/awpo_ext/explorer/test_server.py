@@ -91,7 +91,8 @@ def test_the_command_writes_a_file(demo_folders, tmp_path):
     file = tmp_path / "deep" / "runs.html"
     told = CliRunner().invoke(app, ["view", *map(str, demo_folders[:2]), "--export", str(file), "--rollouts", "8"])
     assert told.exit_code == 0 and str(file) in told.output.replace("\n", "")
-    assert "http" not in file.read_text(encoding="utf-8").split("<body>")[0]
+    head = file.read_text(encoding="utf-8").split("<body>")[0]
+    assert "http:" not in head and "https:" not in head
     runs = json.dumps([str(folder) for folder in demo_folders])
     assert runs not in file.read_text(encoding="utf-8")
 
