@@ -22,6 +22,7 @@ from awpo_ext.verl_plugin.driver.group_check import has_group_manager
 from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
 from awpo_ext.verl_plugin.driver.run_checks import check_run, uses_awpo
 from awpo_ext.verl_plugin.driver.state import load_state, save_state
+from awpo_ext.verl_plugin.driver.template_check import tell_thinking
 from awpo_ext.verl_plugin.rollout.group_reward import write_group_sizes
 from awpo_ext.verl_plugin.worker.loss import worker_loss
 from reward_models.llm_client.step_stats import StepCollector
@@ -40,6 +41,8 @@ class AwpoTrainerMixin:
         self._judge = JudgeSteps(self._awpo, collector) if self._awpo is not None else None
         self._first = FirstResponses.of(self._awpo, config) if self._awpo is not None else None
         self._reliability = ReliabilityState()
+        if self._awpo is not None:
+            tell_thinking(config)
         super().__init__(config)
 
     def _setup(self):
