@@ -77,7 +77,8 @@ def test_doctor_calls_both(folder):
     kwargs = "+reward.custom_reward_function.reward_kwargs"
     said = awpo(
         folder, "doctor", "--no-ray", "algorithm.adv_estimator=awpo", "actor_rollout_ref.actor.policy_loss.loss_mode=awpo",
-        "data.train_files=rows.parquet", "data.val_files=rows.parquet", "actor_rollout_ref.rollout.name=vllm", "actor_rollout_ref.rollout.n=4",
+        "data.train_files=rows.parquet", "data.val_files=rows.parquet", "actor_rollout_ref.rollout.name=vllm",
+        "actor_rollout_ref.rollout.n=4",
         "++actor_rollout_ref.model.override_config.attn_implementation=sdpa", "trainer.n_gpus_per_node=1",
         "actor_rollout_ref.actor.use_dynamic_bsz=True", "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz=True",
         "critic.enable=False", "data.train_batch_size=8", "actor_rollout_ref.actor.ppo_mini_batch_size=4",
