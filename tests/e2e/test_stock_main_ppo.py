@@ -3,6 +3,7 @@
 The run is ended by kill -9 in mid-training, and the same command goes on from its checkpoint.
 """
 
+import json
 import math
 import os
 import signal
@@ -12,8 +13,10 @@ import pytest
 import torch
 
 from awpo_ext.config import AwpoConfig
+from awpo_ext.record import open_record
+from awpo_ext.record.recompute import check
 from tests.e2e.expected import expected_of_step
-from tests.e2e.stock_verl import logged_steps, main_ppo, start
+from tests.e2e.stock_verl import dumped_rollouts, logged_steps, main_ppo, start
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
@@ -26,6 +29,8 @@ COMMAND = [
     "trainer.save_freq=2",
     "+algorithm.awpo.clip_schedule=inverse",
     "+algorithm.awpo.difficulty=band",
+    "+algorithm.awpo.record.enable=true",
+    "trainer.test_freq=2",
 ]
 
 
@@ -56,6 +61,21 @@ def check_step(folder, logged, step):
     assert logged["awpo/applied_clip_radius"] == pytest.approx(float(radius), rel=1e-5)  # by the workers' loss
     assert logged["awpo/blended/signal_power"] == pytest.approx(float(result.advantages.square().mean()))
     assert logged["critic/advantages/max"] == pytest.approx(float(result.advantages.max()), rel=1e-4)
+
+
+def check_record(folder):
+    """Each step is in the record once, with the texts that verl dumped, and replays to the same numbers."""
+    record = open_record(folder)
+    assert record.steps("train") == [1, 2, 3, 4] and record.steps("validation") == [2, 4]
+    assert [start["step"] for start in record.run["starts"]] == [0, 2]
+    assert record.rollouts(phase="train").num_rows == 4 * 32
+    by_key = {row["uid"]: row for row in dumped_rollouts(folder, 4)}
+    for row in record.rows([4], "train"):
+        assert (row["response"], row["outcome"]) == (by_key[row["key"]]["output"], by_key[row["key"]]["score"])
+        assert row["question"].startswith("What is") and json.loads(row["prompt"])[1]["content"] == row["question"]
+    assert set(record.metrics()) == {1, 2, 3, 4}
+    checked = check(record)
+    assert checked.parts == 4 and checked.difference < 1e-6
 
 
 @pytest.mark.parametrize("step", [1, 2])
@@ -91,6 +111,7 @@ def test_killed_in_mid_training_the_same_command_resumes(killed, tiny_model):
     for step, logged in resumed.steps.items():
         check_step(folder, logged, step)
         assert {key for key in logged if key.startswith("awpo/")} == columns
+    check_record(folder)
 
 
 @pytest.mark.slow
