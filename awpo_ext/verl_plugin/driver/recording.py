@@ -4,6 +4,7 @@ Only the fetching happens in training's time. Nothing raises into the run.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,13 +52,19 @@ class RunRecorder:
 
     def update(
         self, batch: Any, channel: StepChannel, radius: torch.Tensor, place: tuple[int, int], tokenizer: Any
-    ) -> None:
-        """One update; `place` is the step and the number of the update in it, `radius` per rollout."""
+    ) -> dict[str, float]:
+        """One update; `place` is the step and the number of the update in it, `radius` per rollout.
+
+        Returns the seconds that training waited for it, as a metric; {} where nothing is recorded.
+        """
+        started = time.monotonic()
         with self._guarded() as writer:
             if writer is not None:
                 before = channel.reliability.as_dict() if channel.reliability else None
                 key, seen = PartKey(place[0], batch=place[1]), self._batch(batch, channel)
                 writer.put_part(key, before, lambda: self._rows(seen, channel.result, radius, tokenizer))
+                return {"awpo/record/seconds": time.monotonic() - started}
+        return {}
 
     @contextmanager
     def validation(self, replay_buffer: Any, step: int, tokenizer: Any) -> Iterator[None]:

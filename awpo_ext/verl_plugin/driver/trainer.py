@@ -77,7 +77,7 @@ class AwpoTrainerMixin:
         metrics.update(awpo_metrics(channel.result, *columns, radius, self._awpo, channel.outcome_valid))
         metrics.update(self._judge.add(channel.valid, channel.failure))
         place = (self.global_steps, self.local_trigger_step)
-        self._recorder.update(batch, channel, radius_of_rollouts(radius, channel), place, tokenizer)
+        metrics.update(self._recorder.update(batch, channel, radius_of_rollouts(radius, channel), place, tokenizer))
         return put_radius(batch, radius, channel)
 
     def _validate(self):
