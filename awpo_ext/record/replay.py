@@ -50,6 +50,10 @@ class _Step:
     update: Update
     config: AwpoConfig
     rows: list[dict[str, Any]]
+    thought_opened: bool = False
+
+    def rollouts(self) -> list[Rollout | None]:
+        return [rollout_of_row(row, self.thought_opened) for row in self.rows]
 
 
 @dataclass
@@ -155,22 +159,31 @@ def _steps_of(record: Record, steps: list[int] | None, texts: bool) -> Iterator[
     for part in record.parts(steps, TRAIN):
         info, table = part.info(), record.part_table(part, COLUMNS)
         rows = list(record.part_rows(part)) if texts else []
-        yield _Step(update_of(table, info.reliability), config_of(record, info.attempt), rows)
+        opened = _thought_opened(_reward(record, info.attempt).get("reward_kwargs") or {})
+        yield _Step(update_of(table, info.reliability), config_of(record, info.attempt), rows, opened)
+
+
+def _reward(record: Record, attempt: int) -> dict[str, Any]:
+    """Path, name and reward_kwargs of the reward function of a start."""
+    return record.run["starts"][attempt].get("reward") or {}
+
+
+def _thought_opened(kwargs: Mapping[str, Any]) -> bool:
+    return "opened" in (kwargs.get("thinking"), (kwargs.get("verifier_kwargs") or {}).get("thinking"))
 
 
 def _own_rewards(record: Record, steps: list[int] | None, stage: Stage) -> dict[str, int] | None:
     """The outcomes by the run's own verifier against the recorded ones; None where the reward function is not ours."""
-    reward = (record.run["starts"][-1].get("reward") or {}) if record.run.get("starts") else {}
-    kwargs = reward.get("reward_kwargs") or {}
-    if reward.get("path") != OUR_REWARD:
+    parts = record.parts(steps, TRAIN)
+    if not parts or _reward(record, parts[-1].info().attempt).get("path") != OUR_REWARD:
         return None
     counts = {"recomputed": 0, "different": 0, "unread": 0}
-    parts = record.parts(steps, TRAIN)
     advance = stage("outcomes", len(parts))
     for part in parts:
         rows = list(record.part_rows(part))
-        verifier = kwargs.get("verifier", "toolrl")
-        outcomes = verified(list(map(rollout_of_row, rows)), verifier, kwargs.get("verifier_kwargs") or {})
+        kwargs = _reward(record, part.info().attempt).get("reward_kwargs") or {}
+        rollouts = [rollout_of_row(row, _thought_opened(kwargs)) for row in rows]
+        outcomes = verified(rollouts, kwargs.get("verifier", "toolrl"), kwargs.get("verifier_kwargs") or {})
         before = np.array([row["outcome"] for row in rows])
         counts["unread"] += outcomes.unread
         counts["recomputed"] += len(rows) - outcomes.unread
@@ -195,8 +208,7 @@ def _with_rewards(
 
 
 def _verified(step: _Step, change: Change, limits: tuple[float, float], advance: Any, found: Replay) -> _Step:
-    rollouts = list(map(rollout_of_row, step.rows))
-    outcomes = verified(rollouts, change.verifier, change.verifier_kwargs, advance)
+    outcomes = verified(step.rollouts(), change.verifier, change.verifier_kwargs, advance)
     found.unread += outcomes.unread
     found.problem = found.problem or outcomes.problem
     update = replace(step.update, outcome=outcomes.outcome, outcome_valid=outcomes.valid, outcome_range=outcomes.limits)
@@ -206,7 +218,7 @@ def _verified(step: _Step, change: Change, limits: tuple[float, float], advance:
 def _judged(
     steps: list[_Step], change: Change, out: Path, confirm: Confirm, stage: Stage, found: Replay
 ) -> list[_Step]:
-    seen = {_key(step, i): rollout_of_row(row) for step in steps for i, row in enumerate(step.rows)}
+    seen = {_key(step, i): rollout for step in steps for i, rollout in enumerate(step.rollouts())}
     rollouts: dict[str, Rollout] = {key: rollout for key, rollout in seen.items() if rollout is not None}
     found.unread += len(seen) - len(rollouts)
     if not rollouts:

@@ -55,8 +55,11 @@ class Estimate:
         return f"{self.rollouts:,} rollouts to ask, about {self.tokens:,} tokens, cost {cost}"
 
 
-def rollout_of_row(row: Mapping[str, Any]) -> Rollout | None:
-    """What the reward function saw; None where its texts were not kept, or cut."""
+def rollout_of_row(row: Mapping[str, Any], thought_opened: bool = False) -> Rollout | None:
+    """What the reward function saw; None where its texts were not kept, or cut.
+
+    thought_opened: whether the run's prompts ended in an open thought (`reward_kwargs.thinking=opened`).
+    """
     if not row.get("has_text") or row.get("cut") or not row.get("ground_truth"):
         return None
     info, extra = (json.loads(row.get(name) or "null") or {} for name in ("extra_info", "extra"))
@@ -66,7 +69,8 @@ def rollout_of_row(row: Mapping[str, Any]) -> Rollout | None:
         extra["turns"] = [[next(texts) for _ in range(size)] for size in sizes]
     own = {key: row[key] for key in ("question", "tools") if row.get(key)}
     try:
-        return rollout_of(row.get("data_source") or "", row["response"], row["ground_truth"], {**info, **own, **extra})
+        seen = {**info, **own, **extra}
+        return rollout_of(row.get("data_source") or "", row["response"], row["ground_truth"], seen, thought_opened)
     except ValueError:
         return None
 

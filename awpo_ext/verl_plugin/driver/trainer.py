@@ -23,6 +23,7 @@ from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
 from awpo_ext.verl_plugin.driver.recording import RunRecorder
 from awpo_ext.verl_plugin.driver.run_checks import check_run, record_options, uses_awpo
 from awpo_ext.verl_plugin.driver.state import load_state, save_state
+from awpo_ext.verl_plugin.driver.template_check import tell_thinking
 from awpo_ext.verl_plugin.rollout.group_reward import write_group_sizes
 from awpo_ext.verl_plugin.worker.loss import worker_loss
 from reward_models.llm_client.step_stats import StepCollector
@@ -42,6 +43,8 @@ class AwpoTrainerMixin:
         self._first = FirstResponses.of(self._awpo, config) if self._awpo is not None else None
         self._reliability = ReliabilityState()
         self._recorder = RunRecorder(config, self._awpo, record_options(config))
+        if self._awpo is not None:
+            tell_thinking(config)
         super().__init__(config)
 
     def _setup(self):

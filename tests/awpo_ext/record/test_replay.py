@@ -12,6 +12,7 @@ from awpo_ext.config import AwpoConfig, AwpoConfigError
 from awpo_ext.record import RecordError, open_record
 from awpo_ext.record.parts import PartKey, write_part
 from awpo_ext.record.replay import Change, changed_config, parse_settings, replay
+from awpo_ext.record.rewards import rollout_of_row, verified
 from reward_models.judges import Judge
 from reward_models.types import Scored, Unscored, UnscoredReason
 from tests.awpo_ext.record.made_up import made_up_record
@@ -59,6 +60,32 @@ def test_nothing_changed(readable):
     found = run(readable)
     assert found.checked.difference < 1e-6 and (found.updates, found.rollouts) == (2, 16)
     assert found.comparison is None
+
+
+@pytest.mark.parametrize("thinking", ["auto", "opened"])
+def test_the_runs_own_outcomes_are_recomputed(readable, thinking):
+    """With an open prompt a response without tags is a thought that was cut off, and the replay reads it so."""
+    head = readable / "run.json"
+    run_json = json.loads(head.read_text())
+    run_json["starts"][0]["reward"] = {
+        "path": "pkg://reward_models.reward", "reward_kwargs": {"verifier": "toolrl", "thinking": thinking}
+    }  # fmt: skip
+    head.write_text(json.dumps(run_json))
+    record = open_record(readable)
+    for part in record.parts():
+        rows = list(record.part_rows(part))
+        said = [rollout_of_row(row, thinking == "opened") for row in rows]
+        outcomes = verified(said, "toolrl", {}).outcome
+        rows = [
+            {**row, "outcome": float(value)}
+            for row, value in zip(record.part_table(part).to_pylist(), outcomes, strict=True)
+        ]
+        write_part(readable, part.key, part.info(), rows, record.groups([part.key.step]).to_pylist())
+    found = run(readable)
+    assert found.rewards == {"recomputed": 16, "different": 0, "unread": 0}
+    rows[0]["outcome"] += 1.0
+    write_part(readable, part.key, part.info(), rows, record.groups([part.key.step]).to_pylist())
+    assert run(readable).rewards["different"] == 1
 
 
 def test_the_same_settings_change_nothing(readable):
