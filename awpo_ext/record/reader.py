@@ -105,6 +105,10 @@ class Record:
                 return row
         raise RecordError(f"{self.folder}: no rollout {group}_{session} in step {step}")
 
+    def table(self, name: str, parts: list[Part], columns: list[str] | None = None) -> pa.Table:
+        """Rows of `rollouts` or `groups` of these parts, in their order; parts that cannot be read are left out."""
+        return self._table(name, parts, columns)
+
     def metrics(self) -> dict[int, dict[str, float]]:
         """Metrics by step; a later line of a step wins, and a half-written last line is left out."""
         return read_metrics(self.folder / METRICS_FILE)
