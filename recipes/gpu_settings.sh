@@ -12,7 +12,9 @@ switch EVAL 1                           # 1: after training, starting model and 
 EVAL_DATA="${EVAL_DATA:-$DATA/val.parquet}"
 whole NNODES 1 1                        # more than one: docs/recipes.md, "several nodes"
 whole GPUS_PER_NODE 8 1
+choice ATTENTION auto auto flash_attention_2 sdpa    # auto: flash-attn where it imports, else PyTorch's own
 RESUME="${RESUME:-auto}"                # auto: from the last checkpoint in OUT; disable; or a folder global_step_<n>
+switch RECORD 1                         # 0: no record of each rollout in OUT/record (docs/record.md)
 switch DRY_RUN 0                        # 1: resolve and check the whole configuration; needs no GPU
 
 need_model MODEL
@@ -21,6 +23,15 @@ for name in train val; do
 done
 if ((EVAL)); then need_file "$EVAL_DATA" "set EVAL_DATA to a parquet file of awpo data, or EVAL=0"; fi
 [[ $RESUME == auto || $RESUME == disable ]] || need_folder RESUME "auto, disable, or a folder global_step_<n>"
+
+if [[ $ATTENTION == auto ]]; then
+    if why="$(python -c 'import flash_attn' 2>&1)"; then
+        ATTENTION=flash_attention_2
+    else
+        ATTENTION=sdpa
+        echo "attention: sdpa; flash_attn does not import (${why##*$'\n'})" >&2
+    fi
+fi
 
 EMBEDDING_MODEL=sentence-transformers/all-MiniLM-L6-v2    # the same small model as on CPU, from the Hugging Face hub
 source "$(dirname "${BASH_SOURCE[0]}")/reward_options.sh"
@@ -39,6 +50,7 @@ settings=(
     data.filter_overlong_prompts=True
 
     actor_rollout_ref.model.path="$MODEL"
+    ++actor_rollout_ref.model.override_config.attn_implementation="$ATTENTION"
     actor_rollout_ref.model.enable_gradient_checkpointing=True
     actor_rollout_ref.actor.strategy=fsdp2
     actor_rollout_ref.actor.optim.lr=1e-6
@@ -71,6 +83,7 @@ settings=(
     trainer.experiment_name="$(basename "$OUT")"
     trainer.logger='["console","file","tensorboard"]'
 )
+if ((RECORD)); then settings+=(+algorithm.awpo.record.path="$OUT/record"); fi
 case "$RESUME" in
     auto | disable) settings+=(trainer.resume_mode="$RESUME") ;;
     *) settings+=(trainer.resume_mode=resume_path trainer.resume_from_path="$RESUME") ;;

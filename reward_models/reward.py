@@ -120,6 +120,7 @@ class RewardFunction:
 
         Returns the keys of REWARD_COLUMNS, always all of them and all floats but the text `details`:
             score: format + correctness, the outcome (toolrl: in [-3, 4]).
+            format, correctness: the verifier's two parts of it.
             parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank,
                 read in the verifier's dialect. Whether the calls are right does not matter; of several turns, all texts
                 count.

@@ -34,6 +34,7 @@ RUNS = {
     "qwen3-1.7b": ("run_awpo_qwen3.sh", {"SIZE": "1.7b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-1.7B"]),
     "qwen3-4b": ("run_awpo_qwen4b.sh", {}, ["actor_rollout_ref.model.path=Qwen/Qwen3-4B-Instruct-2507"]),
     "qwen3-8b": ("run_awpo_qwen3.sh", {"SIZE": "8b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-8B"]),
+    "without a record": ("run_awpo_qwen3.sh", {"RECORD": "0"}, ["trainer.resume_mode=auto"]),
     "lora": ("run_awpo_lora.sh", {}, ["actor_rollout_ref.model.lora_rank=32", "trainer.n_gpus_per_node=1"]),
     "dapo": ("run_awpo_dapo.sh", {}, ["algorithm.filter_groups.metric=outcome_plus_reasoning"]),
     "colocate_async": (
@@ -138,6 +139,8 @@ def test_a_recipe_is_one_that_awpo_trains(stand_in, rows, name, monkeypatch):
         environment = {"DATA": rows, **environment}
     overrides = overrides_of(stand_in, script, environment)
     assert set(arrived) <= set(overrides)
+    recorded = [override for override in overrides if override.startswith("+algorithm.awpo.record.path=")]
+    assert len(recorded) == (environment.get("RECORD") != "0")
     assert problems(overrides) == []
 
 
