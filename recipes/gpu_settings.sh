@@ -14,6 +14,7 @@ whole NNODES 1 1                        # more than one: docs/recipes.md, "sever
 whole GPUS_PER_NODE 8 1
 choice ATTENTION auto auto flash_attention_2 sdpa    # auto: flash-attn where it imports, else PyTorch's own
 RESUME="${RESUME:-auto}"                # auto: from the last checkpoint in OUT; disable; or a folder global_step_<n>
+switch RECORD 1                         # 0: no record of each rollout in OUT/record (docs/record.md)
 switch DRY_RUN 0                        # 1: resolve and check the whole configuration; needs no GPU
 
 need_model MODEL
@@ -82,6 +83,7 @@ settings=(
     trainer.experiment_name="$(basename "$OUT")"
     trainer.logger='["console","file","tensorboard"]'
 )
+if ((RECORD)); then settings+=(+algorithm.awpo.record.path="$OUT/record"); fi
 case "$RESUME" in
     auto | disable) settings+=(trainer.resume_mode="$RESUME") ;;
     *) settings+=(trainer.resume_mode=resume_path trainer.resume_from_path="$RESUME") ;;

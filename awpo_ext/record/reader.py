@@ -82,13 +82,21 @@ class Record:
         """Rows of GROUPS by step."""
         return self._read("groups", steps, phase, columns, where)
 
+    def part_table(self, part: Part, columns: list[str] | None = None) -> pa.Table:
+        """The rollouts of one part; none where it cannot be read."""
+        return self._table("rollouts", [part], columns)
+
     def rows(self, steps: Collection[int] | None = None, phase: str | None = None) -> Iterator[dict[str, Any]]:
         """Rollouts one by one, each with its prompt's columns; one part is in memory at a time."""
         for part in self.parts(steps, phase):
-            groups = {row["group"]: row for row in self._table("groups", [part]).to_pylist()}
-            for row in self._table("rollouts", [part]).to_pylist():
-                group = groups.get(row["group"], {})
-                yield {**group, **row, "cut": bool(row["cut"] or group.get("cut"))}
+            yield from self.part_rows(part)
+
+    def part_rows(self, part: Part) -> Iterator[dict[str, Any]]:
+        """`rows` of one part, in the estimator's order."""
+        groups = {row["group"]: row for row in self._table("groups", [part]).to_pylist()}
+        for row in self._table("rollouts", [part]).to_pylist():
+            group = groups.get(row["group"], {})
+            yield {**group, **row, "cut": bool(row["cut"] or group.get("cut"))}
 
     def rollout(self, step: int, group: str, session: int, phase: str | None = None) -> dict[str, Any]:
         """One rollout with its prompt's columns. RecordError where the record has none."""

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -18,6 +19,7 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 from typer.testing import CliRunner
 
 from awpo_ext.cli.main import app
+from awpo_ext.config import AwpoConfig
 from awpo_ext.data.dataset import write_dataset
 from awpo_ext.data.rows import RL_SCHEMA, write_parquet
 from awpo_ext.verl_plugin.config_check import compose, problems
@@ -32,6 +34,7 @@ RUNS = {
     "qwen3-1.7b": ("run_awpo_qwen3.sh", {"SIZE": "1.7b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-1.7B"]),
     "qwen3-4b": ("run_awpo_qwen4b.sh", {}, ["actor_rollout_ref.model.path=Qwen/Qwen3-4B-Instruct-2507"]),
     "qwen3-8b": ("run_awpo_qwen3.sh", {"SIZE": "8b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-8B"]),
+    "without a record": ("run_awpo_qwen3.sh", {"RECORD": "0"}, ["trainer.resume_mode=auto"]),
     "lora": ("run_awpo_lora.sh", {}, ["actor_rollout_ref.model.lora_rank=32", "trainer.n_gpus_per_node=1"]),
     "dapo": ("run_awpo_dapo.sh", {}, ["algorithm.filter_groups.metric=outcome_plus_reasoning"]),
     "colocate_async": (
@@ -136,7 +139,15 @@ def test_a_recipe_is_one_that_awpo_trains(stand_in, rows, name, monkeypatch):
         environment = {"DATA": rows, **environment}
     overrides = overrides_of(stand_in, script, environment)
     assert set(arrived) <= set(overrides)
+    recorded = [override for override in overrides if override.startswith("+algorithm.awpo.record.path=")]
+    assert len(recorded) == (environment.get("RECORD") != "0")
     assert problems(overrides) == []
+
+
+def test_the_recipe_without_a_gpu_takes_every_gate(stand_in):
+    overrides = overrides_of(stand_in, "run_awpo_cpu.sh", {}, evaluations=0)
+    for gate in get_args(AwpoConfig.__annotations__["gate"]):
+        assert problems([*overrides, f"+algorithm.awpo.gate={gate}"]) == []
 
 
 def test_every_recipe_is_tested():

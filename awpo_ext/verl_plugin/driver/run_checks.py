@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from awpo_ext.config import AwpoConfig
+from awpo_ext.record.options import RecordOptions
 from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
 from awpo_ext.verl_plugin.driver.group_check import check_group_judge
@@ -36,7 +37,17 @@ def awpo_section(config: DictConfig) -> AwpoConfig:
     if section is not None and not isinstance(section, Mapping | DictConfig):
         raise AwpoSetupError(f"algorithm.awpo={section!r} is not a section; set +algorithm.awpo.<key>=<value>")
     given = OmegaConf.to_container(section, resolve=True) if section is not None else {}
+    given.pop("record", None)  # `record_options` reads it
     return AwpoConfig.from_mapping({**outcome_range(config), **given})
+
+
+def record_options(config: DictConfig) -> RecordOptions:
+    """The validated `algorithm.awpo.record`; AwpoSetupError names key, value and what is allowed."""
+    section = (config.algorithm.get("awpo") or {}).get("record")
+    try:
+        return RecordOptions.from_section(OmegaConf.to_container(section) if OmegaConf.is_config(section) else section)
+    except ValueError as error:
+        raise AwpoSetupError(str(error)) from error
 
 
 def outcome_range(config: DictConfig) -> dict[str, float]:
@@ -65,6 +76,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
         return None
     refuse_unavailable("estimator and loss", "trainer")
     section = awpo_section(config)
+    record_options(config)
     if not config.trainer.use_v1:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
     check_settings(config, section)
