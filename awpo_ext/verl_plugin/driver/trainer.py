@@ -19,6 +19,7 @@ from awpo_ext.verl_plugin.driver.channel import build_channel, put_radius, read_
 from awpo_ext.verl_plugin.driver.estimator import step_channel
 from awpo_ext.verl_plugin.driver.first_step import FirstResponses
 from awpo_ext.verl_plugin.driver.group_check import has_group_manager
+from awpo_ext.verl_plugin.driver.group_filter import asks_estimator, install
 from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
 from awpo_ext.verl_plugin.driver.run_checks import check_run, uses_awpo
 from awpo_ext.verl_plugin.driver.state import load_state, save_state
@@ -41,6 +42,12 @@ class AwpoTrainerMixin:
         self._first = FirstResponses.of(self._awpo, config) if self._awpo is not None else None
         self._reliability = ReliabilityState()
         super().__init__(config)
+
+    def _build_replay_buffer(self):
+        buffer = super()._build_replay_buffer()
+        if self._awpo is not None and asks_estimator(self.config):
+            install(buffer, self._awpo, lambda: self._reliability)
+        return buffer
 
     def _setup(self):
         super()._setup()

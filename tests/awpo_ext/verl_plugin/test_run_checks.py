@@ -83,7 +83,7 @@ def test_bypass_mode_goes_with_what_verl_reads_of_it():
     assert "rollout_is=token is not read with bypass_mode=True" in problem
 
 
-@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("outcome_plus_reasoning", False)])
+@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("outcome_plus_reasoning", False), ("awpo", False)])
 def test_filtering_groups_by_outcome_warns(caplog, metric, warns):
     filtering = ["algorithm.filter_groups.enable=True", f"algorithm.filter_groups.metric={metric}"]
     assert problems([*GOOD, *filtering]) == []
