@@ -113,6 +113,12 @@ def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
     assert "no clip radius has any effect" in caplog.text
 
 
+@pytest.mark.parametrize(("preset", "warns"), [("reliability", True), ("awpo", False)])
+def test_the_experimental_gate_says_so(caplog, preset, warns):
+    assert problems([*GOOD, f"+algorithm.awpo.preset={preset}"]) == []
+    assert ("gate=reliability is experimental" in caplog.text) == warns
+
+
 BAD_TOOLS = '[{"name": "f", "parameters": {"type": "object", "properties": {"x": {"enum": "a"}}}}]'
 
 
