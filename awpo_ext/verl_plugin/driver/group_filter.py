@@ -71,10 +71,10 @@ def filtered_keys(
         del known[uid]
     fresh = finished - known.keys()
     keys = [key for key in buffer.partitions[partition_id] if key.split("_")[0] in fresh]
-    idle = {}
+    idle = dict.fromkeys(fresh - {key.split("_")[0] for key in keys}, 0.0)  # no rollout of them is left
     if keys:
         batch = SimpleNamespace(keys=keys, tags=[{}] * len(keys), partition_id=partition_id)
-        idle = idle_groups(build_channel(batch, config, kl_in_reward=True), reliability())
+        idle |= idle_groups(build_channel(batch, config, kl_in_reward=True), reliability())
     known.update({uid: idle.get(uid) for uid in fresh})
     dropped = {uid: outcome for uid, outcome in known.items() if outcome is not None}
     return set(dropped), Counter(dropped.values())

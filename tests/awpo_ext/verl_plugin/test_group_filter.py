@@ -84,6 +84,12 @@ def test_what_would_train_nothing_is_dropped(queue, settings, state, dropped):
     assert counts == Counter(sum(outcome for outcome, _ in PROMPTS[uid]) / 2 for uid in dropped)
 
 
+def test_a_prompt_of_which_no_rollout_is_left_is_dropped(queue):
+    buffer = buffer_of(queue)
+    buffer.partitions["train"] = [key for key in queue.rows if not key.startswith("differ")]
+    assert "differ" in filtered_keys(buffer, AwpoConfig(), ReliabilityState, "train")[0]
+
+
 def test_each_prompt_is_asked_about_once_and_validation_never(queue):
     buffer = buffer_of(queue)
     install(buffer, AwpoConfig(), ReliabilityState)
