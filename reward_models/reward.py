@@ -122,8 +122,7 @@ class RewardFunction:
             score: format + correctness, the outcome (toolrl: in [-3, 4]).
             format, correctness: the verifier's two parts of it.
             parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank,
-                read in the verifier's dialect. Whether the calls are right does not matter; of several turns, all texts
-                count.
+                read in the verifier's dialect, whether the calls are right or not; of several turns, all texts count.
             reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
             reasoning_valid: 1.0 where `reasoning` is a score.
             reasoning_failure: the `UnscoredReason` code, 0.0 where scored.

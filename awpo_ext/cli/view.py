@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from awpo_ext.cli.console import stdout
-from reward_models.errors import UserError
+from reward_models.errors import UserError, install_extra
 
 
 def view(
@@ -56,7 +56,7 @@ def _serve(explorer, port: int, browser: bool) -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"awpo view needs {error.name}: pip install 'awpo-ext[view]', or write a file with --export"
+            f"awpo view needs {error.name}: {install_extra('view')}, or write a file with --export"
         ) from None
     listener = listen(port)
     address = f"http://{HOST}:{listener.getsockname()[1]}/"

@@ -1,7 +1,7 @@
 """A reward function for the end-to-end tests: every column follows from the response's hash, so a test can recompute it.
 
 A random model's real reward is the same for all its responses; this one varies, and leaves some rollouts unscored. Its
-`reasoning` goes with the outcome by half, so that a gate which measures the judge comes to trust it.
+`reasoning` goes with the outcome by two thirds, so that a gate which measures the judge comes to trust it.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ def columns(response: str) -> dict[str, float]:
     valid, rank = digest[2] % 5 != 0, digest[0] % len(OUTCOMES)
     return {
         "score": OUTCOMES[rank],
-        "reasoning": (digest[1] / 255 + rank / 3) / 2 if valid else float("nan"),
+        "reasoning": (digest[1] / 255 + 2 * rank / 3) / 3 if valid else float("nan"),
         "reasoning_valid": float(valid),
         "grounding": digest[3] / 255,
         "grounding_valid": 1.0,

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -18,6 +19,7 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 from typer.testing import CliRunner
 
 from awpo_ext.cli.main import app
+from awpo_ext.config import AwpoConfig
 from awpo_ext.data.dataset import write_dataset
 from awpo_ext.data.rows import RL_SCHEMA, write_parquet
 from awpo_ext.verl_plugin.config_check import compose, problems
@@ -140,6 +142,12 @@ def test_a_recipe_is_one_that_awpo_trains(stand_in, rows, name, monkeypatch):
     recorded = [override for override in overrides if override.startswith("+algorithm.awpo.record.path=")]
     assert len(recorded) == (environment.get("RECORD") != "0")
     assert problems(overrides) == []
+
+
+def test_the_recipe_without_a_gpu_takes_every_gate(stand_in):
+    overrides = overrides_of(stand_in, "run_awpo_cpu.sh", {}, evaluations=0)
+    for gate in get_args(AwpoConfig.__annotations__["gate"]):
+        assert problems([*overrides, f"+algorithm.awpo.gate={gate}"]) == []
 
 
 def test_every_recipe_is_tested():

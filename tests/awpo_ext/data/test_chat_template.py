@@ -36,6 +36,14 @@ def test_options_and_another_template_decide(models):
     assert read_template_of(str(models / "qwen3_coder"), TEMPLATES["qwen3_thinking"][1]).dialect == "hermes"
 
 
+def test_a_closing_tag_that_decoding_drops_ends_no_thought(tmp_path):
+    tokenizer = make_tokenizer(TEMPLATES["qwen3.5"][1], ["Why."])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    tokenizer.save_pretrained(tmp_path)
+    found = read_template_of(str(tmp_path))
+    assert (found.dialect, found.form, found.thinking) == ("qwen3_coder", "think", "auto")
+
+
 def test_what_is_not_here_says_nothing(tmp_path):
     assert read_template_of(str(tmp_path)) is None
     assert Asking(out=tmp_path, base_url="http://127.0.0.1:1/v1", model="m", extra_body={}).thinking() == "auto"
