@@ -113,7 +113,7 @@ def read_labelled(path: Path) -> list[LabelledRollout]:
                 raise ValueError("expected an object")
             labelled = from_row(row)
             if labelled.id in seen:
-                raise ValueError(f"id {labelled.id!r} stands there twice")
+                raise ValueError(f"id {labelled.id!r} is not unique")
         except ValueError as error:
             raise ValueError(f"{path}: row {number}: {error}") from None
         seen.add(labelled.id)

@@ -1,6 +1,6 @@
 """Named actors that all processes of a Ray job share: the one way to find one, or to make it.
 
-Without Ray there is no job: callers then keep to their own process.
+Without Ray callers keep to their own process.
 """
 
 from __future__ import annotations

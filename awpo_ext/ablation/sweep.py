@@ -56,7 +56,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if not Path(self.base).is_file():
-            raise AblationError(f"base={self.base!r} is no file; give a recipe, such as recipes/run_awpo_qwen3.sh")
+            raise AblationError(f"base={self.base!r} is not a file; give a recipe, such as recipes/run_awpo_qwen3.sh")
         unknown = [name for name in self.presets if name not in PRESETS]
         if unknown or not self.presets:
             raise AblationError(f"presets={list(self.presets)!r}: choose from {', '.join(PRESETS)}")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from awpo_ext.reports.judge_eval_html import measure_rows
 from reward_models.judge_eval.comparison import Comparison
-from reward_models.judge_eval.limits import fitness, show
+from reward_models.judge_eval.limits import show, summarise
 from reward_models.judge_eval.report import Report
 from reward_models.judges.llm.fencing import clean
 from reward_models.scorers.features.measure import Parts
@@ -26,7 +26,7 @@ def escape(text: str) -> str:
 
 def show_report(console: Console, report: Report, broken: Sequence[str] = ()) -> None:
     """Headline, limits that were not kept, findings, measures and kinds."""
-    found = fitness(report, broken)
+    found = summarise(report, broken)
     colour = _COLOURS[found.level]
     console.print(f"[bold]{escape(report.name)}[/bold]: [bold {colour}]{escape(found.headline)}[/bold {colour}]")
     for sentence in broken:

@@ -108,7 +108,7 @@ def distil(
 ) -> None:
     """Let a judge score rollouts, and write them as labelled rollouts. A stopped run goes on where it was."""
     if out.exists():
-        raise UserError(f"{out}: is there already; choose another file, or remove it")
+        raise UserError(f"{out}: already exists; choose another file, or remove it")
     figures = _distil(rollouts, out, judge, judge_kwargs, dataset or [], margin, concurrency)
     _show(f"{out}: distilled from {judge}", figures)
 

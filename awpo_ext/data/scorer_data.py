@@ -39,7 +39,7 @@ class Split:
 
 
 def from_toolrl(source: str, eval_rows: int, seed: int) -> Split:
-    """Rows of ToolRL's form with recorded thoughts, split so that no question stands on both sides."""
+    """Rows of ToolRL's form with recorded thoughts, split so that no question is on both sides."""
     found = read_source(source)
     dataset = convert_toolrl(found, ToolrlOptions(val_rows=eval_rows, drop_invalid=True, seed=seed))
     provenance = {"from": "toolrl", "file": found.name, "thought": "recorded"}

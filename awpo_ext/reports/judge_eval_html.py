@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from awpo_ext.reports.judge_eval_plots import figures
 from reward_models.judge_eval.comparison import Comparison
-from reward_models.judge_eval.limits import fitness, show
+from reward_models.judge_eval.limits import show, summarise
 from reward_models.judge_eval.measures import RowResult
 from reward_models.judge_eval.report import Report
 from reward_models.judges.llm.fencing import clean
@@ -37,7 +37,7 @@ def report_page(report: Report, rows: Sequence[LabelledRollout], broken: Sequenc
         .render(
             report=report,
             options=json.dumps(report.options, ensure_ascii=False),
-            fitness=fitness(report, broken),
+            summary=summarise(report, broken),
             broken=broken,
             tiles=_tiles(report),
             kinds=sorted(report.kinds.items(), key=lambda item: _last_if_nan(item[1].auc.value)),

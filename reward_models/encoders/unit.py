@@ -95,7 +95,7 @@ def split_source(source: str) -> tuple[bool, str]:
 
 
 def encoder_name(source: str) -> str:
-    """The source for metadata: a hub id whole, of a path the last two parts, since the rest is nobody's business."""
+    """The source for metadata: a hub id whole, of a path the last two parts, since the rest is private."""
     static, given = split_source(source)
     return f"{STATIC}:" * static + "/".join(Path(given).parts[-2:])
 

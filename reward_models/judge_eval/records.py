@@ -33,7 +33,7 @@ class Record:
     latency_s: of the call, waiting for the judge's own queue included.
     session, elapsed_s: which run of the program wrote it, and how long that had judged by then.
     spent: what the judge's ledger had counted in this session by then; {} without one.
-    broke: the judge raised, or gave back what is no verdict: its own fault, not its server's.
+    broke: the judge raised, or returned something else than a verdict: its own fault, not its server's.
     """
 
     key: str
@@ -87,7 +87,7 @@ class VerdictFile:
                     self._records[record.key] = record
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(
-                    f"{self._path}: line {number} is no verdict ({error}); remove the file to start anew"
+                    f"{self._path}: line {number} is not a verdict ({error}); remove the file to start anew"
                 ) from None
         if retry_unscored:
             self._records = {key: item for key, item in self._records.items() if isinstance(item.verdict, Scored)}
@@ -107,11 +107,11 @@ class VerdictFile:
         self._file.close()
 
 
-class Examiner:
+class Recorder:
     """Puts questions to a judge, so many at a time, and records the verdicts.
 
-    What the judge does wrong (raises, returns no verdict) is an Unscored(error), recorded as its own fault. Cancellation
-    passes through, and what was recorded by then stays.
+    What the judge does wrong (it raises, or does not return a verdict) is an Unscored(error), recorded as its own fault.
+    Cancellation passes through, and what was recorded by then stays.
     """
 
     def __init__(self, judge: Judge, file: VerdictFile, *, concurrency: int = 32) -> None:
@@ -175,11 +175,11 @@ class Examiner:
 
 
 class _Recording(Judge):
-    def __init__(self, examiner: Examiner, advance: Advance) -> None:
-        self._examiner, self._advance = examiner, advance
+    def __init__(self, recorder: Recorder, advance: Advance) -> None:
+        self._recorder, self._advance = recorder, advance
 
     async def score(self, rollout: Rollout) -> Verdict:
-        return (await self._examiner._score_one("", "canary", rollout, 0, self._advance)).verdict
+        return (await self._recorder._score_one("", "canary", rollout, 0, self._advance)).verdict
 
 
 def judge_hash(name: str, options: Mapping[str, Any]) -> str:

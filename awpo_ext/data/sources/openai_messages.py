@@ -38,7 +38,7 @@ class Message:
 
 
 def read_message(entry: Any, where: str) -> list[Message]:
-    """The messages of one entry. OddRecord for an unknown role, a call that cannot be read, and content that is no text."""
+    """The messages of one entry. OddRecord for an unknown role, a call that cannot be read, and content that is not text."""
     if not isinstance(entry, dict):
         raise OddRecord("a message that is not an object", where, repr(str(entry)[:80]))
     if entry.get("role") is None and entry.get("type") not in (None, "message"):

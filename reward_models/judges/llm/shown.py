@@ -97,7 +97,7 @@ def show_action(step: Step) -> str:
 def lay_out(steps: Sequence[ShownStep], block: str, nonce: str) -> str:
     """The steps in a prompt, each in the form of `block`, which holds {{thought}}, {{action}} and {{nonce}}.
 
-    Several steps are numbered, and what tools answered stands below its step.
+    Several steps are numbered, and the tools' answers follow their step.
     """
     parts = []
     for step in steps:

@@ -18,7 +18,7 @@ from typing import Any
 
 from reward_models.types import Unscored, UnscoredReason, Verdict
 
-# Of the 1000 calls that a reward worker of verl has at once: the others are for siblings, and for what is no waiting.
+# Of the 1000 calls that a reward worker of verl has at once: the others are for siblings, and for calls that do not wait.
 MAX_WAITING = 800
 _ENDED_KEPT = 20_000  # groups whose results are remembered, for members that come late or twice
 _SILENT_S = 300.0  # a holder that has not asked for so long is gone

@@ -82,7 +82,7 @@ def _pairs(rows: Sequence[LabelledRollout], ids: dict[str, list[int] | None], wh
         if better.label <= row.label:
             raise ValueError(
                 f"{where}: row {row.id!r} (label {row.label}) names {row.pair!r} (label {better.label}) as the better "
-                "one: `pair` stands at the worse row and names the better"
+                "one: `pair` belongs to the worse row and names the better"
             )
         if ids[row.id] and ids[better.id]:
             examples.append(Example(ids[better.id], 1.0, ids[row.id]))

@@ -24,7 +24,7 @@ _THINK = "<think>"
 
 @dataclass(frozen=True)
 class Found:
-    """A rollout and the file it stands in, with its hash; `source` is the same for all rollouts of one task."""
+    """A rollout and its file, with the file's hash; `source` is the same for all rollouts of one task."""
 
     id: str
     source: str
@@ -102,7 +102,7 @@ class _Tasks:
                 self._rows[truth].append(row)
 
     def join(self, line: Mapping[str, Any], where: str) -> Rollout | str:
-        """The rollout, or why there is none."""
+        """The rollout, or why it was not found."""
         for key in ("input", "output"):
             if not isinstance(line[key], str):
                 raise ValueError(f"{where}: {key!r} must be a text")
@@ -151,7 +151,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     files = []
     for path in paths:
         if not path.exists():
-            raise ValueError(f"{path}: is not there")
+            raise ValueError(f"{path}: does not exist")
         # verl names the files by step.
         inside = sorted(path.glob("*.jsonl"), key=lambda file: (len(file.name), file.name)) if path.is_dir() else [path]
         if not inside:

@@ -54,7 +54,7 @@ class Parts:
     """A scorer beside its parts on one file: what cosines, grounding, structure and length alone give, by kind.
 
     ece, ece_raw: at even odds, after and before calibration. length_correlation: rank correlation of score and words
-    among the honest rows, where length is no sign of anything.
+    among the honest rows, whose quality does not depend on length.
     """
 
     kinds: tuple[KindFigures, ...]

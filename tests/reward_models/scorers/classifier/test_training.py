@@ -158,7 +158,7 @@ def test_folders_are_not_overwritten_and_nothing_is_resumed_from_nothing(tiny_be
     with pytest.raises(ValueError, match="nothing to resume"):
         train_classifier(config, data, tmp_path / "out", resume=True, quiet=True)
     (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="already exists"):
         train_classifier(config, data, tmp_path / "out", quiet=True)
 
 
