@@ -74,7 +74,7 @@ def from_row(row: Mapping[str, Any]) -> LabelledRollout:
     if "label" not in values:
         raise ValueError("field 'label' is missing")
     rollout = Rollout(**{item.name: values[item.name] for item in fields(Rollout)})
-    own = {key: values.get(key) for key in ("id", "source", "kind", "label", "pair", "provenance")}
+    own: dict[str, Any] = {key: values.get(key) for key in ("id", "source", "kind", "label", "pair", "provenance")}
     return LabelledRollout(rollout=rollout, **own)
 
 

@@ -35,7 +35,7 @@ MOVED = {
     "--verifier-options": "--verifier-kwargs",
 }
 
-_UsageError = typer.BadParameter.__base__
+_UsageError: Any = typer.BadParameter.__base__
 
 
 class _Commands(TyperGroup):
@@ -46,7 +46,7 @@ class _Commands(TyperGroup):
             try:
                 return super().invoke(ctx)
             except _UsageError as error:
-                moved = MOVED.get(getattr(error, "option_name", None))
+                moved = MOVED.get(getattr(error, "option_name", ""))
                 if moved:
                     error.message = f"{error.option_name} is called {moved} now"
                 raise

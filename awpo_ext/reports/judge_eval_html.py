@@ -126,8 +126,8 @@ def _mistakes(report: Report, rows: Sequence[LabelledRollout]) -> list[tuple[str
             for item in list(worst_of_source.values())[:_MISTAKES]
         ]
 
-    scored = [row for row in report.rows if row.score is not None]
-    scored.sort(key=lambda row: row.score)
+    by_score = sorted((row.score, place) for place, row in enumerate(report.rows) if row.score is not None)
+    scored = [report.rows[place] for _, place in by_score]
     bad, good = [row for row in reversed(scored) if row.label <= 0.5], [row for row in scored if row.label > 0.5]
     return [
         ("Worst mistakes: bad reasoning with the highest scores", quoted(bad)),

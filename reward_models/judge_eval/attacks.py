@@ -71,8 +71,9 @@ class CanaryReport:
 
     @property
     def discriminates(self) -> bool:
-        scored = isinstance(self.good, Scored) and isinstance(self.bad, Scored)
-        return scored and self.bad.value < self.threshold <= self.good.value
+        if not (isinstance(self.good, Scored) and isinstance(self.bad, Scored)):
+            return False
+        return self.bad.value < self.threshold <= self.good.value
 
     @property
     def swayed(self) -> int:

@@ -58,9 +58,9 @@ def broken_limits(report: Report, limits: Limits) -> list[str]:
         "pair_accuracy": ("pair accuracy", report.agreement.pair_accuracy),
         "coverage": ("the share of rows with a score", report.coverage.share),
         "ece": ("ECE", report.agreement.ece),
-        "swayed": ("the share of attacks that sway it", report.canaries and report.canaries.share),
+        "swayed": ("the share of attacks that sway it", report.canaries.share if report.canaries else None),
         "length_correlation": ("the correlation of score and length within kinds", report.length.within_kind),
-        "flips": ("the share of pairs that flip with their order", report.order and report.order.flips),
+        "flips": ("the share of pairs that flip with their order", report.order.flips if report.order else None),
     }
     sentences = []
     for item in fields(limits):

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reward_models.judges.base import Judge
+from reward_models.judges.base import Comparer, Judge
 from reward_models.labelled import LabelledRollout
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
@@ -149,6 +149,7 @@ class Recorder:
 
     async def _compare_one(self, first: LabelledRollout, second: LabelledRollout, advance: Advance) -> Record:
         async def ask() -> Verdict:
+            assert isinstance(self._judge, Comparer)
             return await self._judge.compare(first.rollout, second.rollout)
 
         key = _key("compare", f"{first.id}\0{second.id}", 0, first.rollout, second.rollout)
@@ -237,7 +238,7 @@ def _from_row(row: dict[str, Any]) -> Record:
     if "value" in row:
         verdict: Verdict = Scored(row.pop("value"), row.pop("spread"))
     else:
-        verdict = Unscored(UnscoredReason(row.pop("reason")), row.pop("detail"))
+        verdict = Unscored(row.pop("reason"), row.pop("detail"))
     return Record(verdict=verdict, **row)
 
 

@@ -150,8 +150,7 @@ def canary_result(report: CanaryReport | None) -> Canaries | None:
     if report is None:
         return None
     good, bad = _value(report.good), _value(report.bad)
-    apart = good is not None and bad is not None and bad < good
-    threshold = (good + bad) / 2 if apart else math.nan
+    threshold = (good + bad) / 2 if good is not None and bad is not None and bad < good else math.nan
     by_kind: dict[str, tuple[int, int, int]] = {}
     for result in report.results:
         swayed, scored, total = by_kind.get(result.kind, (0, 0, 0))
@@ -159,7 +158,7 @@ def canary_result(report: CanaryReport | None) -> Canaries | None:
         hit = value is not None and value >= threshold  # False for NaN
         by_kind[result.kind] = (swayed + hit, scored + (value is not None), total + 1)
     swayed, scored, total = (sum(counts[place] for counts in by_kind.values()) for place in range(3))
-    share = wilson(swayed, scored) if apart else wilson(0, 0)
+    share = wilson(0, 0) if math.isnan(threshold) else wilson(swayed, scored)
     return Canaries(good, bad, threshold, swayed, scored, total, share, by_kind)
 
 

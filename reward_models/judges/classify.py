@@ -65,7 +65,7 @@ class ClassifyJudge(ChatJudge):
         self.config = ClassifyConfig(**own)
         super().__init__({"model": self.config.scorer, **client}, _ROUTE)
         self.asks_before_the_run = self.config.preflight
-        self.folder = Path(self.config.scorer).expanduser()
+        self.folder: Path = Path(self.config.scorer).expanduser()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="classify-judge")  # tokenizers block
         self._renderer: Renderer | None = None
         self._calibration: Calibration | None = None

@@ -82,7 +82,7 @@ class ScorerJudge(Judge):
                 else f"{_OWNER}: judge_kwargs.scorer is missing; `awpo scorer train` makes a scorer's folder"
             )
         self.config = ScorerConfig.read(options)
-        self.folder = Path(os.path.expanduser(self.config.scorer))
+        self.folder: Path = Path(os.path.expanduser(self.config.scorer))
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer-judge")
         self._batchers: PerLoop[MicroBatcher[Rollout, float]] = PerLoop()
         self._scorer: LoadedScorer | None = None

@@ -111,7 +111,7 @@ def _probability(logprob: Any) -> float:
 def _usage(usage: Any) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
-    counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
+    counts: list[Any] = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
     if not all(type(count) is int and 0 <= count <= _MAX_TOKENS for count in counts):
         return Usage()
-    return Usage(*counts, known=True)
+    return Usage(counts[0], counts[1], known=True)

@@ -253,7 +253,8 @@ def _newest(folder: Path) -> Path | None:
 
 
 def _number_of(path: Path) -> int:
-    return int(_FILE.fullmatch(path.name)[1])
+    named = _FILE.fullmatch(path.name)
+    return int(named[1]) if named else 0
 
 
 def _is_damage(error: Exception) -> bool:

@@ -217,7 +217,7 @@ class LlmJudge(ChatJudge):
         return ChatRequest(
             messages=({"role": "user", "content": prompt.text},),
             max_tokens=self.config.max_tokens or _MAX_TOKENS[self.config.verdict],
-            temperature=self.config.temperature,
+            temperature=self.config.temperature or 0.0,
             # Greedy decoding has no use for a seed, and without one equal prompts of different rows share a call.
             seed=vote_seed(str(row), rollout.response, number) if self.config.temperature else None,
             response_format=self._format,

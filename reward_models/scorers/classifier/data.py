@@ -62,7 +62,7 @@ def make_examples(
     if objective == "pairs":
         examples = _pairs(rows, ids, where)
     else:
-        examples = [Example(ids[row.id], row.label) for row in rows if ids[row.id]]
+        examples = [Example(text, row.label) for row in rows if (text := ids[row.id])]
         labels = Counter(example.label for example in examples)
         if len(labels) < 2:
             only = f"all {len(examples)} labels are {next(iter(labels))}" if labels else "no row has a thought"
@@ -84,8 +84,8 @@ def _pairs(rows: Sequence[LabelledRollout], ids: dict[str, list[int] | None], wh
                 f"{where}: row {row.id!r} (label {row.label}) names {row.pair!r} (label {better.label}) as the better "
                 "one: `pair` belongs to the worse row and names the better"
             )
-        if ids[row.id] and ids[better.id]:
-            examples.append(Example(ids[better.id], 1.0, ids[row.id]))
+        if (worse := ids[row.id]) and (text := ids[better.id]):
+            examples.append(Example(text, 1.0, worse))
         else:
             blank += 1
     if not examples:

@@ -51,13 +51,15 @@ class Classifier:
 
     def logits(self, rollouts: Sequence[Rollout]) -> np.ndarray:
         """What the model says before calibration: float64, (N,); -inf and NaN as `score` has 0.0 and NaN."""
-        rows = [self._renderer.encode(rollout) for rollout in rollouts]
-        found = np.array([-np.inf if row is None else np.nan for row in rows])
-        judged = [
-            index for index, row in enumerate(rows) if row is not None and read_rollout(rollouts[index]).has_evidence
-        ]
+        encoded = [self._renderer.encode(rollout) for rollout in rollouts]
+        found = np.array([-np.inf if row is None else np.nan for row in encoded])
+        rows = {
+            index: row
+            for index, row in enumerate(encoded)
+            if row is not None and read_rollout(rollouts[index]).has_evidence
+        }
         # By length, so that little is padded.
-        order = sorted(judged, key=lambda index: len(rows[index]))
+        order = sorted(rows, key=lambda index: len(rows[index]))
         while order:
             batch = order[: self._max_batch]
             try:

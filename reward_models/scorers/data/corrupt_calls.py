@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reward_models.parsing import ToolCall
@@ -117,7 +118,7 @@ def _change_value(row: Original, context: Context, change: Callable[[str, Any], 
     context.rng.shuffle(found)
     for number, name in found:
         call = row.calls[number]
-        changed = _mapped(call.arguments[name], lambda value, name=name: change(name, value))
+        changed = _mapped(call.arguments[name], partial(change, name))
         if changed != call.arguments[name]:
             return replace(
                 row, calls=_with_call(row.calls, number, ToolCall(call.name, {**call.arguments, name: changed}))

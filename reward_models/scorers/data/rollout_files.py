@@ -50,6 +50,8 @@ def read_rollouts(paths: Sequence[Path], dataset: Sequence[Path] = ()) -> Rollou
     tasks = _Tasks(dataset)
     found: dict[str, Found] = {}
     left_out: Counter[str] = Counter()
+    rollout: Rollout | str
+    source: str | None
     for path in _files(paths):
         digest = file_hash(path)
         for where, line in _lines(path):
@@ -106,8 +108,9 @@ class _Tasks:
         for key in ("input", "output"):
             if not isinstance(line[key], str):
                 raise ValueError(f"{where}: {key!r} must be a text")
-        prompt = _flat(line["input"])
-        rows = [row for row in self._rows.get(line.get("gts"), ()) if _stands_in(row["prompt"], prompt)]
+        prompt, truth = _flat(line["input"]), line.get("gts")
+        known = self._rows.get(truth, []) if isinstance(truth, str) else []
+        rows = [row for row in known if _stands_in(row["prompt"], prompt)]
         if not rows:
             return UNMATCHED
         rollouts = [_of_row(row, line) for row in rows]

@@ -88,7 +88,7 @@ def train_scorer(
     held_rows = [row for row, kept in zip(rows, in_val, strict=True) if kept]
     calibration = _fit_calibration(logits, held_rows)
     metrics = summary(held_rows, calibration.apply(logits), expit(logits))
-    training = {
+    training: dict[str, Any] = {
         "data_sha256": [file_hash(path) for path in data],
         "rows": len(rows),
         "rows_without_thought": blank,
@@ -200,7 +200,8 @@ def _features(
     partial = [
         OrderModel.fit([thought for source, thought in learnt if fold[source] != number]) for number in range(_FOLDS)
     ]
-    features = _cached_features(traces, Scorer(encoder, order, None, None, {}), data, config, out, progress)
+    scorer = Scorer(encoder, order, None, None, {})  # type: ignore[arg-type]  # its features alone are asked for
+    features = _cached_features(traces, scorer, data, config, out, progress)
     places = columns_of("order")
     for number, (row, trace) in enumerate(zip(rows, traces, strict=True)):
         if row.source in fold:
