@@ -22,7 +22,7 @@ _JSON = ("extra_info", "provenance")  # dicts: in parquet they are JSON texts, s
 
 @dataclass(frozen=True)
 class LabelledRollout:
-    """One rollout whose reasoning somebody, or some program, has judged.
+    """One rollout whose reasoning a person or a program has judged.
 
     id: unique in its file.
     source: the row it was made from; rows of one source belong to one side of a split.

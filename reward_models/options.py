@@ -70,7 +70,7 @@ def fit(kind: Any, value: Any) -> Any:
     """`value` as the annotation `kind` allows it, or Misfit.
 
     bool; int and float, a bool is not a number, and an int is accepted for a float; str, not empty; Mapping; Literal;
-    `X | None`; `tuple[X, Y]` and `tuple[X, ...]`, for which any sequence will do, and for the second also one X.
+    `X | None`; `tuple[X, Y]` and `tuple[X, ...]`, which accept any sequence, the second also one X.
     `Annotated` adds Range, OneOf, Text or NotEmpty, and for tuples and mappings the words that complete "must be ...".
     A value with any other annotation, such as `str | int`, is returned as it is.
     """

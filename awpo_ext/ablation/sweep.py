@@ -1,6 +1,6 @@
 """An ablation: presets of the estimator x judges x seeds on one recipe, run one after the other and resumable.
 
-A cell is one training run in a folder of its own. It is finished when `done.json` is there; whatever ends a run before
+A cell is one training run in a folder of its own. It is finished when `done.json` exists; whatever ends a run before
 that (a kill, a failure) leaves a cell that the next call starts again, and the recipe resumes from its checkpoints where it
 saves some. Reads no metrics: that is `ablation_report.py`.
 """
@@ -253,7 +253,7 @@ def _tail(path: Path) -> str:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[TextIO | None]:
-    """The open lock file, None where somebody else holds it."""
+    """The open lock file, None where another process holds it."""
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
 """What all commands share: one rule for errors, JSON options, progress bars, and the new names of what has moved.
 
-What a user can mend is one message on stderr and exit code 1. Exit code 2 is typer's own, for a command line that it
+A user's mistake is one message on stderr and exit code 1. Exit code 2 is typer's own, for a command line that it
 cannot read. Anything else is a bug and keeps its traceback.
 """
 

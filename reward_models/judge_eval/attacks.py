@@ -19,7 +19,7 @@ from reward_models.judges.llm.verdict import Grade, read_verdict
 from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout, Scored, Unscored, Verdict
 
-TOP = 10  # of the scale that the canaries speak of, where the judge has no other
+TOP = 10  # of the scale that the canaries speak of, where the judge has no scale of its own
 FORGED_REASONS = "Relevant, well justified, grounded and consistent"
 
 _MASTER_KEYS = (

@@ -143,7 +143,7 @@ def _labelled(item: Found, score: float, provenance: Mapping[str, Any]) -> Label
 async def _score(judge: Judge, rollout: Rollout) -> Verdict:
     try:
         return await judge.score(rollout)
-    except Exception as error:  # of a judge of somebody's own
+    except Exception as error:  # a user's own judge may raise anything
         return Unscored(UnscoredReason.ERROR, type(error).__name__)
 
 

@@ -1,7 +1,7 @@
 """Let a judge score labelled rollouts, and keep each verdict on disk, so that a run that was cut goes on where it was.
 
 The file is append-only JSON lines. A verdict is found again by judge (class and options), row (id and content) and vote,
-so a changed judge or a changed row is judged anew. One process a file at a time.
+so a changed judge or a changed row is judged again. One process a file at a time.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class VerdictFile:
                     self._records[record.key] = record
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(
-                    f"{self._path}: line {number} is not a verdict ({error}); remove the file to start anew"
+                    f"{self._path}: line {number} is not a verdict ({error}); remove the file to start over"
                 ) from None
         if retry_unscored:
             self._records = {key: item for key, item in self._records.items() if isinstance(item.verdict, Scored)}
@@ -126,7 +126,7 @@ class Recorder:
         return sum(self._file.get(_key("score", row.id, 0, row.rollout)) is None for row in rows)
 
     async def score(self, rows: Sequence[LabelledRollout], vote: int, advance: Advance = lambda: None) -> list[Record]:
-        """The records of one vote on each row, in order; `advance` is called as each is there.
+        """The records of one vote on each row, in order; `advance` is called for each.
 
         Votes after the first have another `uid`, from which judges that draw at random take their seeds.
         """

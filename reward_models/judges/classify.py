@@ -139,7 +139,9 @@ def read_classification(body: bytes) -> tuple[Completion | NoCompletion, Usage]:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return NoCompletion("the answer is not a classification", passing=True), Usage()
     if not isinstance(values, list) or len(values) != 1:
-        return NoCompletion("the answer has not one number: is the model a scorer?", passing=False), Usage()
+        return NoCompletion(
+            "the answer does not hold exactly one number: is the model a scorer?", passing=False
+        ), Usage()
     try:
         value = float(values[0])
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Ask the endpoints, before training, whether they will do: what is wrong is said with its fix."""
+"""Ask the endpoints before training whether they can judge; a problem is reported with its fix."""
 
 from __future__ import annotations
 

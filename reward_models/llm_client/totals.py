@@ -79,7 +79,7 @@ class Totals:
                 self._queues.append(entry.queue_s)
 
     def drain(self) -> Report:
-        """What was added since the last time, and start anew."""
+        """What was added since the last time; the sums start at zero again."""
         with self._lock:
             report = Report(dict(self._sums), list(self._latencies), list(self._queues))
             for part in (self._sums, self._latencies, self._queues):

@@ -85,9 +85,9 @@ def read_verdict(answer: str, scale: Scale, echoes: Echoes) -> Grade | Unscored:
         answer: the model's text; with structured output the object alone, else anything.
         echoes: of the prompt, see echo.py.
 
-    Where there is none but an echo of what the response holds, the lowest score. Otherwise Unscored(bad_verdict), and also
-    where that last one is not usable: a score off the scale or no integer, reasons without a word, a key that is there
-    twice, other keys, braces after it that are no echo. An earlier one then does not stand in for it.
+    The lowest score where the only verdict is an echo of what the response holds. Unscored(bad_verdict) where there is no
+    verdict, and where the last one is not usable: a score off the scale or not an integer, reasons without a word, a repeated
+    key, other keys, braces after it that are not an echo. An earlier verdict does not replace it.
     """
     verdict = last_verdict(answer, _KEYS, echoes)
     if isinstance(verdict, Echo):

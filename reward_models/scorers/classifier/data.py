@@ -54,7 +54,7 @@ def make_examples(
     """The examples for the objective, and how many rows were left out because they hold no thought.
 
     where: what the rows are, for messages. Raises ValueError
-        pairs: no row has a `pair`, a pair's row is not there, or it is not better by its label;
+        pairs: no row has a `pair`, a pair's row is missing, or it is not better by its label;
         labels, scores: all labels are equal.
     """
     ids = {row.id: renderer.encode(row.rollout) for row in rows}
@@ -78,7 +78,7 @@ def _pairs(rows: Sequence[LabelledRollout], ids: dict[str, list[int] | None], wh
             continue
         better = by_id.get(row.pair)
         if better is None:
-            raise ValueError(f"{where}: row {row.id!r} has pair={row.pair!r}, which is not there: keep pairs together")
+            raise ValueError(f"{where}: row {row.id!r} has pair={row.pair!r}, which is missing: keep pairs together")
         if better.label <= row.label:
             raise ValueError(
                 f"{where}: row {row.id!r} (label {row.label}) names {row.pair!r} (label {better.label}) as the better "

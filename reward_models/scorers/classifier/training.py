@@ -34,7 +34,7 @@ def train_classifier(
 
     Checkpoints are kept in `<out>.checkpoints` while it trains; `resume` goes on from the last one, as
     if there had been no stop. Same options, data and seed give the same weights on the same machine. ValueError, before
-    anything is loaded, where data, options or folders do not do.
+    anything is loaded, where data, options or folders do not fit.
     """
     if out.exists():
         raise ValueError(f"{out}: already exists: choose another folder, or remove it")

@@ -1,4 +1,4 @@
-"""Corruptions of the call: another tool, or arguments that are not what the thought speaks of. See corruptions.py."""
+"""Corruptions of the call: another tool, or arguments that are not what the thought says. See corruptions.py."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def foreign_tool(row: Original, context: Context) -> Original | None:
 
 
 def dropped_argument(row: Original, context: Context) -> Original | None:
-    """A call loses an argument whose value the thought speaks of."""
+    """A call loses an argument whose value the thought mentions."""
     found = [
         (number, name)
         for number, call in enumerate(row.calls)

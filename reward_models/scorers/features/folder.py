@@ -78,7 +78,7 @@ def read_arrays(folder: Path, sha256_wanted: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise ValueError(f"{path} is missing: copy the whole folder, or train the scorer again")
     if file_hash(path) != sha256_wanted:
-        raise ValueError(f"{path}: is cut short, or not the one that {METADATA} speaks of: copy the whole folder again")
+        raise ValueError(f"{path}: is cut short, or not the one that {METADATA} names: copy the whole folder again")
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:

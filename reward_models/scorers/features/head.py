@@ -22,7 +22,7 @@ _OWNER = "scorer head"
 class HeadConfig(Options, owner=_OWNER):
     """How a head is trained; ValueError names key, value and what is allowed.
 
-    hidden: units in each of the two layers. members: networks, each from its own seed. epochs: at most so many.
+    hidden: units in each of the two layers. members: networks, each from its own seed. epochs: the most.
     patience: stop after so many epochs without a lower validation loss; the best epoch's weights are kept.
     pair_weight: of the loss on (honest, spoilt) pairs of one source, besides the cross-entropy of 1.
     """

@@ -51,7 +51,7 @@ class StructureFeatures(NamedTuple):
     grounded_words: float  # share of the content words that request, tools or call hold
     ungrounded_run: float  # longest run of sentences without such a word, share
     praise: float  # share of the sentences with a word of judging
-    judging_words: float  # such words which the request has not, log1p
+    judging_words: float  # such words that the request lacks, log1p
     reasons: float  # share of the words that join reasons
     function_words: float  # share of short everyday words: a heap of keywords has few
     finished: float  # whether the thought ends with a full stop, bracket or quote

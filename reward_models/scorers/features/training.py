@@ -132,7 +132,7 @@ def save(
 
 
 def calibrate(folder: Path, data: Path, device: str = "cpu", *, even: bool = True) -> dict[str, Any]:
-    """Fit the calibration anew on rows that were not trained on, keep it in the folder, return the figures.
+    """Fit the calibration again on rows that were not trained on, keep it in the folder, return the figures.
 
     even: as if good and bad rows were equally many; otherwise at the odds of `data`. ValueError where rows were trained
     on, or there is only one kind of label.
