@@ -45,11 +45,16 @@ def make_nonce(*texts: str) -> str:
     Not random, so that equal prompts stay equal: the cache needs that. No text can hold its own nonce but by a
     preimage of SHA-256.
     """
-    digest = sha256()
+    return digest(*texts).hex()[:16]
+
+
+def digest(*texts: str) -> bytes:
+    """SHA-256 of exactly these texts, lone surrogates included."""
+    found = sha256()
     for text in texts:
         data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.hexdigest()[:16]
+        found.update(len(data).to_bytes(8, "big") + data)
+    return found.digest()
 
 
 def clean(text: str, max_chars: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from reward_models.encoders.unit import out_of_memory
 from reward_models.rollout_view import read_rollout
 from reward_models.scorers.calibration import Calibration
 from reward_models.scorers.classifier.folder import check_folder
@@ -65,7 +66,7 @@ class Classifier:
             try:
                 found[batch] = self._forward([rows[index] for index in batch])
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error) or len(batch) == 1:
+                if not out_of_memory(error) or len(batch) == 1:
                     raise
                 self._max_batch = len(batch) // 2
                 logger.warning("Out of memory with %d rollouts in a batch; %d from now on", len(batch), self._max_batch)
@@ -131,14 +132,6 @@ def make_renderer(folder: Path | str, max_tokens: int, template: str) -> Rendere
         raise ValueError(f"{folder}: the tokenizer cannot be loaded ({type(error).__name__}: {error})") from error
     check_tokenizer(tokenizer, str(folder))
     return Renderer(tokenizer, max_tokens, template)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)  # of the CPU's allocator
 
 
 def _free_memory() -> None:
