@@ -17,6 +17,7 @@ VENV=.venv
 STAMP="$VENV/.awpo_cpu_stack"
 INPUTS=(pyproject.toml recipes/cpu/{constraints,requirements,no_deps}.txt recipes/cpu/vllm_metadata/pyproject.toml)
 
+[ -f pyproject.toml ] || { echo "setup_env.sh needs a clone of awpo-ext: $PWD has no pyproject.toml" >&2; exit 1; }
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 started=$SECONDS
 say() { echo "[setup $((SECONDS - started)) s] $*"; }

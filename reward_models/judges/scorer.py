@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol
 
 import numpy as np
 
+from reward_models.errors import install_extra
 from reward_models.judges.base import Judge, JudgeNotReadyError
 from reward_models.judges.batching import MicroBatcher
 from reward_models.options import Options, Range, Text
@@ -97,7 +98,7 @@ class ScorerJudge(Judge):
             if modules is None:
                 raise ValueError(f"{self.folder}: its family is not one of {', '.join(_FAMILIES)}: update awpo-ext")
             if find_spec(modules[2]) is None:
-                raise ValueError(f"this scorer needs the package {modules[2]}: pip install 'awpo-ext[embedding]'")
+                raise ValueError(f"this scorer needs the package {modules[2]}: {install_extra('embedding')}")
             import_module(modules[1]).check_folder(self.folder)
         except (ValueError, ImportError) as error:
             raise JudgeNotReadyError(f"{_OWNER}: {error}") from error
