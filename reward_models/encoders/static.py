@@ -27,7 +27,7 @@ def distil(model: Any, dims: int = 256) -> Any:
     try:
         from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     except ImportError:  # where it stood before
-        from sentence_transformers.models import StaticEmbedding
+        from sentence_transformers.models import StaticEmbedding  # type: ignore[no-redef]
 
     fast = getattr(model.tokenizer, "backend_tokenizer", None)
     if not isinstance(fast, Tokenizer):
