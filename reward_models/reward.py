@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from reward_models.details import details_of
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.llm_client.tally import counting
-from reward_models.options import Options, Range, plain
+from reward_models.options import OneOf, Options, Range, plain
 from reward_models.per_loop import PerLoop, options_key
 from reward_models.rollout_view import RolloutView, read_rollout
 from reward_models.sandbox import SandboxUnavailable
@@ -35,8 +35,7 @@ from reward_models.verl_row import bad_row, rollout_of
 
 logger = logging.getLogger(__name__)
 
-# What verl's naive reward manager adds where a reward model is served.
-_VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")
+_VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")  # verl adds them where it serves a reward model
 _OPTIONS = "a mapping of option names to values"
 _PREFLIGHT_S = 60.0
 
@@ -53,6 +52,7 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     """What `reward.custom_reward_function.reward_kwargs` may hold.
 
     judge, verifier: a known name or `package.module:Class`, with their options as a dict or DictConfig.
+    thinking: how all readers take a response without any tag of a thought, see `parse_response`; a row's own comes first.
     verifier_processes: processes for a verifier that `needs_process`, in each of verl's reward workers.
     """
 
@@ -60,6 +60,7 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     judge_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
     verifier: Any = "toolrl"
     verifier_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
+    thinking: Annotated[str, OneOf(("auto", "opened"))] = "auto"
     verifier_processes: Annotated[int, Range(1, 256)] = 2
 
     def __post_init__(self) -> None:
@@ -119,9 +120,9 @@ class RewardFunction:
 
         Returns the keys of REWARD_COLUMNS, always all of them and all floats but the text `details`:
             score: format + correctness, the outcome (toolrl: in [-3, 4]).
+            format, correctness: the verifier's two parts of it.
             parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank,
-                read in the verifier's dialect. Whether the calls are right does not matter; of several turns, all texts
-                count.
+                read in the verifier's dialect, whether the calls are right or not; of several turns, all texts count.
             reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
             reasoning_valid: 1.0 where `reasoning` is a score.
             reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
@@ -141,7 +142,8 @@ class RewardFunction:
         """
         kwargs = self._read(reward_kwargs)
         scorer = _scorers.get(options_key(vars(kwargs)), kwargs.make)
-        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info)
+        opened = "opened" in (kwargs.thinking, scorer.verifier.reading[1])
+        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info, opened)
         outcome = await _verify(scorer, rollout)
         limits = outcome.limits or scorer.verifier.outcome_range
         # Before the judge is waited for: the verifier has just read the texts.
@@ -151,8 +153,7 @@ class RewardFunction:
         return _columns(_Judged(outcome, limits, view, verdict, tally.tokens if tally.calls else None))
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
-        """A function of a row's data_source, ground_truth and extra_info that raises ValueError where no response could
-        be scored.
+        """A function of a row's data_source, ground_truth and extra_info: ValueError where no response could be scored.
 
         For checks before a run; see `Verifier.check_row`.
         """

@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash recipes/cpu/setup_env.sh
+bash tests/install_browser.sh
 source recipes/cpu/env.sh
 .venv/bin/ruff check .
 

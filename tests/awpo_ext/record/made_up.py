@@ -54,7 +54,7 @@ def made_up_step(rng, step, groups, size, config, state, text, record):
     score, valid = rng.uniform(0, 1, (n, config.signals)), rng.uniform(size=(n, config.signals)) > 0.1
     judged = rng.uniform(size=n) > 0.05
     group = [f"{step:04d}-{i // size:04d}" for i in range(n)]
-    result = awpo_advantages(outcome, score, group, config, valid, judged, reliability=state)
+    result = awpo_advantages(outcome, score, group, config, valid, judged, tokens=[20] * n, reliability=state)
     radius = clip_radius(result.gate, config, result.verified)
     index = result.group_index
     radius = (radius[index] if radius.ndim else radius.expand(n)).tolist()

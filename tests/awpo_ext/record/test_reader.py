@@ -8,8 +8,9 @@ import pytest
 
 from awpo_ext.record import RecordError, open_record
 from awpo_ext.record.parts import PartInfo, PartKey, write_part
-from awpo_ext.record.schema import ROLLOUTS, VERSION, schema_of
+from awpo_ext.record.schema import ROLLOUTS, VERSION, as_markdown, schema_of
 from tests.awpo_ext.record.made_up import made_up_record, validated
+from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -111,3 +112,8 @@ def test_no_record(tmp_path):
         open_record(tmp_path)
     with pytest.raises(RecordError, match="no such folder"):
         open_record(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("table", ["rollouts", "groups"])
+def test_the_page_has_the_columns(table):
+    assert as_markdown(table) in (ROOT / "docs" / "record.md").read_text()
