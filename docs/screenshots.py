@@ -24,7 +24,12 @@ SHOTS = {
     "explorer_rollout": ("#/rollouts?run=healthy&reason=wrong_value&sort=advantage", "light", PRESS_J, OPENED),
     "wrong_dialect": ("#/rollouts?run=suspect+A&f=unparseable", "light", PRESS_J, OPENED),
     "wrong_judge": ("#/rollouts?run=suspect+B&f=unscored", "light", PRESS_J, OPENED),
-    "wrong_data": ("#/rollouts?run=suspect+C&f=null_truth&reason=missing_argument&sort=gap", "light", PRESS_J, OPENED),
+    "wrong_data": (
+        "#/rollouts?run=suspect+C&f=null_truth&reason=missing_argument&sort=outcome",
+        "light",
+        PRESS_J,
+        OPENED,
+    ),
 }
 SCROLLED = {"wrong_judge": "judge"}
 

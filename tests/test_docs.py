@@ -49,6 +49,11 @@ def test_the_pages_beside_the_site_link_to_what_is_there():
         assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == [], page
 
 
+def test_every_page_is_in_the_navigation():
+    named = re.findall(r"(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")} <= set(named)
+
+
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in SITE), reason="needs mkdocs: pip install -e '.[docs]'"
 )

@@ -52,7 +52,7 @@ def test_a_good_judge_is_measured_and_keeps_its_limits(data):
     report = report_of(data, "GoodJudge")
     assert report["agreement"]["auc"]["value"] == 1 and report["order"]["accuracy"]["value"] == 1
     assert report["kinds"].keys() == {"empty", "swapped", "praise"} and len(report["rows"]) == 96
-    assert report["fitness"]["level"] == "reservations" and report["refused"] == []
+    assert report["summary"]["level"] == "reservations" and report["refused"] == []
     assert report["coverage"]["unscored"] == {} and report["data"]["sources"] == 24
     page = (data.parent / "out" / "GoodJudge.html").read_text()
     assert "Is this judge fit for training?" in page and "Worst mistakes" in page
