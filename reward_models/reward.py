@@ -80,6 +80,7 @@ class RewardKwargs(Options, owner="reward_kwargs"):
 
 
 _scorers: PerLoop[_Scorer] = PerLoop()
+_scorers_as_given: PerLoop[_Scorer] = PerLoop()
 _failures_logged: set[str] = set()
 
 
@@ -136,13 +137,12 @@ class RewardFunction:
         embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
         truth, naming data source and row, and for options that do not fit.
         """
-        kwargs = self._read(reward_kwargs)
-        scorer = _scorers.get(options_key(vars(kwargs)), kwargs.make)
+        scorer = self._scorer(reward_kwargs)
         rollout = rollout_of(data_source, solution_str, ground_truth, extra_info)
         outcome = await _verify(scorer, rollout)
         limits = outcome.limits or scorer.verifier.outcome_range
         # Before the judge is waited for: the verifier has just read the texts.
-        view = read_rollout(rollout, *scorer.verifier.reading)
+        view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
         return _columns(_Judged(outcome, limits, view, await _ask(scorer.judge, rollout)))
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
@@ -186,6 +186,17 @@ class RewardFunction:
         Raises ValueError where the judge or its options do not fit.
         """
         return self._read(reward_kwargs).make_judge().needs_group
+
+    def _scorer(self, given: Mapping[str, Any]) -> _Scorer:
+        """The running loop's scorer of these options, which are read once and not with every response."""
+        # A served model's tokenizer is not used, and may be slow to compare.
+        own = {**self._defaults, **given, "reward_model_tokenizer": None}
+
+        def make() -> _Scorer:
+            kwargs = self._read(own)
+            return _scorers.get(options_key(vars(kwargs)), kwargs.make)
+
+        return _scorers_as_given.get(options_key(own), make)
 
     def _read(self, given: Mapping[str, Any]) -> RewardKwargs:
         address = given.get("reward_router_address")

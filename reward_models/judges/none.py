@@ -10,6 +10,9 @@ from reward_models.options import Options
 from reward_models.types import Rollout, Unscored, UnscoredReason, Verdict
 
 
+_DISABLED = Unscored(UnscoredReason.JUDGE_DISABLED)
+
+
 @dataclass(frozen=True)
 class NoneConfig(Options, owner="judge 'none'"):
     """No options."""
@@ -22,4 +25,4 @@ class NoneJudge(Judge):
         NoneConfig.read(options)
 
     async def score(self, rollout: Rollout) -> Verdict:
-        return Unscored(UnscoredReason.JUDGE_DISABLED)
+        return _DISABLED
