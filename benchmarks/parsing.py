@@ -1,9 +1,9 @@
-"""Texts per second of the response parser by dialect, and of the whole reward: python benchmarks/parsing.py [--dialects hermes,glm]
+"""Texts per second of the parser by dialect, and of the whole reward: python benchmarks/parsing.py [--dialects hermes,glm]
 
 Each text has a thought of a few sentences and one call or two with typical arguments, and is read with the row's tools.
-`named` is with the dialect given, `auto` with it found, `reward` is `compute_score` with `strict` and no judge, each text new to
-it. All are timed in turn with an anchor, `json.loads` of the same thought and calls as a message; `x json` is the time of
-`named` in times of the anchor, the median of the rounds. Rates are of the fastest round, in CPU time of one core.
+`named` is with the dialect given, `auto` with it found, `reward` is `compute_score` with `strict` and no judge, each text
+new to it. All are timed in turn with an anchor, `json.loads` of the same thought and calls as a message; `x json` is the
+time of `named` in times of the anchor, the median of the rounds. Rates are of the fastest round, in CPU time of one core.
 """
 
 import argparse

@@ -9,7 +9,6 @@ from reward_models.judges.base import Judge
 from reward_models.options import Options
 from reward_models.types import Rollout, Unscored, UnscoredReason, Verdict
 
-
 _DISABLED = Unscored(UnscoredReason.JUDGE_DISABLED)
 
 

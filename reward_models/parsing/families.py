@@ -12,6 +12,7 @@ _PYTHON_LIST = re.compile(rf"\[\s*{CALL_START}")
 _PYTHON_CALL = re.compile(CALL_START)
 _IN_TOKENS = ("<|tool_call_start|>", "<|python_start|>")
 _AFTER_TOOL_CALL = re.compile(r"<tool_call>\s*(?:(\{)|(<function=)|((?:\]<\]minimax\[>\[)?<invoke)|(?=([^\W\d])))")
+_NAMED_TAG = re.compile(r'<invoke name="[^<>"]*">\s*<(?!parameter name=|/)')  # an argument in a tag of its own name
 # A family's tokens: the first in the text decides, as the others may be in its strings.
 _SIGN = re.compile(
     r"<(?:(tool_call)>|(response)>|(function)=|(seed):tool_call>|(invoke name=|minimax:tool_call>|function_calls>)"
@@ -82,7 +83,7 @@ def _with_tool_call(text: str, start: int) -> tuple[str, ...]:
 
 
 def _with_invoke(text: str) -> tuple[str, ...]:
-    return ("minimax", "minimax_m3") if "<parameter name=" in text else ("minimax_m3", "minimax")
+    return ("minimax_m3", "minimax") if _NAMED_TAG.search(text) else ("minimax", "minimax_m3")
 
 
 def _without_tokens(text: str, start: int) -> tuple[str, ...]:

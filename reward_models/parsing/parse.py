@@ -73,8 +73,8 @@ def parse_response(
         openai: a message in JSON, with `content` and/or `tool_calls`, or the list of tool calls; fence allowed.
         json: an object `{"name", "arguments" | "parameters"}` or a list of them, fence allowed; or an answer.
         python: calls `[f(a=1), g.h(b="x")]`, brackets optional, fence allowed; or an answer.
-        qwen3_coder, glm, minimax, minimax_m3: calls in tags, values as text; mistral, kimi, deepseek, llama3: JSON between special
-        tokens; gemma; harmony. Text around is the answer.
+        qwen3_coder, glm, minimax, minimax_m3: calls in tags, values as text; mistral, kimi, deepseek, llama3: JSON
+        between special tokens; gemma; harmony. Text around is the answer.
         vllm:<parser>, verl:<parser>: vLLM's or verl's own parser (`reward_models.parsing.engines`).
     Where the thought can be read and the rest cannot, the thought is still given.
 
