@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from reward_models.options import Options, Range, refuse_unknown, require
+from reward_models.options import Range, refuse_unknown, require
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
+from reward_models.verifiers.reading import Reading
 
 _OWNER = "verifier 'composite'"
 _MAX_WEIGHT = 1e6
@@ -28,9 +29,10 @@ _NAMED = "a mapping of verifier names"
 
 
 @dataclass(frozen=True)
-class CompositeConfig(Options, owner=_OWNER):
+class CompositeConfig(Reading, owner=_OWNER):
     """Which verifiers, and how they count.
 
+    `dialect`, `thinking`: see `parse_response`; for all parts that read by a dialect, a part's own dialect comes first.
     `parts`: verifier -> weight > 0. `options`: verifier -> its own options. `gates`: verifier -> the verifier whose
     outcome must be perfect for the first to count, else it counts as 0: {"strict": "format"} is no correctness without
     format.
@@ -51,6 +53,12 @@ class CompositeConfig(Options, owner=_OWNER):
             if weight == 0:
                 raise ValueError(f"{_OWNER}: parts.{name}={weight!r} must be above 0; leave the part out")
         refuse_unknown(self.options, list(self.parts), f"{_OWNER}: options")
+        for name, options in self.options.items():
+            if options.get("thinking", self.thinking) != self.thinking:
+                raise ValueError(
+                    f"{_OWNER}: options.{name}.thinking={options['thinking']!r} is the template's, and the same for all "
+                    f"parts; set thinking={options['thinking']} of the composite"
+                )
         refuse_unknown(self.gates, list(self.parts), f"{_OWNER}: gates")
         for name, gate in self.gates.items():
             if gate not in self.parts or gate == name:
@@ -72,6 +80,13 @@ class CompositeVerifier(Verifier):
 
         config = self.config = CompositeConfig.read(options)
         self.verifiers = {name: make_verifier(name, **config.options.get(name, {})) for name in config.parts}
+        for name, verifier in self.verifiers.items():
+            own = getattr(verifier, "config", None)
+            if isinstance(own, Reading) and not isinstance(verifier, CompositeVerifier):
+                keep = config.dialect == "auto" or "dialect" in config.options.get(name, {})
+                verifier.config = replace(
+                    own, thinking=config.thinking, dialect=own.dialect if keep else config.dialect
+                )
         for name, verifier in self.verifiers.items():
             low, high = verifier.outcome_range
             if not low < high:

@@ -19,6 +19,7 @@ Quirks of the published code (`rlla.py` in its repository) that are kept, each p
 Deliberate differences:
 - No environment variables (scaling is an option; no length reward, no coarse modes) and no chat-template splitting by
   experiment name.
+- A thought that the prompt has opened, which ends before any `<think>`, has the layout as if it opened in the text.
 - A text beyond the parser's bounds on length and depth is unreadable: -3, and format 0 where it is too long.
 - The ground truth is read block by block, so its own thought may mention tags, and one that cannot be read is a
   ValueError; published code takes the first `<tool_call>` anywhere and crashes or scores what it finds.
@@ -104,7 +105,7 @@ class ToolRLVerifier(Verifier):
         response: -3, or 0."""
         format_min, format_max, correctness_max = self.config.at(self._step(rollout))
         truth = parse_ground_truth(rollout.ground_truth)
-        response = rollout.response.strip()
+        response = _with_opening(rollout.response.strip())
         format_score = format_max if matches_format(response, truth) else format_min
         if not truth.calls:
             limits = (format_min, format_max)
@@ -127,6 +128,11 @@ class ToolRLVerifier(Verifier):
         if isinstance(step, bool) or not isinstance(step, int | float) or step < 0:
             raise ValueError(f"{_OWNER}: schedule_steps needs extra_info[{_STEP!r}], which verl adds; it is {step!r}")
         return step
+
+
+def _with_opening(response: str) -> str:
+    end = response.find("</think>")
+    return response if end < 0 or response.find("<think>", 0, end) >= 0 else f"<think>{response}"
 
 
 def matches_format(response: str, truth: GroundTruth) -> bool:

@@ -16,7 +16,7 @@ from awpo_ext.verl_plugin.compat import AwpoSetupError
 from reward_models.parsing import TemplateReading, read_template
 
 VERIFIER_KEY = "reward.custom_reward_function.reward_kwargs.verifier_kwargs"
-_READS_THINKING = ("strict", "format", "irrelevance")
+_READS_THINKING = ("strict", "format", "irrelevance", "ast", "exec", "state", "composite")
 
 
 def check_template(config: DictConfig) -> None:
