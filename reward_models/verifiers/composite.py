@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from reward_models.options import Range, refuse_unknown, require
+from reward_models.options import Options, Range, refuse_unknown, require
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.reading import Reading
@@ -81,12 +81,7 @@ class CompositeVerifier(Verifier):
         config = self.config = CompositeConfig.read(options)
         self.verifiers = {name: make_verifier(name, **config.options.get(name, {})) for name in config.parts}
         for name, verifier in self.verifiers.items():
-            own = getattr(verifier, "config", None)
-            if isinstance(own, Reading) and not isinstance(verifier, CompositeVerifier):
-                keep = config.dialect == "auto" or "dialect" in config.options.get(name, {})
-                verifier.config = replace(
-                    own, thinking=config.thinking, dialect=own.dialect if keep else config.dialect
-                )
+            self._tell(verifier, config.options.get(name, {}))
         for name, verifier in self.verifiers.items():
             low, high = verifier.outcome_range
             if not low < high:
@@ -96,6 +91,15 @@ class CompositeVerifier(Verifier):
         # In the order of `verify`: rounding must not put a perfect answer beside the end of the range.
         self.outcome_range = (0.0, Outcome(*_split(config.parts), reason="").outcome)
         self.heavy = any(verifier.heavy for verifier in self.verifiers.values())
+
+    def _tell(self, verifier: Verifier, options: Mapping[str, Any]) -> None:
+        """Give a part what all parts share, where it knows of it."""
+        own = getattr(verifier, "config", None)
+        shared = {"thinking": self.config.thinking}
+        if self.config.dialect != "auto" and "dialect" not in options:
+            shared["dialect"] = self.config.dialect
+        if isinstance(own, Options) and not isinstance(verifier, CompositeVerifier):
+            verifier.config = replace(own, **{key: value for key, value in shared.items() if hasattr(own, key)})
 
     def check(self) -> None:
         for verifier in self.verifiers.values():

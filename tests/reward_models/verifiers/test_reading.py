@@ -46,9 +46,11 @@ PARTS = {"strict": 3, "format": 1, "irrelevance": 1}
 
 
 def test_a_thought_that_begins_in_the_prompt_has_toolrl_s_layout():
-    assert [outcome(text, "toolrl").outcome for text in (CALL, f"<think>{CALL}")] == [4.0, 4.0]
-    for text in (f"x <think>{CALL}", RESPONSES["toolrl"], f"Paris.</think> and\n{RESPONSES['toolrl']}"):
-        assert outcome(text, "toolrl").outcome == 3.0
+    for options in ({"thinking": "opened"}, {"extra": {"thinking": "opened"}}):
+        assert [outcome(text, "toolrl", **options).outcome for text in (CALL, f"<think>{CALL}")] == [4.0, 4.0]
+        for text in (f"x <think>{CALL}", RESPONSES["toolrl"], f"Paris.</think> and\n{RESPONSES['toolrl']}"):
+            assert outcome(text, "toolrl", **options).outcome == 3.0
+    assert outcome(CALL, "toolrl").outcome == 3.0  # as published
 
 
 @pytest.mark.parametrize("told", ["option", "row"])
