@@ -72,6 +72,9 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     def make_verifier(self) -> Verifier:
         return make_verifier(self.verifier, **self.verifier_kwargs)
 
+    def scorer(self) -> _Scorer:
+        return _scorers.get(options_key(vars(self)), self.make)
+
     def make(self) -> _Scorer:
         verifier, pool = self.make_verifier(), None
         if verifier.needs_process:
@@ -79,8 +82,7 @@ class RewardKwargs(Options, owner="reward_kwargs"):
         return _Scorer(verifier, self.make_judge(), pool)
 
 
-_scorers: PerLoop[_Scorer] = PerLoop()
-_scorers_as_given: PerLoop[_Scorer] = PerLoop()
+_scorers, _scorers_as_given = PerLoop[_Scorer](), PerLoop[_Scorer]()
 _failures_logged: set[str] = set()
 
 
@@ -147,9 +149,7 @@ class RewardFunction:
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
         """A function of a row's data_source, ground_truth and extra_info that raises ValueError where no response could
-        be scored.
-
-        For checks before a run; see `Verifier.check_row`.
+        be scored. For checks before a run; see `Verifier.check_row`.
         """
         verifier = self._read(reward_kwargs).make_verifier()
 
@@ -191,12 +191,7 @@ class RewardFunction:
         """The running loop's scorer of these options, which are read once and not with every response."""
         # A served model's tokenizer is not used, and may be slow to compare.
         own = {**self._defaults, **given, "reward_model_tokenizer": None}
-
-        def make() -> _Scorer:
-            kwargs = self._read(own)
-            return _scorers.get(options_key(vars(kwargs)), kwargs.make)
-
-        return _scorers_as_given.get(options_key(own), make)
+        return _scorers_as_given.get(options_key(own), lambda: self._read(own).scorer())
 
     def _read(self, given: Mapping[str, Any]) -> RewardKwargs:
         address = given.get("reward_router_address")
