@@ -8,7 +8,9 @@ when it is first asked for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from reward_models.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from awpo_ext.advantage import awpo_advantages
@@ -24,15 +26,4 @@ _HOMES = {
     "awpo_policy_loss": "clipping",
     "clip_radius": "clipping",
 }
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -51,7 +51,7 @@ class AwpoConfig(Options):
     # puts the judge's [0, 1] on the outcome's scale (R)
     reasoning_scale: Annotated[float, Range(0.0, math.inf, "()")] = 1.0
     reward_min: Finite = -3.0  # range of the outcome reward, for the success rate p
-    reward_max: Finite = 4.0
+    reward_max: Finite = 4.0  # its upper end
     # what a reward is compared with: the group's mean, or that of its other rollouts (RLOO)
     baseline: Literal["mean", "leave_one_out"] = "mean"
     norm_by_std: bool = True  # divide group-relative rewards by their std, as GRPO does (R)
@@ -76,7 +76,7 @@ class AwpoConfig(Options):
     difficulty_base: NotNegative = 0.5  # d where the group is all failed or all solved (R)
     difficulty_priority: NotNegative = 0.5  # what the hardest-to-call group gets on top (R)
     difficulty_low: Share = 0.2  # `band`: success rates that get the priority
-    difficulty_high: Share = 0.8
+    difficulty_high: Share = 0.8  # the upper end of them
 
     # how the radius tightens with the gate (S that it shrinks, R the form)
     clip_schedule: Literal["linear", "inverse", "fixed"] = "linear"
@@ -89,7 +89,7 @@ class AwpoConfig(Options):
 
     # End the run where the judge failed on this share of its judgements over so many steps; above 1: never.
     judge_stop_share: Annotated[float, Range(0.0, math.inf, "(]")] = math.inf
-    judge_stop_steps: Annotated[int, Range(1, 10_000)] = 3
+    judge_stop_steps: Annotated[int, Range(1, 10_000)] = 3  # how many steps `judge_stop_share` looks at
     # End the run where more than this share of the first step's responses cannot be read; 1: never.
     unreadable_stop_share: Share = 0.95
 

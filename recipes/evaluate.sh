@@ -16,8 +16,9 @@ fi
 BEFORE="$1" AFTER="$2" ROWS="$3" OUT="$4"
 shift 4
 VERIFIER="${VERIFIER:-strict}"          # as in the training
-DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+DIALECT="${DIALECT:-$(of_manifest "$(dirname "$ROWS")" dialect toolrl)}" # strict: the form of a call
+choice THINKING template template auto opened # an answer without any tag of a thought; template: as the model's chat template says
 switch DRY_RUN 0
 
 options='{}'
@@ -29,7 +30,7 @@ after="$(basename "$AFTER")"
 evaluate() { # <checkpoint> <name>
     awpo eval tool --checkpoint "$1" --out "$OUT/$2" "${common[@]}"
 }
-common=(--data "$ROWS" --verifier "$VERIFIER" --verifier-kwargs "$options" --merge-to "$OUT/$after.merged" "$@")
+common=(--data "$ROWS" --verifier "$VERIFIER" --verifier-kwargs "$options" --thinking "$THINKING" --merge-to "$OUT/$after.merged" "$@")
 
 if ((DRY_RUN)); then
     common+=(--dry-run)

@@ -6,12 +6,15 @@ JUDGE="${JUDGE:-embedding}"             # embedding, llm, none, or package.modul
 JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # strict, toolrl (the published form), or another of docs/verifiers.md
-DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call; hermes for data made with --tokenizer of a Qwen
+DIALECT="${DIALECT:-}"                  # strict: the form of a call, such as hermes; empty: the one that DATA is made for
+THINKING="${THINKING:-template}"        # opened: the prompt ends in an open thought; auto: it does not; template: as the model's says
 switch EVAL 1                           # 1: after training, starting model and last checkpoint on EVAL_DATA, compared
 EVAL_DATA="${EVAL_DATA:-$DATA/val.parquet}"
 whole NNODES 1 1                        # more than one: docs/recipes.md, "several nodes"
 whole GPUS_PER_NODE 8 1
+choice ATTENTION auto auto flash_attention_2 sdpa    # auto: flash-attn where it imports, else PyTorch's own
 RESUME="${RESUME:-auto}"                # auto: from the last checkpoint in OUT; disable; or a folder global_step_<n>
+switch RECORD 1                         # 0: no record of each rollout in OUT/record (docs/record.md)
 switch DRY_RUN 0                        # 1: resolve and check the whole configuration; needs no GPU
 
 need_model MODEL
@@ -20,6 +23,15 @@ for name in train val; do
 done
 if ((EVAL)); then need_file "$EVAL_DATA" "set EVAL_DATA to a parquet file of awpo data, or EVAL=0"; fi
 [[ $RESUME == auto || $RESUME == disable ]] || need_folder RESUME "auto, disable, or a folder global_step_<n>"
+
+if [[ $ATTENTION == auto ]]; then
+    if why="$(python -c 'import flash_attn' 2>&1)"; then
+        ATTENTION=flash_attention_2
+    else
+        ATTENTION=sdpa
+        echo "attention: sdpa; flash_attn does not import (${why##*$'\n'})" >&2
+    fi
+fi
 
 EMBEDDING_MODEL=sentence-transformers/all-MiniLM-L6-v2    # the same small model as on CPU, from the Hugging Face hub
 source "$(dirname "${BASH_SOURCE[0]}")/reward_options.sh"
@@ -38,6 +50,7 @@ settings=(
     data.filter_overlong_prompts=True
 
     actor_rollout_ref.model.path="$MODEL"
+    ++actor_rollout_ref.model.override_config.attn_implementation="$ATTENTION"
     actor_rollout_ref.model.enable_gradient_checkpointing=True
     actor_rollout_ref.actor.strategy=fsdp2
     actor_rollout_ref.actor.optim.lr=1e-6
@@ -70,6 +83,7 @@ settings=(
     trainer.experiment_name="$(basename "$OUT")"
     trainer.logger='["console","file","tensorboard"]'
 )
+if ((RECORD)); then settings+=(+algorithm.awpo.record.path="$OUT/record"); fi
 case "$RESUME" in
     auto | disable) settings+=(trainer.resume_mode="$RESUME") ;;
     *) settings+=(trainer.resume_mode=resume_path trainer.resume_from_path="$RESUME") ;;
@@ -85,7 +99,7 @@ start() {
         python -m verl.trainer.main_ppo "${settings[@]}" "$@"
     fi
     if ((EVAL)); then
-        VERIFIER="$VERIFIER" DIALECT="$DIALECT" DRY_RUN="$DRY_RUN" bash "$(dirname "${BASH_SOURCE[0]}")/evaluate.sh" \
+        VERIFIER="$VERIFIER" DIALECT="$DIALECT" THINKING="$THINKING" DRY_RUN="$DRY_RUN" bash "$(dirname "${BASH_SOURCE[0]}")/evaluate.sh" \
             "$MODEL" "$OUT/checkpoints" "$EVAL_DATA" "$OUT/eval" \
             --max-tokens 2048 --concurrency 256 --vllm-args "--max-model-len 4096"
     fi

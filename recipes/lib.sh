@@ -46,3 +46,11 @@ need_model() { # <NAME>: a folder, or a Hugging Face id whose first part is no f
     [[ ${!1} =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$ && ! -d ${!1%%/*} ]] ||
         fail "$1=${!1}: there is no such folder; give a model's folder, or a Hugging Face id such as Qwen/Qwen3-4B"
 }
+
+of_manifest() { # <folder> <key> <default>: what the manifest.json of `awpo data` in the folder says under a key of its own
+    local found=""
+    if [[ -f $1/manifest.json ]]; then
+        found="$(sed -n "s/^  \"$2\": \"\([a-z0-9_.:-]*\)\".*/\1/p" "$1/manifest.json" | head -n 1)"
+    fi
+    echo "${found:-$3}"
+}

@@ -1,5 +1,5 @@
-# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, SCORER, NOISE_FLOOR, EMBEDDING_MODEL and VERIFIER -> `reward`, verl's
-# overrides for them.
+# Sourced by the recipes: JUDGE, JUDGE_URL, JUDGE_MODEL, SCORER, NOISE_FLOOR, EMBEDDING_MODEL, VERIFIER, DIALECT, THINKING and
+# DATA -> `reward`, verl's overrides for them.
 reward_kwargs=reward.custom_reward_function.reward_kwargs
 reward=(
     reward.custom_reward_function.path=pkg://reward_models.reward
@@ -30,5 +30,8 @@ case "$JUDGE" in
     embedding) # without a model: the one that a package carries, see the judge
         if [[ -n ${EMBEDDING_MODEL:-} ]]; then reward+=("+$reward_kwargs.judge_kwargs.model=$EMBEDDING_MODEL"); fi ;;
 esac
-DIALECT="${DIALECT:-toolrl}"            # strict: the form of a call; no other counts
+# strict: the form of a call; no other counts. The data's manifest says for which form they are made.
+DIALECT="${DIALECT:-$(of_manifest "${DATA:-}" dialect toolrl)}"
 if [[ $VERIFIER == strict ]]; then reward+=("+$reward_kwargs.verifier_kwargs.dialect=$DIALECT"); fi
+choice THINKING template template auto opened # a response without any tag of a thought; template: as the model's chat template says
+if [[ $THINKING != template ]]; then reward+=("+$reward_kwargs.thinking=$THINKING"); fi

@@ -19,6 +19,8 @@ SCORER="${SCORER:-}"                    # scorer: a folder of `awpo scorer train
 JUDGE_URL="${JUDGE_URL:-}"              # llm: an OpenAI-compatible API; recipes/serve_judge.sh serves one
 JUDGE_MODEL="${JUDGE_MODEL:-}"          # llm: the model's name there
 VERIFIER="${VERIFIER:-strict}"          # outcome verifier: strict, toolrl (the published form), or another of docs/verifiers.md
+DIALECT="${DIALECT:-}"                  # strict: the form of a call; empty: the one that DATA is made for
+THINKING="${THINKING:-template}"        # opened: the prompt ends in an open thought; auto: it does not; template: as the model's says
 DATA="${DATA:-}"                        # a folder with train.parquet and val.parquet, prompts of 512 tokens; empty: BFCL's rows
 switch EVAL 0                           # 1: at the end, the model before and after on EVAL_DATA, compared row by row
 EVAL_DATA="${EVAL_DATA:-}"              # a parquet file; empty: the validation rows
@@ -58,7 +60,7 @@ overrides=(
 )
 TRAINED="$RUN/checkpoints/global_step_$STEPS/actor/huggingface"
 evaluate() {
-    VERIFIER="$VERIFIER" DIALECT="$DIALECT" DRY_RUN="$DRY_RUN" bash recipes/evaluate.sh "$START" "$TRAINED" "$EVAL_DATA" "$RUN/eval" \
+    VERIFIER="$VERIFIER" DIALECT="$DIALECT" THINKING="$THINKING" DRY_RUN="$DRY_RUN" bash recipes/evaluate.sh "$START" "$TRAINED" "$EVAL_DATA" "$RUN/eval" \
         --max-tokens 160 --vllm-args "--max-model-len 672 --enforce-eager --max-num-seqs 16"
 }
 if ((DRY_RUN)); then

@@ -14,8 +14,14 @@ set -euo pipefail
 MODEL="${MODEL:-Qwen/Qwen3-4B-Instruct-2507}"
 DATA="${DATA:-data/bfcl-multi-turn}"    # train.parquet, val.parquet, tools.yaml, and overrides.txt with the tools' classes
 OUT="${OUT:-outputs/multiturn}"
-FORMAT="${FORMAT:-hermes}"              # of the calls in the model's chat template: verl's parser runs them, the verifier reads them
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# of the calls in the model's chat template, with which the dry run compares it: verl's parser runs them, the verifier reads them
+choice FORMAT hermes hermes qwen3_coder gpt-oss glm minimax kimi gemma4
+case "$FORMAT" in
+    gpt-oss) dialect=harmony ;;
+    gemma4) dialect=gemma ;;
+    *) dialect="$FORMAT" ;;
+esac
 whole MAX_STEPS 24 1 1000               # of the model in one trajectory, all turns together
 JUDGE="${JUDGE:-llm}"
 VERIFIER=state
@@ -30,7 +36,7 @@ start \
     actor_rollout_ref.rollout.agent.default_agent_loop=awpo_tool_agent \
     actor_rollout_ref.rollout.multi_turn.enable=True \
     actor_rollout_ref.rollout.multi_turn.format="$FORMAT" \
-    +reward.custom_reward_function.reward_kwargs.verifier_kwargs.dialect="$FORMAT" \
+    +reward.custom_reward_function.reward_kwargs.verifier_kwargs.dialect="$dialect" \
     actor_rollout_ref.rollout.multi_turn.tool_config_path="$DATA/tools.yaml" \
     actor_rollout_ref.rollout.multi_turn.max_assistant_turns="$MAX_STEPS" \
     actor_rollout_ref.rollout.multi_turn.max_parallel_calls=8 \

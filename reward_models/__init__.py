@@ -6,8 +6,9 @@ this package costs the standard library only; models load when a judge first nee
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from reward_models.lazy import lazy_exports
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 if TYPE_CHECKING:
@@ -37,15 +38,4 @@ _HOMES = {
     "make_verifier": "verifiers",
     "parse_response": "parsing",
 }
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

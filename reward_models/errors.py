@@ -9,3 +9,8 @@ class UserError(Exception):
     The command line shows the message alone and exits with 1. A class that also has to be a ValueError or a RuntimeError
     derives from both.
     """
+
+
+def install_extra(*extras: str) -> str:
+    """The command that installs extras of this package, for a message. It is not on a package index: docs/install.md."""
+    return f"pip install -e '.[{','.join(extras)}]' in the clone of awpo-ext (docs/install.md)"

@@ -10,17 +10,18 @@ It does not mix the two: `score`, which verl takes as the reward, is the outcome
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from reward_models.judges import Judge, JudgeNotReadyError, make_judge
-from reward_models.options import Options, Range, plain
+from reward_models.details import details_of
+from reward_models.judges import Judge, make_judge
+from reward_models.judges.preflight import ask_endpoint
+from reward_models.llm_client.tally import counting
+from reward_models.options import OneOf, Options, Range, plain
 from reward_models.per_loop import PerLoop, options_key
 from reward_models.rollout_view import RolloutView, read_rollout
 from reward_models.sandbox import SandboxUnavailable
@@ -33,10 +34,8 @@ from reward_models.verl_row import bad_row, rollout_of
 
 logger = logging.getLogger(__name__)
 
-# What verl's naive reward manager adds where a reward model is served.
-_VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")
+_VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")  # verl adds them where it serves a reward model
 _OPTIONS = "a mapping of option names to values"
-_PREFLIGHT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class _Scorer:
     verifier: Verifier
     judge: Judge
     pool: VerifierPool | None  # where the verifier may not run in the loop
+    opened: bool  # whether prompts end in an open thought
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     """What `reward.custom_reward_function.reward_kwargs` may hold.
 
     judge, verifier: a known name or `package.module:Class`, with their options as a dict or DictConfig.
+    thinking: how all readers take a response without any tag of a thought, see `parse_response`; a row's own comes first.
     verifier_processes: processes for a verifier that `needs_process`, in each of verl's reward workers.
     """
 
@@ -58,6 +59,7 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     judge_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
     verifier: Any = "toolrl"
     verifier_kwargs: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict)
+    thinking: Annotated[str, OneOf(("auto", "opened"))] = "auto"
     verifier_processes: Annotated[int, Range(1, 256)] = 2
 
     def __post_init__(self) -> None:
@@ -79,7 +81,7 @@ class RewardKwargs(Options, owner="reward_kwargs"):
         verifier, pool = self.make_verifier(), None
         if verifier.needs_process:
             pool = VerifierPool(self.verifier, self.verifier_kwargs, verifier.outcome_range, self.verifier_processes)
-        return _Scorer(verifier, self.make_judge(), pool)
+        return _Scorer(verifier, self.make_judge(), pool, "opened" in (self.thinking, verifier.reading[1]))
 
 
 _scorers, _scorers_as_given = PerLoop[_Scorer](), PerLoop[_Scorer]()
@@ -108,7 +110,7 @@ class RewardFunction:
         ground_truth: str,
         extra_info: Mapping[str, Any] | None = None,
         **reward_kwargs: Any,
-    ) -> dict[str, float]:
+    ) -> dict[str, float | str]:
         """Score one response.
 
         Args:
@@ -118,11 +120,11 @@ class RewardFunction:
                 `reward_router_address` ("host:port") in place of a judge's base_url=verl; `reward_model_tokenizer` is
                 not used.
 
-        Returns the keys of REWARD_COLUMNS, always all of them and all floats:
+        Returns the keys of REWARD_COLUMNS, always all of them and all floats but the text `details`:
             score: format + correctness, the outcome (toolrl: in [-3, 4]).
+            format, correctness: the verifier's two parts of it.
             parsable, has_think: 1.0 where `parsing` finds calls or an answer, and where the thought is closed and not blank,
-                read in the verifier's dialect. Whether the calls are right does not matter; of several turns, all texts
-                count.
+                read in the verifier's dialect, whether the calls are right or not; of several turns, all texts count.
             reasoning: the judge's score in [0, 1], NaN where there is none, so that nobody takes it for a zero.
             reasoning_valid: 1.0 where `reasoning` is a score.
             reasoning_failure: the `UnscoredReason` code, 0.0 where scored.
@@ -134,22 +136,26 @@ class RewardFunction:
                 test for solved groups (toolrl: 0 and 1 where no call is expected).
             outcome_plus_reasoning: their sum, the outcome alone where there is no `reasoning`: what a filter of groups that
                 are all alike should look at (`algorithm.filter_groups.metric`).
+            details: reasons, parts, calls and the judge's words as JSON, see `details.py`. verl takes no mean of a text.
 
         An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
         embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
         truth, naming data source and row, and for options that do not fit.
         """
         scorer = self._scorer(reward_kwargs)
-        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info)
+        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info, scorer.opened)
         outcome = await _verify(scorer, rollout)
         limits = outcome.limits or scorer.verifier.outcome_range
         # Before the judge is waited for: the verifier has just read the texts.
         view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
-        return _columns(_Judged(outcome, limits, view, await _ask(scorer.judge, rollout)))
+        with counting() as tally:
+            verdict = await _ask(scorer.judge, rollout)
+        return _columns(_Judged(outcome, limits, view, verdict, tally.tokens if tally.calls else None))
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
-        """A function of a row's data_source, ground_truth and extra_info that raises ValueError where no response could
-        be scored. For checks before a run; see `Verifier.check_row`.
+        """A function of a row's data_source, ground_truth and extra_info: ValueError where no response could be scored.
+
+        For checks before a run; see `Verifier.check_row`.
         """
         verifier = self._read(reward_kwargs).make_verifier()
 
@@ -170,7 +176,7 @@ class RewardFunction:
         scorer = self._read(reward_kwargs).make()
         scorer.verifier.check()
         scorer.judge.check()
-        _run(_ask_endpoint(scorer.judge))
+        ask_endpoint(scorer.judge)
 
     def outcome_range(self, **reward_kwargs: Any) -> tuple[float, float]:
         """(R_min, R_max) of the outcomes that `reward_kwargs` give: what AWPO's `reward_min` and `reward_max` must be.
@@ -215,24 +221,6 @@ def __getattr__(name: str) -> RewardFunction:
     return RewardFunction(verifier=verifier)
 
 
-async def _ask_endpoint(judge: Judge) -> None:
-    try:
-        await asyncio.wait_for(judge.preflight(), _PREFLIGHT_S)
-    except asyncio.TimeoutError:
-        raise JudgeNotReadyError(
-            f"the judge's endpoint did not answer its preflight within {_PREFLIGHT_S:.0f} s; see that it is up, or "
-            "set judge_kwargs.preflight=false to start without asking it"
-        ) from None
-    finally:
-        await judge.aclose()
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to its end in a thread of its own: the caller's may have a running loop."""
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        executor.submit(asyncio.run, work).result()
-
-
 async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:
     try:
         return await (scorer.pool or scorer.verifier).verify_async(rollout)
@@ -263,13 +251,12 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """One rollout with all that was found out about it; `limits` are the outcomes that its row allows."""
-
+class _Judged:  # one rollout with all that was found out about it; `limits` are the outcomes that its row allows
     outcome: Outcome
     limits: tuple[float, float]
     view: RolloutView
     verdict: Verdict
+    judge_tokens: int | None = None
 
     @property
     def score(self) -> Scored | None:
@@ -277,7 +264,7 @@ class _Judged:
 
 
 # Column -> how it is computed. What each says is in `RewardFunction.__call__`.
-REWARD_COLUMNS: dict[str, Callable[[_Judged], float]] = {
+REWARD_COLUMNS: dict[str, Callable[[_Judged], float | str]] = {
     "score": lambda it: it.outcome.outcome,
     "format": lambda it: it.outcome.format,
     "correctness": lambda it: it.outcome.correctness,
@@ -292,8 +279,10 @@ REWARD_COLUMNS: dict[str, Callable[[_Judged], float]] = {
     "outcome_min": lambda it: it.limits[0],
     "outcome_max": lambda it: it.limits[1],
     "outcome_plus_reasoning": lambda it: it.outcome.outcome + (it.score.value if it.score else 0.0),
+    "details": lambda it: details_of(it.outcome, it.view, it.verdict, it.judge_tokens),
 }
 
 
-def _columns(judged: _Judged) -> dict[str, float]:
-    return {column: float(compute(judged)) for column, compute in REWARD_COLUMNS.items()}
+def _columns(judged: _Judged) -> dict[str, float | str]:
+    found = ((column, compute(judged)) for column, compute in REWARD_COLUMNS.items())
+    return {column: value if isinstance(value, str) else float(value) for column, value in found}

@@ -9,7 +9,7 @@ A step is one text of the model. A rollout has one, unless its agent loop keeps 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -161,6 +161,15 @@ def read_text(rollout: Rollout, text: str, dialect: str = "auto", thinking: str 
     the result is shared: nobody may change it.
     """
     return _read(text, dialect, rollout.tools, rollout.extra_info.get("thinking") or thinking)
+
+
+def with_opened_thought(extra_info: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row's own with `thinking="opened"`, unless it says otherwise: then every reader knows that the prompt opened a
+    thought. An agent loop that keeps the texts apart has put the opening tag before them already.
+    """
+    if "turns" in extra_info or extra_info.get("thinking"):
+        return extra_info
+    return {**extra_info, "thinking": "opened"}
 
 
 @lru_cache(maxsize=CACHED_TEXTS)

@@ -195,6 +195,11 @@ def wilson(successes: int, trials: int) -> Interval:
     return Interval(successes / trials, float(interval.low), float(interval.high))
 
 
+def rounded(value: float) -> float | None:
+    """For JSON, which has no NaN; six digits are more than is meant."""
+    return round(float(value), 6) if math.isfinite(value) else None
+
+
 def _columns(*columns: ArrayLike) -> tuple[np.ndarray, ...]:
     """The columns as float arrays of one shape (N,), all finite."""
     arrays = tuple(np.asarray(column, dtype=float) for column in columns)

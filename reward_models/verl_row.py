@@ -6,14 +6,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from reward_models.rollout_view import with_opened_thought
 from reward_models.types import Rollout
 
 
 def rollout_of(
-    data_source: str, solution_str: str | None, ground_truth: Any, extra_info: Mapping[str, Any] | None
+    data_source: str,
+    solution_str: str | None,
+    ground_truth: Any,
+    extra_info: Mapping[str, Any] | None,
+    thought_opened: bool = False,
 ) -> Rollout:
-    """The rollout; ValueError, naming the row, where the ground truth is not a text or is blank."""
-    extra_info = extra_info or {}
+    """The rollout, of a prompt that ends in an open thought or does not; ValueError, naming the row, where the ground truth
+    is not a text or is blank."""
+    extra_info = with_opened_thought(extra_info or {}) if thought_opened else extra_info or {}
     if not isinstance(ground_truth, str) or not ground_truth.strip():
         given = "blank" if isinstance(ground_truth, str) else f"of type {type(ground_truth).__name__}"
         raise ValueError(

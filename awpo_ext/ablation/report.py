@@ -14,6 +14,7 @@ from scipy import stats
 
 from awpo_ext.ablation.sweep import FAILED, Cell, Sweep
 from awpo_ext.reports.run_summary import COLUMNS, Steps, read_steps, validation_reward
+from reward_models.errors import install_extra
 
 LAST_PART = 0.2  # of a run's steps, over which the training metrics are averaged
 VALIDATION, GAIN = "validation reward", "gain"
@@ -132,7 +133,7 @@ def plot(sweep: Sweep, png: Path) -> None:
     try:
         import matplotlib
     except ImportError as error:
-        raise ImportError("the figure needs matplotlib: pip install 'awpo-ext[plot]'") from error
+        raise ImportError(f"the figure needs matplotlib: {install_extra('plot')}") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

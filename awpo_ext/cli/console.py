@@ -30,7 +30,8 @@ TRACEBACK = "AWPO_TRACEBACK"  # in the environment: show where the error comes f
 STOPPED = "Stopped. What is done is kept: run the same command to go on."
 MOVED = {
     "judge-eval": "awpo judge eval",
-    "scorer eval": "awpo scorer baselines",
+    "scorer eval": "awpo judge eval --judge scorer --parts",
+    "scorer baselines": "awpo judge eval --judge scorer --parts",
     "--verifier-options": "--verifier-kwargs",
 }
 

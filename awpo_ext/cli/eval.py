@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from awpo_ext.evaluate.session import Plan
     from awpo_ext.evaluate.types import Benchmark
 
+TEMPLATE = "template"  # of --thinking
+
 app = group("eval", "Evaluate a model, and compare two.")
 
 
@@ -31,6 +33,12 @@ def tool(
     data: Annotated[Path, typer.Option(help="A parquet file in verl's RL schema, as awpo data makes it.")],
     verifier: Annotated[str, typer.Option(help="A verifier's name, or package.module:Class.")] = "strict",
     verifier_kwargs: Annotated[dict, json_option("--verifier-kwargs", "The verifier's options")] = "{}",
+    thinking: Annotated[
+        str,
+        typer.Option(
+            help="opened: the prompt ends in an open thought; auto: the answer's tags say; template: of --checkpoint's."
+        ),
+    ] = "template",
     samples: Annotated[int, typer.Option(help="Answers to each row.")] = 1,
     k: Annotated[list[int] | None, typer.Option("--k", help="Report pass@k; may be given several times.")] = None,
     dry_run: Annotated[
@@ -39,8 +47,11 @@ def tool(
 ) -> None:
     """A verifier on the rows of a parquet file: full marks or not, pass@k, and the reasons."""
     from awpo_ext.evaluate.tool import Tool, checked_verifier
+    from reward_models.parsing import THINKING
 
     plan = _plan(asking, samples, tuple(k or ()))
+    if thinking not in (TEMPLATE, *THINKING):
+        raise UserError(f"--thinking {thinking}: must be one of {', '.join((TEMPLATE, *THINKING))}")
     if dry_run:
         asking.check()
         checked_verifier(verifier, verifier_kwargs)
@@ -51,7 +62,7 @@ def tool(
         )
         typer.echo(f"evaluation of {asking.checkpoint or asking.model}: options are valid; {data}: {rows}")
         return
-    benchmark = Tool(data, verifier, verifier_kwargs)
+    benchmark = Tool(data, verifier, verifier_kwargs, asking.thinking() if thinking == TEMPLATE else thinking)
     # equal answers would make pass@k the accuracy
     _run(benchmark, asking, plan, temperature=0.0 if samples == 1 else 1.0)
 

@@ -76,6 +76,17 @@ class Asking:
             self.vllm_args + more_vllm_args, self.start_timeout, self.out, lambda text: stdout().print(escape(text)),
         )  # fmt: skip
 
+    def thinking(self) -> str:
+        """How an answer without any tag of a thought is read, by the template of --checkpoint; "auto" for an endpoint."""
+        from awpo_ext.data.chat_template import read_template_of
+        from awpo_ext.evaluate.checkpoint import resolve
+
+        if self.checkpoint is None:
+            return "auto"
+        folder = resolve(self.checkpoint, self.merge_to)
+        found = read_template_of(str(folder), options=self.extra_body.get("chat_template_kwargs"))
+        return found.thinking if found else "auto"
+
     def chat(self, model: dict[str, Any], sampling: Sampling) -> Chat:
         from awpo_ext.evaluate.target import chat_with
 

@@ -37,6 +37,10 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="At most about so many rows, by whole sources.")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     retry_unscored: Annotated[bool, typer.Option(help="Ask again where an earlier run got no score.")] = False,
+    parts: Annotated[
+        bool,
+        typer.Option("--parts", help="judge=scorer: also what cosines, grounding, structure or length give alone."),
+    ] = False,
     min_auc: Annotated[float | None, typer.Option(help="The low end of AUC's interval. " + _LIMIT)] = None,
     min_pair_accuracy: Annotated[float | None, typer.Option(help="The low end of its interval. " + _LIMIT)] = None,
     min_coverage: Annotated[float | None, typer.Option(help="Share of rows with a score. " + _LIMIT)] = None,
@@ -71,7 +75,17 @@ def evaluate(
     amount = {"votes": votes, "vote_rows": vote_rows, "pairs": pairs, "concurrency": concurrency, "seed": seed}
     with resumable(), progress() as stage:
         found = measure_judge(
-            judge, judge_kwargs, data, out, name, amount, limits, stage, limit=limit, retry_unscored=retry_unscored
+            judge,
+            judge_kwargs,
+            data,
+            out,
+            name,
+            amount,
+            limits,
+            stage,
+            limit=limit,
+            retry_unscored=retry_unscored,
+            parts=parts,
         )
     show_report(console, found.report, found.broken)
     console.print(f"Report: {escape(str(found.stem))}.html, {found.stem.name}.json", highlight=False)

@@ -13,6 +13,7 @@ from reward_models.judge_eval.comparison import Comparison
 from reward_models.judge_eval.limits import fitness, show
 from reward_models.judge_eval.report import Report
 from reward_models.judges.llm.fencing import clean
+from reward_models.scorers.features.measure import Parts
 
 _COLOURS = {"fit": "green", "reservations": "yellow", "unfit": "red", "nothing": "red"}
 _MOST_CHARS = 400
@@ -49,6 +50,30 @@ def show_report(console: Console, report: Report, broken: Sequence[str] = ()) ->
         mean = f"{item.mean_score:.2f}"
         kinds.add_row(escape(kind), str(item.rows), escape(show(item.auc)), escape(show(item.pair_accuracy)), mean)
     console.print(kinds)
+    if report.parts is not None:
+        _show_parts(console, report.parts)
+
+
+def _show_parts(console: Console, found: Parts) -> None:
+    """A scorer's AUC by kind against all honest rows, beside that of each part alone."""
+    names = list(found.kinds[0].baselines)
+    headings = ("kind", "rows", "trained on", "AUC [95 %]", "pairs", "wanted", *names)
+    table = Table(*headings, title="The scorer beside its parts, against all honest rows", title_justify="left")
+    for item in found.kinds:
+        wanted = [f"AUC {item.wanted:.2f}"] if item.wanted is not None else []
+        wanted += [f"pairs {item.wanted_pairs:.2f}"] if item.wanted_pairs is not None else []
+        met = {None: "", True: " [green]met[/green]", False: " [red]not met[/red]"}[item.met]
+        alone = (f"{item.baselines[name]:.3f}" for name in names)
+        seen, auc = "yes" if item.seen else "no", escape(show(item.auc, 3))
+        table.add_row(
+            escape(item.kind), str(item.rows), seen, auc, f"{item.pairs:.3f}", ", ".join(wanted) + met, *alone
+        )
+    console.print(table)
+    line = (
+        f"ECE at even odds: {show(found.ece, 3)}; before calibration {found.ece_raw.value:.3f}. Score and length among "
+        f"honest rows, rank correlation: {found.length_correlation:+.3f}"
+    )
+    console.print(escape(line), highlight=False)
 
 
 def show_comparison(console: Console, found: Comparison) -> None:

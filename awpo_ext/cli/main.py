@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from awpo_ext import __version__
-from awpo_ext.cli import ablation, data, eval, judge, plan, run, scorer, scorer_models
+from awpo_ext.cli import ablation, data, eval, judge, plan, recipes, replay, run, scorer, scorer_models, view
 from awpo_ext.cli.console import group
 
 app = group(
@@ -23,7 +23,10 @@ app.add_typer(scorer.app)
 scorer_models.register(scorer.app)
 app.add_typer(eval.app)
 app.add_typer(ablation.app)
+app.add_typer(recipes.app)
 app.command("plan")(plan.plan_command)
+app.command("replay")(replay.replay_command)
+app.command()(view.view)
 for command in (run.doctor, run.follow, run.summary):
     app.command()(command)
 

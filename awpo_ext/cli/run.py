@@ -47,7 +47,7 @@ def _report(overrides: list[str], ray: bool, reward: bool) -> list:
     try:
         from awpo_ext.verl_plugin import doctor as checks
     except ImportError as error:
-        raise UserError(f"verl's stack does not import ({error}); see docs/quickstart.md") from error
+        raise UserError(f"verl's stack does not import ({error}); see docs/install.md") from error
     report = [checks.versions()]
     if report[0].problems:
         return report

@@ -1,4 +1,4 @@
-"""`awpo scorer ...`: make training data for a scorer, train it, compare it with its parts. More in scorer_models.py."""
+"""`awpo scorer ...`: make training data for a scorer, train it. More in scorer_models.py; `awpo judge eval` measures it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from awpo_ext.cli.console import fail, group, names, progress, resumable, stdout
+from awpo_ext.cli.console import group, names, progress, resumable, stdout
 from reward_models.errors import UserError
 
 app = group("scorer", "Learned scorers of reasoning: data, training, figures.")
@@ -22,7 +21,6 @@ _ENCODER_HELP = (
     "distilled from it, `static:ID` from another one. `none`: no embeddings."
 )
 EncoderOption = Annotated[str | None, typer.Option(help=_ENCODER_HELP)]
-FolderArgument = Annotated[Path, typer.Argument(help="The scorer's folder.")]
 
 
 def _encoder(given: str | None) -> str:
@@ -123,70 +121,3 @@ def train(
         f"ECE {metrics['ece_before']:.3f} before and {metrics['ece_after']:.3f} after calibration"
     )
     console.print(f"written to {escape(str(out))}")
-
-
-@app.command()
-def baselines(
-    folder: FolderArgument,
-    file: Annotated[Path, typer.Argument(help="Labelled rollouts that were not trained on.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the sources.")] = 1000,
-    min_auc: Annotated[
-        float, typer.Option(help="Exit with 1 where the AUC over all rows, or its interval's lower end, is below.")
-    ] = 0.0,
-) -> None:
-    """A scorer beside its parts: AUC by kind of corruption, and what cosines, grounding, structure and length alone give.
-
-    `awpo judge eval --judge scorer` measures it as any other judge.
-    """
-    import torch
-
-    from reward_models.labelled import read_labelled
-    from reward_models.scorers.features.folder import read_metadata
-    from reward_models.scorers.features.measure import evaluate
-    from reward_models.scorers.features.model import load
-    from reward_models.scorers.sources import trained_on
-
-    torch.set_num_threads(threads)
-    rows = read_labelled(file)
-    seen_sources = trained_on(folder, (row.source for row in rows))
-    if seen_sources:
-        raise ValueError(f"{file}: {len(seen_sources)} of its sources were trained on ({seen_sources[0]!r}, ..)")
-    kinds = read_metadata(folder).training.get("kinds", {})
-    found = evaluate(load(folder, device), rows, list(kinds), resamples)
-    console = Console(soft_wrap=True, width=150)
-    table = Table(
-        "kind", "rows", "trained on", "AUC [95 %]", "pairs", "wanted", "cosine", "grounding", "structure", "length"
-    )
-    for item in found.kinds:
-        wanted = [f"AUC {item.wanted:.2f}"] if item.wanted is not None else []
-        wanted += [f"pairs {item.wanted_pairs:.2f}"] if item.wanted_pairs is not None else []
-        verdict = {None: "", True: " [green]met[/green]", False: " [red]not met[/red]"}[item.met]
-        baselines = [
-            f"{item.baselines.get(name, float('nan')):.3f}" for name in ("cosine", "grounding", "structure", "length")
-        ]
-        interval = f"{item.auc.value:.3f} [{item.auc.low:.3f}, {item.auc.high:.3f}]"
-        seen = "yes" if item.seen else "no"
-        table.add_row(
-            item.kind,
-            str(item.rows),
-            seen,
-            escape(interval),
-            f"{item.pairs:.3f}",
-            ", ".join(wanted) + verdict,
-            *baselines,
-        )
-    console.print(table)
-    overall = found.overall
-    console.print(escape(f"AUC over all rows: {overall.value:.3f} [{overall.low:.3f}, {overall.high:.3f}]"))
-    console.print(
-        escape(
-            f"ECE at even odds: {found.ece.value:.3f} [{found.ece.low:.3f}, {found.ece.high:.3f}]; before calibration "
-            f"{found.ece_raw.value:.3f}. Score and length among honest rows, rank correlation: {found.length_correlation:+.3f}"
-        )
-    )
-    if found.unscored:
-        console.print(f"{found.unscored} rows could not be scored")
-    if min_auc and not (overall.value >= min_auc and overall.low > 0.5):
-        fail(f"refused: --min-auc {min_auc} was not reached, or it is no better than chance")

@@ -80,7 +80,8 @@ def calibrate(
     """Fit the map from the model's output to [0, 1] on held-out rows, and keep it in the folder; for all scorers."""
     from reward_models.scorers.classifier import measures as classifier_measures
     from reward_models.scorers.features import training
-    from reward_models.scorers.features.folder import FAMILY, read_family
+    from reward_models.scorers.features.folder import FAMILY
+    from reward_models.scorers.metadata import read_family
 
     fit = training.calibrate if read_family(folder) == FAMILY else classifier_measures.calibrate
     figures = fit(folder, data, device)

@@ -22,13 +22,14 @@ from typing import Any
 from awpo_ext.evaluate.chat import Chat
 from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.types import Answer, Score, Task
+from reward_models.errors import install_extra
 from reward_models.sandbox import PayloadTooLarge, Sandbox, SandboxConfig, SandboxUnavailable, TaskStatus
 
 PACKAGE = "bfcl-eval"
 MODES = ("prompt", "tools")
 TEMPERATURE = 0.001  # the package's default
 _JOBS = "awpo_ext.evaluate.bfcl_jobs"
-_INSTALL = "pip install 'awpo-ext[bfcl]' && pip install --no-deps bfcl-eval==2026.3.23"
+_INSTALL = f"{install_extra('bfcl')}, and pip install --no-deps bfcl-eval==2026.3.23"
 _NEEDS = (
     "bfcl_eval",
     "tree_sitter",

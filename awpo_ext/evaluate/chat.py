@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 from awpo_ext.evaluate.errors import EndpointLost, EvalError, NoAnswer, TryLater
+from reward_models.errors import install_extra
 from reward_models.options import Options, Range
 
 CONTEXT, REFUSED, BAD_REPLY = "context_too_small", "refused", "bad_reply"
@@ -61,7 +62,7 @@ class Chat:
         try:
             import openai
         except ImportError as error:
-            raise EvalError("awpo eval needs the package openai: pip install 'awpo-ext[eval]'") from error
+            raise EvalError(f"awpo eval needs the package openai: {install_extra('eval')}") from error
         self._openai = openai
         self.base_url, self.model, self.sampling = base_url.rstrip("/"), model, sampling
         self._key = os.environ.get(api_key_env, "").strip()

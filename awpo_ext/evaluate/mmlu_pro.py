@@ -19,6 +19,7 @@ from typing import Any
 from awpo_ext.evaluate.chat import Chat
 from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.types import Answer, Score, Task
+from reward_models.errors import install_extra
 
 SUBJECTS = (
     *("biology", "business", "chemistry", "computer_science", "economics", "engineering", "health", "history", "law"),
@@ -116,7 +117,7 @@ def _manager() -> Any:
     try:
         from lm_eval.tasks import TaskManager
     except ImportError as error:
-        raise EvalError("awpo eval mmlu_pro needs lm-eval: pip install 'awpo-ext[eval]'") from error
+        raise EvalError(f"awpo eval mmlu_pro needs lm-eval: {install_extra('eval')}") from error
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     return TaskManager()
 

@@ -11,6 +11,7 @@ from awpo_ext.data.rows import Row, content_sha256, load_rows
 from awpo_ext.evaluate.chat import Chat
 from awpo_ext.evaluate.errors import EvalError
 from awpo_ext.evaluate.types import Answer, Score, Task
+from reward_models.rollout_view import with_opened_thought
 from reward_models.types import Rollout
 from reward_models.verifiers import Verifier, make_verifier
 
@@ -20,7 +21,10 @@ class Tool:
 
     name = "tool"
 
-    def __init__(self, data: Path, verifier: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, data: Path, verifier: str, options: Mapping[str, Any] | None = None, thinking: str = "auto"
+    ) -> None:
+        """`thinking`: how an answer without any tag of a thought is read, see `parse_response`; a row's own comes first."""
         try:
             self._rows = load_rows(data)
         except DataError as error:
@@ -30,7 +34,8 @@ class Tool:
             _check(row, f"{data}, row {number}")
         if not self._rows:
             raise EvalError(f"{data}: there are no rows in it")
-        self._data, self._named = data, {"verifier": verifier, **(options or {})}
+        self._thinking = thinking
+        self._data, self._named = data, {"verifier": verifier, "thinking": thinking, **(options or {})}
         self._sha = content_sha256(self._rows)[:16]
 
     def about(self) -> dict[str, Any]:
@@ -63,7 +68,7 @@ class Tool:
             response=_response(answer),
             ground_truth=row["reward_model"]["ground_truth"],
             data_source=row["data_source"],
-            extra_info=info,
+            extra_info=with_opened_thought(info) if self._thinking == "opened" else info,
         )
         try:
             outcome = self._verifier.verify(rollout)

@@ -19,7 +19,10 @@ from reward_models.judge_eval.records import VerdictFile, judge_hash
 from reward_models.judge_eval.report import Report, make_report, read_results, write_json
 from reward_models.judge_eval.run import Examination, ExaminationConfig, examine
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
+from reward_models.judges.scorer import ScorerJudge
 from reward_models.labelled import LabelledRollout, read_labelled
+from reward_models.scorers.features.measure import parts_of
+from reward_models.scorers.sources import refuse_trained_on
 
 Stage = Callable[[str, int], Callable[[], None]]
 """(name, how many) -> a call for each that is done; where progress is shown."""
@@ -46,19 +49,23 @@ def measure_judge(
     *,
     limit: int | None = None,
     retry_unscored: bool = False,
+    parts: bool = False,
 ) -> Measured:
     """Measure, and write `out`/NAME.{json,html}.
 
     Args:
         amount: keys of ExaminationConfig. limits: keys of Limits.
         limit: see `take`.
+        parts: measure what the parts of a feature scorer give alone; other judges have none.
 
-    Raises ValueError for options, rows or a verdicts file that do not fit, JudgeNotReadyError where the judge lacks
-    something. Verdicts are kept in `out`/NAME.verdicts.jsonl as they come.
+    Raises ValueError for options, rows or a verdicts file that do not fit, and for rows that a learned judge was trained
+    on; JudgeNotReadyError where the judge lacks something. Verdicts are kept in `out`/NAME.verdicts.jsonl as they come.
     """
     config, allowed = ExaminationConfig(**amount), Limits(**limits)
     rows = take(read_labelled(data), limit, config.seed)
     judge = _ready(judge_name, options)
+    if judge.folder is not None:
+        refuse_trained_on(judge.folder, (row.source for row in rows), data)
     name = name or judge_name.rpartition(":")[2]
     stem = out / _file_name(name)
     digest = judge_hash(judge_name, options)
@@ -68,7 +75,10 @@ def measure_judge(
         examination = asyncio.run(_examine(judge, rows, file, config, stage))
     finally:
         file.close()
-    report = make_report(name, judge_name, options, digest, data, rows, examination, config)
+    found_parts = (
+        parts_of(judge.folder, judge.config.device, rows) if parts and isinstance(judge, ScorerJudge) else None
+    )
+    report = make_report(name, judge_name, options, digest, data, rows, examination, config, found_parts)
     broken = broken_limits(report, allowed)
     found = {"fitness": asdict(fitness(report, broken)), "refused": broken, **asdict(report)}
     write_json(_named(stem, "json"), found)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from reward_models.errors import UserError
+from reward_models.errors import UserError, install_extra
 
 COLUMNS = {
     "outcome": "awpo/outcome/mean",
@@ -113,7 +113,7 @@ def plot(steps: Steps, png: str) -> None:
     try:
         import matplotlib
     except ImportError as error:
-        raise ImportError("the figure needs matplotlib: pip install 'awpo-ext[plot]'") from error
+        raise ImportError(f"the figure needs matplotlib: {install_extra('plot')}") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

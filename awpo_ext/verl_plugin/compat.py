@@ -33,6 +33,7 @@ TRAINER_METHODS = {
         "sample_turns",
         "expected_acc_counts",
     ),
+    "_validate": ("self",),
     "_save_checkpoint": ("self",),
     "_load_checkpoint": ("self",),
     "on_train_begin": ("self",),

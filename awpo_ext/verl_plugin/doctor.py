@@ -4,14 +4,19 @@ import asyncio
 import os
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from awpo_ext import __version__
 from awpo_ext.verl_plugin.compat import SUPPORTED, TESTED
+from reward_models.errors import install_extra
 from reward_models.sandbox.lockdown import confinement
 
-PACKAGES = ("verl", "torch", "transformers", "ray", "TransferQueue", "tensordict", "vllm", "sentence-transformers")
+PACKAGES = (
+    *("verl", "torch", "transformers", "ray", "TransferQueue", "tensordict", "vllm", "flash-attn"),
+    "sentence-transformers",
+)
 RAY_TIMEOUT_S = 180
 
 
@@ -33,16 +38,34 @@ def versions() -> Section:
         except PackageNotFoundError:
             section.facts.append((package, "not installed"))
             if package == "verl":
-                section.problems.append("verl is not installed: pip install 'awpo-ext[gpu]', or see docs/quickstart.md")
+                section.problems.append(
+                    f"verl is not installed: {install_extra('gpu')}; without a GPU: recipes/cpu/setup_env.sh"
+                )
             elif package == "TransferQueue":
                 section.problems.append(
                     "TransferQueue, which verl's V1 trainer needs, is missing: pip install TransferQueue"
                 )
     section.facts.append(("sandbox of tools", confinement()))
+    section.problems += shadowed()
     installed = dict(section.facts)["verl"]
     if installed != "not installed" and installed not in SUPPORTED:
         section.problems.append(f"verl {installed} is outside {SUPPORTED}: pip install 'verl=={TESTED}'")
     return section
+
+
+def shadowed() -> list[str]:
+    """A package of the same name that a run would import in place of ours: `python -m` looks in the current folder first."""
+    found = []
+    for name in ("awpo_ext", "reward_models"):
+        ours = find_spec(name).origin
+        for folder in (Path.cwd(), *map(Path, filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))):
+            for path in (folder / name / "__init__.py", folder / f"{name}.py"):
+                if path.is_file() and not path.samefile(ours):
+                    found.append(
+                        f"{path} hides awpo-ext's package {name} ({ours}) in a run that starts here: rename it, or start "
+                        "the run in another folder"
+                    )
+    return found
 
 
 def registered() -> dict[str, str]:
@@ -102,7 +125,7 @@ def ray_registration() -> Section:
 def _missing(facts: list[tuple[str, str]], where: str) -> list[str]:
     policy = os.environ.get("VERL_USE_EXTERNAL_PLUGINS", "auto")
     return [
-        f"{name}: missing {where}; install awpo-ext there (pip install awpo-ext), and let verl load plugins "
+        f"{name}: missing {where}; install awpo-ext in the environment there (docs/install.md), and let verl load plugins "
         f"(VERL_USE_EXTERNAL_PLUGINS={policy}, allowed: auto, or a list with awpo)"
         for name, value in facts
         if value == "missing"
@@ -114,10 +137,12 @@ def configuration(overrides: list[str]) -> Section:
     from awpo_ext.verl_plugin.config_check import compose, problems
     from awpo_ext.verl_plugin.driver.run_checks import awpo_section, uses_awpo
     from awpo_ext.verl_plugin.driver.template_check import template_facts
+    from awpo_ext.verl_plugin.run_imports import import_problems
 
     section = Section("Configuration", problems=problems(overrides))
     if not section.problems:
         config = compose(overrides)
+        section.problems += import_problems(config)
         section.facts.append(("algorithm.adv_estimator", str(config.algorithm.adv_estimator)))
         if uses_awpo(config):
             section.facts += [(f"algorithm.awpo.{k}", str(v)) for k, v in vars(awpo_section(config)).items()]

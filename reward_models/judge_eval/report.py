@@ -21,6 +21,7 @@ from reward_models.judge_eval.records import rollout_hash
 from reward_models.judge_eval.robustness import Canaries, Consistency, Cost, OrderBias, Speed
 from reward_models.judge_eval.run import Examination, ExaminationConfig
 from reward_models.labelled import HONEST, LabelledRollout
+from reward_models.scorers.features.measure import Parts
 
 FORMAT = 1
 _SECRET = re.compile(r"(?:key|token|secret|password)$", re.IGNORECASE)
@@ -42,7 +43,7 @@ class DataInfo:
 class Report:
     """All that was measured of one judge. `broke` counts rows lost because the judge raised or returned no verdict.
 
-    A part is None where it does not apply: no repeated votes, no `compare`, nothing scored, no ledger.
+    A part is None where it does not apply: no repeated votes, no `compare`, nothing scored, no ledger, no parts.
     """
 
     format: int
@@ -63,6 +64,7 @@ class Report:
     cost: Cost | None
     broke: int
     rows: list[RowResult]
+    parts: Parts | None = None
 
 
 def make_report(
@@ -74,8 +76,9 @@ def make_report(
     rows: Sequence[LabelledRollout],
     examination: Examination,
     config: ExaminationConfig,
+    parts: Parts | None = None,
 ) -> Report:
-    """Measure; takes seconds, for the intervals."""
+    """Measure; takes seconds, for the intervals. `parts` is what a scorer's parts give on the same rows."""
     results = [measures.row_result(row, record.verdict) for row, record in zip(rows, examination.first, strict=True)]
     seed = config.seed
     kinds = {row.kind for row in rows}
@@ -105,6 +108,7 @@ def make_report(
         cost=behaviour.cost(examination.records),
         broke=sum(record.broke for record in examination.first),
         rows=results,
+        parts=parts,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reward_models.judges.base import Comparer, Judge, JudgeNotReadyError, score_all
+from reward_models.lazy import lazy_exports
 from reward_models.registry import build
 
 if TYPE_CHECKING:
@@ -30,13 +31,5 @@ def make_judge(name: str, **options: Any) -> Judge:
     return build("judge", name, options, KNOWN_JUDGES, Judge)
 
 
-def __getattr__(name: str) -> Any:
-    if name != "PromptJudge":  # the one that brings a client with it
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from reward_models.judges.llm.prompt_judge import PromptJudge
-
-    return PromptJudge
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), "PromptJudge"])
+# Loaded late: it brings a client with it.
+__getattr__, __dir__ = lazy_exports(__name__, {"PromptJudge": "llm.prompt_judge"})

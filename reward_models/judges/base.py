@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from reward_models.types import JudgeNotReadyError, Rollout, Verdict
@@ -22,6 +23,7 @@ class Judge(ABC):
     """
 
     needs_group = False  # whether a rollout must say which group it belongs to, see llm_group/siblings.py
+    folder: Path | None = None  # of a learned judge: it says which sources were trained on
 
     @abstractmethod
     async def score(self, rollout: Rollout) -> Verdict:

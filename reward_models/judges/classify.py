@@ -2,7 +2,7 @@
 
     vllm serve my_scorer --runner pooling
 
-The folder must be at hand here too: text, truncation and calibration are as in process, and the server sees token ids,
+The folder is needed here too: text, truncation and calibration are as in process, and the server sees token ids,
 so both give the same scores. Limits, retries and failures are the LLM judge's.
 """
 
@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import math
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from reward_models.judges.base import Judge, JudgeNotReadyError
+from reward_models.judges.base import JudgeNotReadyError
 from reward_models.judges.controls import controls
-from reward_models.llm_client import ChatClient, ClientConfig
+from reward_models.judges.llm.chat_judge import NOT_SERVED, ChatJudge, split_options
 from reward_models.llm_client.answer import Completion, NoCompletion, Usage
 from reward_models.llm_client.transport import Route
-from reward_models.options import refuse_unknown
+from reward_models.options import Options, Text
 from reward_models.rollout_view import read_rollout
 from reward_models.scorers.calibration import Calibration
 from reward_models.scorers.classifier.folder import check_folder
@@ -34,19 +32,25 @@ from reward_models.scorers.classifier.model import make_renderer, to_unit
 from reward_models.scorers.classifier.text import Renderer
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
-logger = logging.getLogger(__name__)
-
-FROM_VERL = "verl"  # base_url: the server that verl runs for its reward model
 _OWNER = "judge 'classify'"
-_OWN = ("scorer", "preflight")
 
 
-class ClassifyJudge(Judge):
+@dataclass(frozen=True)
+class ClassifyConfig(Options, owner=_OWNER):
+    """Options of the classify judge beside those of its client (`ClientConfig`: base_url, model, ..).
+
+    scorer: the classifier's folder. preflight: ask the server before the run.
+    """
+
+    scorer: Annotated[str, Text("the folder of `awpo scorer train-classifier`")] = ""
+    preflight: bool = True
+
+
+class ClassifyJudge(ChatJudge):
     """Score = the served model's logit, calibrated to [0, 1].
 
-    scorer: the classifier's folder. model: its name at the server; left out, the folder as it is written in `scorer`,
-    which is what `vllm serve` and verl call it. base_url: of the server, with or without `/v1`, or `verl`. preflight:
-    ask the server before the run. All others are `ClientConfig`'s.
+    The client's `model` is its name at the server; left out, the folder as it is written in `scorer`, which is what
+    `vllm serve` and verl call it. `base_url` is the server's, with or without `/v1`, or `verl`.
 
     - No thought, or a blank one: 0.0 without a request. No question and nothing after the thought:
       Unscored(no_evidence), without a request.
@@ -54,69 +58,58 @@ class ClassifyJudge(Judge):
       one finite number: Unscored(bad_verdict).
     """
 
+    name = "classify"
+
     def __init__(self, **options: Any) -> None:
-        client = _client_options(options)
-        self._folder = Path(options["scorer"]).expanduser()
-        self._preflight = options.get("preflight", True)
-        self.client_config = ClientConfig(**{"model": str(options["scorer"]), **client})
-        waiting = options.get("base_url") == FROM_VERL
-        self._client = None if waiting else ChatClient(self.client_config, _ROUTE)
+        own, client = split_options(options, ClassifyConfig, _OWNER)
+        self.config = ClassifyConfig(**own)
+        super().__init__({"model": self.config.scorer, **client}, _ROUTE)
+        self.asks_before_the_run = self.config.preflight
+        self.folder = Path(self.config.scorer).expanduser()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="classify-judge")  # tokenizers block
         self._renderer: Renderer | None = None
         self._calibration: Calibration | None = None
-        self._logged: set[UnscoredReason] = set()
 
     def check(self) -> None:
-        for package in ("aiohttp", "transformers"):
-            if find_spec(package) is None:
-                raise JudgeNotReadyError(f"the classify judge needs the package {package}: pip install {package}")
+        super().check()
+        if find_spec("transformers") is None:
+            raise JudgeNotReadyError("the classify judge needs the package transformers: pip install transformers")
         try:
-            check_folder(self._folder)
+            check_folder(self.folder)
         except ValueError as error:
             raise JudgeNotReadyError(str(error)) from None
 
-    async def preflight(self) -> None:
-        """Ask whether the server has the model and classifies; JudgeNotReadyError with the fix."""
-        if not self._preflight or self._client is None:
-            return
-        await self._client.preflight()
+    async def _trial(self) -> Verdict:
         verdict = await self.score(controls()[0])
         if isinstance(verdict, Unscored):
             raise JudgeNotReadyError(
                 f"the server did not classify a trial rollout ({verdict.reason.value}: {verdict.detail}); start it with "
                 "`vllm serve <the scorer's folder> --runner pooling`"
             )
+        return verdict
 
     async def aclose(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        await super().aclose()
         self._executor.shutdown(wait=False)
 
     async def score(self, rollout: Rollout) -> Verdict:
         try:
-            verdict = await self._ask(rollout)
+            verdict = await self._score(rollout)
         except (ValueError, ImportError, JudgeNotReadyError) as error:
             verdict = Unscored(UnscoredReason.LOAD_FAILED, str(error))
         except Exception as error:
             verdict = Unscored(UnscoredReason.ERROR, type(error).__name__)
-        if isinstance(verdict, Unscored) and verdict.reason not in self._logged:
-            self._logged.add(verdict.reason)
-            logger.warning(
-                "The classify judge's first Unscored(%s): %s; later ones are only counted",
-                verdict.reason.value,
-                verdict.detail,
-            )
+        self._log_first(verdict)
         return verdict
 
-    async def _ask(self, rollout: Rollout) -> Verdict:
+    async def _score(self, rollout: Rollout) -> Verdict:
         ids = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, rollout)
         if ids is None:
             return Scored(0.0)
         if not read_rollout(rollout).has_evidence:
             return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor an action to compare with")
         if self._client is None:
-            detail = f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True"
-            return Unscored(UnscoredReason.LOAD_FAILED, detail)
+            return NOT_SERVED
         # The folder's activation is the identity. False would leave out another one too: the tanh in BERT's pooler (vLLM 0.28).
         body = {"model": self.client_config.model, "input": ids, "use_activation": True}
         answer = await self._client.send(json.dumps(body).encode(), len(ids))
@@ -126,9 +119,9 @@ class ClassifyJudge(Judge):
 
     def _encode(self, rollout: Rollout) -> list[int] | None:
         if self._renderer is None:
-            metadata, template = check_folder(self._folder)
+            metadata, template = check_folder(self.folder)
             self._calibration = metadata.calibration
-            self._renderer = make_renderer(self._folder, metadata.max_tokens, template)
+            self._renderer = make_renderer(self.folder, metadata.max_tokens, template)
         return self._renderer.encode(rollout)
 
 
@@ -158,19 +151,3 @@ def read_classification(body: bytes) -> tuple[Completion | NoCompletion, Usage]:
 
 
 _ROUTE = Route(classify_url, read_classification)
-
-
-def _client_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The client's options. An unknown one is refused without its value, which could be a key."""
-    names = [field.name for field in fields(ClientConfig)]
-    shown = {key: value if key in (*_OWN, *names) else "(not shown)" for key, value in options.items()}
-    refuse_unknown(shown, [*_OWN, *names], _OWNER)
-    scorer = options.get("scorer")
-    if not (isinstance(scorer, str) and scorer.strip()):
-        raise ValueError(f"{_OWNER}: scorer={scorer!r} must be the folder of `awpo scorer train-classifier`")
-    if not isinstance(options.get("preflight", True), bool):
-        raise ValueError(f"{_OWNER}: preflight={options['preflight']!r} must be true or false")
-    client = {key: value for key, value in options.items() if key not in _OWN}
-    if client.get("base_url") == FROM_VERL:  # not known yet; the other options are checked all the same
-        client["base_url"] = "http://localhost/v1"
-    return client

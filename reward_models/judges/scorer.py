@@ -14,12 +14,13 @@ from typing import Annotated, Any, Protocol
 
 import numpy as np
 
+from reward_models.errors import install_extra
 from reward_models.judges.base import Judge, JudgeNotReadyError
 from reward_models.judges.batching import MicroBatcher
 from reward_models.options import Options, Range, Text
 from reward_models.per_loop import PerLoop
 from reward_models.rollout_view import read_rollout
-from reward_models.scorers.features.folder import read_family
+from reward_models.scorers.metadata import read_family
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class ScorerJudge(Judge):
                 else f"{_OWNER}: judge_kwargs.scorer is missing; `awpo scorer train` makes a scorer's folder"
             )
         self.config = ScorerConfig.read(options)
-        self._folder = Path(os.path.expanduser(self.config.scorer))
+        self.folder = Path(os.path.expanduser(self.config.scorer))
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer-judge")
         self._batchers: PerLoop[MicroBatcher[Rollout, float]] = PerLoop()
         self._scorer: LoadedScorer | None = None
@@ -93,12 +94,12 @@ class ScorerJudge(Judge):
 
     def check(self) -> None:
         try:
-            modules = _FAMILIES.get(read_family(self._folder))
+            modules = _FAMILIES.get(read_family(self.folder))
             if modules is None:
-                raise ValueError(f"{self._folder}: its family is not one of {', '.join(_FAMILIES)}: update awpo-ext")
+                raise ValueError(f"{self.folder}: its family is not one of {', '.join(_FAMILIES)}: update awpo-ext")
             if find_spec(modules[2]) is None:
-                raise ValueError(f"this scorer needs the package {modules[2]}: pip install 'awpo-ext[embedding]'")
-            import_module(modules[1]).check_folder(self._folder)
+                raise ValueError(f"this scorer needs the package {modules[2]}: {install_extra('embedding')}")
+            import_module(modules[1]).check_folder(self.folder)
         except (ValueError, ImportError) as error:
             raise JudgeNotReadyError(f"{_OWNER}: {error}") from error
 
@@ -153,8 +154,8 @@ class ScorerJudge(Judge):
 
             torch.set_num_threads(self.config.threads)
             self.check()
-            family = import_module(_FAMILIES[read_family(self._folder)][0])
-            self._scorer = family.load(self._folder, self.config.device)
+            family = import_module(_FAMILIES[read_family(self.folder)][0])
+            self._scorer = family.load(self.folder, self.config.device)
         except Exception as error:
             self._load_failure = f"{type(error).__name__}: {error}"
             logger.exception("The scorer judge could not load its model: NO ROLLOUT OF THIS PROCESS WILL BE SCORED")

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from reward_models.llm_client.step_stats import StepReporter
+from reward_models.llm_client.tally import count
 from reward_models.llm_client.totals import Entry, Totals
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Ledger:
     def add(self, entry: Entry) -> None:
         """Called in a running loop."""
         self.totals.add(entry)
+        count(entry)
         self._reporter.add(entry)
         if self._path is None or self._off:
             return

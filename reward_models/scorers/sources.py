@@ -23,6 +23,12 @@ def trained_on(folder: Path, sources: Iterable[str]) -> list[str]:
     return sorted({source for source in sources if _source_hash(source) in seen})
 
 
+def refuse_trained_on(folder: Path, sources: Iterable[str], data: object) -> None:
+    """ValueError where some of the sources of `data` were trained on."""
+    if seen := trained_on(folder, sources):
+        raise ValueError(f"{data}: {len(seen)} of its sources were trained on ({seen[0]!r}, ..): use rows not seen yet")
+
+
 def _source_hash(source: str) -> str:
     return sha256(source.encode("utf-8", "replace")).hexdigest()[:16]
 

@@ -1,6 +1,7 @@
 """A reward function for the end-to-end tests: every column follows from the response's hash, so a test can recompute it.
 
-A random model's real reward is the same for all its responses; this one varies, and leaves some rollouts unscored.
+A random model's real reward is the same for all its responses; this one varies, and leaves some rollouts unscored. Its
+`reasoning` goes with the outcome by two thirds, so that a gate which measures the judge comes to trust it.
 """
 
 import hashlib
@@ -10,10 +11,10 @@ OUTCOMES = (-3.0, 0.5, 2.0, 4.0)
 
 def columns(response: str) -> dict[str, float]:
     digest = hashlib.sha256(response.encode("utf-8", "surrogatepass")).digest()
-    valid = digest[2] % 5 != 0
+    valid, rank = digest[2] % 5 != 0, digest[0] % len(OUTCOMES)
     return {
-        "score": OUTCOMES[digest[0] % len(OUTCOMES)],
-        "reasoning": digest[1] / 255 if valid else float("nan"),
+        "score": OUTCOMES[rank],
+        "reasoning": (digest[1] / 255 + 2 * rank / 3) / 3 if valid else float("nan"),
         "reasoning_valid": float(valid),
         "grounding": digest[3] / 255,
         "grounding_valid": 1.0,

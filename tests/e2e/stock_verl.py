@@ -6,6 +6,8 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 from tests.paths import ROOT
 
 CPU = ROOT / "recipes" / "cpu"
+SILENT_S, LONGEST_S = 300.0, 1500.0  # of a run: about 80 s on two quiet cores, ten times that on busy ones
 
 
 def cpu_environment() -> dict[str, str]:
@@ -108,22 +111,24 @@ def start(folder: Path, model: Path, *overrides: str) -> subprocess.Popen:
         )
 
 
-def main_ppo(folder: Path, model: Path, *overrides: str, timeout: float = 400) -> Run:
-    """`start`, and wait for the end. Ends the whole process group on timeout."""
+def main_ppo(folder: Path, model: Path, *overrides: str, timeout: float = LONGEST_S) -> Run:
+    """`start`, and wait for the end."""
     return wait(start(folder, model, *overrides), folder, timeout)
 
 
-def wait(process: subprocess.Popen, folder: Path, timeout: float = 400) -> Run:
-    """What became of a run that `start` started."""
+def wait(process: subprocess.Popen, folder: Path, timeout: float = LONGEST_S) -> Run:
+    """What became of a run that `start` started. Ends its process group after `timeout`, or where it hangs: no word in
+    SILENT_S, which a busy machine does not explain."""
+    log, deadline = folder / "console.log", time.monotonic() + timeout
     try:
-        process.wait(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        pass
+        while process.poll() is None and time.monotonic() < deadline and time.time() - log.stat().st_mtime < SILENT_S:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=1)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return Run(process.returncode, (folder / "console.log").read_text(), logged_steps(folder))
+    return Run(process.returncode, log.read_text(), logged_steps(folder))
 
 
 def judge_overrides(

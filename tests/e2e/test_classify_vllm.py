@@ -79,7 +79,7 @@ def wait_until_up(server, port, log):
     pytest.fail(log.read_text()[-5000:])
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_scores_of_vllm_are_those_of_the_process(served):
     folder, base_url = served
     rollouts = [row.rollout for row in labelled_rows(16, seed=7)]

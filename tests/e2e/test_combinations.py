@@ -1,5 +1,7 @@
 """AWPO together with verl's other features: each run is real, and logs what its rollouts imply."""
 
+from typing import get_args
+
 import pytest
 
 from awpo_ext.advantage import Closed
@@ -10,7 +12,7 @@ from tests.e2e.stock_verl import main_ppo
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ONE_STEP = "trainer.total_training_steps=1"
 
@@ -24,6 +26,25 @@ def first_step(folder, run, config=AwpoConfig()):
     assert logged["awpo/gate/mean"] == pytest.approx(float(result.gate.mean()))
     assert logged["awpo/clip_radius"] == pytest.approx(float(radius.mean()))
     return logged, result
+
+
+@pytest.mark.parametrize("gate", get_args(AwpoConfig.__annotations__["gate"]))
+def test_each_gate(tiny_model, tmp_path, gate):
+    run = main_ppo(tmp_path, tiny_model, "trainer.total_training_steps=2", f"+algorithm.awpo.gate={gate}")
+    assert run.returncode == 0, run.console[-6000:]
+    config, state, gates = AwpoConfig(gate=gate), None, []
+    for step, logged in run.steps.items():
+        _, result, radius = expected_of_step(tmp_path, step, config, state)
+        state = result.reliability
+        assert logged["awpo/gate/mean"] == pytest.approx(float(result.gate.mean()))
+        assert logged["awpo/applied_clip_radius"] == pytest.approx(float(radius), rel=1e-5)
+        assert logged["awpo/blended/signal_power"] == pytest.approx(float(result.advantages.square().mean()))
+        assert logged["actor/grad_norm"] > 0
+        gates.append(logged["awpo/gate/mean"])
+    assert len(gates) == 2
+    if gate == "threshold":  # it opens where outcomes are nearly equal, which may be nowhere
+        return
+    assert (gates[1] > 0) == (gate != "none") and (gates[0] > 0) == (gate not in ("none", "reliability"))
 
 
 def test_gdpo_with_two_signals_on_verls_default_trainer(tiny_model, tmp_path):

@@ -17,7 +17,7 @@ from reward_models.judges.llm.fencing import clean
 from tests.reward_models.judges.llm_group import ranking_server
 from tests.reward_models.llm_client.faulty_server import MODEL, FaultyServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 KWARGS = "+reward.custom_reward_function.reward_kwargs"
 

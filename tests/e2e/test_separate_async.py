@@ -12,7 +12,7 @@ from tests.e2e.stock_verl import cpu_overrides, main_ppo
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 STEPS = (1, 2)
 # not linear, so that the mean of two mini-batches' radii is not the radius of all gates; never as small as clip_min

@@ -1,8 +1,10 @@
 """Stock verl trains a tiny model with AWPO through real vLLM: what is logged is what the method says.
 
-The run is ended by kill -9 in mid-training, and the same command goes on from its checkpoint.
+The run is ended by kill -9 in mid-training, and the same command goes on from its checkpoint. Its gate is the one that
+carries a state from step to step.
 """
 
+import json
 import math
 import os
 import signal
@@ -12,20 +14,26 @@ import pytest
 import torch
 
 from awpo_ext.config import AwpoConfig
+from awpo_ext.record import open_record
+from awpo_ext.record.recompute import check
+from awpo_ext.reliability import ReliabilityState
 from tests.e2e.expected import expected_of_step
-from tests.e2e.stock_verl import logged_steps, main_ppo, start
+from tests.e2e.stock_verl import LONGEST_S, dumped_rollouts, logged_steps, main_ppo, start
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
-CONFIG = AwpoConfig(clip_schedule="inverse", difficulty="band")
+CONFIG = AwpoConfig.from_mapping({"preset": "reliability", "clip_schedule": "inverse", "difficulty": "band"})
 COMMAND = [
     "trainer.total_training_steps=4",
     "trainer.save_freq=2",
+    "+algorithm.awpo.preset=reliability",
     "+algorithm.awpo.clip_schedule=inverse",
     "+algorithm.awpo.difficulty=band",
+    "+algorithm.awpo.record.enable=true",
+    "trainer.test_freq=2",
 ]
 
 
@@ -34,7 +42,7 @@ def killed(tiny_model, tmp_path_factory):
     """(folder, metrics by step) of a run that was killed after step 3, with a checkpoint of step 2."""
     folder = tmp_path_factory.mktemp("run")
     process = start(folder, tiny_model, *COMMAND)
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + LONGEST_S
     while 3 not in logged_steps(folder) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
     steps = logged_steps(folder)
@@ -44,24 +52,50 @@ def killed(tiny_model, tmp_path_factory):
     return folder, steps
 
 
-def check_step(folder, logged, step):
-    outcome, result, radius = expected_of_step(folder, step, CONFIG)
+def saved_state(folder, step):
+    saved = json.loads((folder / "checkpoints" / f"global_step_{step}" / "awpo.json").read_text())
+    return ReliabilityState.from_dict(saved["reliability"])
+
+
+def check_step(folder, logged, step, before):
+    """That the step's log is what its rollouts imply, with the state `before` it; returns the state after it."""
+    outcome, result, radius = expected_of_step(folder, step, CONFIG, before)
     assert len(outcome) == 32 and len(result.gate) == 8
     assert logged["awpo/outcome/mean"] == pytest.approx(sum(outcome) / len(outcome))
     assert 0 < logged["awpo/reasoning/valid_fraction"] < 1  # the estimator saw judge scores and their absence
     assert logged["awpo/gate/mean"] == pytest.approx(float(result.gate.mean()))
-    assert 0 < logged["awpo/gate/mean"] < 1
+    assert (0 < logged["awpo/gate/mean"] < 1) == (before.trust > 0)
     assert logged["awpo/difficulty/mean"] == pytest.approx(float(result.difficulty.mean()))
     assert logged["awpo/clip_radius"] == pytest.approx(float(radius))
     assert logged["awpo/applied_clip_radius"] == pytest.approx(float(radius), rel=1e-5)  # by the workers' loss
     assert logged["awpo/blended/signal_power"] == pytest.approx(float(result.advantages.square().mean()))
     assert logged["critic/advantages/max"] == pytest.approx(float(result.advantages.max()), rel=1e-4)
+    after = result.reliability
+    assert (logged["awpo/reliability"], logged["awpo/reliability/trust"]) == (after.mean, after.trust)  # bit for bit
+    return after
 
 
-@pytest.mark.parametrize("step", [1, 2])
-def test_logs_say_what_the_method_implies(killed, step):
+def check_record(folder):
+    """Each step is in the record once, with the texts that verl dumped, and replays to the same numbers."""
+    record = open_record(folder)
+    assert record.steps("train") == [1, 2, 3, 4] and record.steps("validation") == [2, 4]
+    assert [start["step"] for start in record.run["starts"]] == [0, 2]
+    assert record.rollouts(phase="train").num_rows == 4 * 32
+    by_key = {row["uid"]: row for row in dumped_rollouts(folder, 4)}
+    for row in record.rows([4], "train"):
+        assert (row["response"], row["outcome"]) == (by_key[row["key"]]["output"], by_key[row["key"]]["score"])
+        assert row["question"].startswith("What is") and json.loads(row["prompt"])[1]["content"] == row["question"]
+    assert set(record.metrics()) == {1, 2, 3, 4}
+    checked = check(record)
+    assert checked.parts == 4 and checked.difference < 1e-6
+
+
+def test_logs_say_what_the_method_implies(killed):
     folder, steps = killed
-    check_step(folder, steps[step], step)
+    state = ReliabilityState()
+    for step in (1, 2):
+        state = check_step(folder, steps[step], step, state)
+    assert state == saved_state(folder, 2) and state.trust > 0
 
 
 def test_weights_reach_vllm_and_change(killed, tiny_model):
@@ -88,9 +122,12 @@ def test_killed_in_mid_training_the_same_command_resumes(killed, tiny_model):
     assert resumed.returncode == 0, resumed.console[-6000:]
     assert list(resumed.steps) == [3, 4]  # step 3 was lost with the kill: the checkpoint is of step 2
     columns = {key for key in before[2] if key.startswith("awpo/")}
+    state = saved_state(folder, 2)
     for step, logged in resumed.steps.items():
-        check_step(folder, logged, step)
+        state = check_step(folder, logged, step, state)
         assert {key for key in logged if key.startswith("awpo/")} == columns
+    assert state == saved_state(folder, 4)
+    check_record(folder)
 
 
 @pytest.mark.slow

@@ -4,10 +4,13 @@ A stand-in for `awpo` on PATH takes what the script would hand to `awpo doctor` 
 this process. One recipe goes the whole way through the real command.
 """
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -16,11 +19,14 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 from typer.testing import CliRunner
 
 from awpo_ext.cli.main import app
+from awpo_ext.config import AwpoConfig
 from awpo_ext.data.dataset import write_dataset
 from awpo_ext.data.rows import RL_SCHEMA, write_parquet
 from awpo_ext.verl_plugin.config_check import compose, problems
 from awpo_ext.verl_plugin.driver.run_checks import awpo_section
+from awpo_ext.verl_plugin.driver.template_check import template_facts
 from recipes.multiturn.make_data import make
+from tests.e2e.taught_model import TEMPLATES, make_tokenizer
 from tests.paths import RECIPES
 
 # recipe -> (its environment, overrides that must have arrived)
@@ -28,6 +34,7 @@ RUNS = {
     "qwen3-1.7b": ("run_awpo_qwen3.sh", {"SIZE": "1.7b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-1.7B"]),
     "qwen3-4b": ("run_awpo_qwen4b.sh", {}, ["actor_rollout_ref.model.path=Qwen/Qwen3-4B-Instruct-2507"]),
     "qwen3-8b": ("run_awpo_qwen3.sh", {"SIZE": "8b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-8B"]),
+    "without a record": ("run_awpo_qwen3.sh", {"RECORD": "0"}, ["trainer.resume_mode=auto"]),
     "lora": ("run_awpo_lora.sh", {}, ["actor_rollout_ref.model.lora_rank=32", "trainer.n_gpus_per_node=1"]),
     "dapo": ("run_awpo_dapo.sh", {}, ["algorithm.filter_groups.metric=outcome_plus_reasoning"]),
     "colocate_async": (
@@ -88,15 +95,15 @@ def calls_of(stdout: str) -> list[list[str]]:
     return calls
 
 
-def overrides_of(stand_in: str, script: str, environment: dict[str, str]) -> list[str]:
+def overrides_of(stand_in: str, script: str, environment: dict[str, str], evaluations: int = 2) -> list[str]:
     """verl's overrides; the evaluation that follows must be one that `awpo eval tool` takes."""
     arguments = environment.get("ARGUMENTS", "").split()
     result = run(script, stand_in, *arguments, "trainer.total_epochs=3", **environment)
     assert result.returncode == 0, result.stderr
-    (command, *overrides), *evaluations = calls_of(result.stdout)
+    (command, *overrides), *evaluated = calls_of(result.stdout)
     assert command == "doctor" and overrides[-1] == "trainer.total_epochs=3"  # what follows the command comes last
-    assert len(evaluations) == (0 if "multiturn" in script else 2)
-    for evaluation in evaluations:
+    assert len(evaluated) == (0 if "multiturn" in script else evaluations)
+    for evaluation in evaluated:
         done = CliRunner().invoke(app, evaluation)
         assert done.exit_code == 0 and "options are valid" in done.output, done.output
     return [override for override in overrides if not override.startswith("--")]
@@ -132,7 +139,15 @@ def test_a_recipe_is_one_that_awpo_trains(stand_in, rows, name, monkeypatch):
         environment = {"DATA": rows, **environment}
     overrides = overrides_of(stand_in, script, environment)
     assert set(arrived) <= set(overrides)
+    recorded = [override for override in overrides if override.startswith("+algorithm.awpo.record.path=")]
+    assert len(recorded) == (environment.get("RECORD") != "0")
     assert problems(overrides) == []
+
+
+def test_the_recipe_without_a_gpu_takes_every_gate(stand_in):
+    overrides = overrides_of(stand_in, "run_awpo_cpu.sh", {}, evaluations=0)
+    for gate in get_args(AwpoConfig.__annotations__["gate"]):
+        assert problems([*overrides, f"+algorithm.awpo.gate={gate}"]) == []
 
 
 def test_every_recipe_is_tested():
@@ -159,6 +174,43 @@ def test_start_and_last_checkpoint_are_evaluated_alike_and_compared(stand_in, tm
     assert after[after.index("--verifier-kwargs") + 1] == '{"dialect": "hermes"}'
     results = [f"{tmp_path}/eval/{name}/result.json" for name in ("before", "global_step_40")]
     assert compared == ["eval", "compare", *results, "--out", f"{tmp_path}/eval/compare.json"]
+
+
+VERIFIER_KWARGS = "+reward.custom_reward_function.reward_kwargs.verifier_kwargs"
+
+
+def test_the_form_of_calls_is_the_datas_and_a_thought_can_be_said_to_be_open(stand_in, rows, tmp_path):
+    for name in ("train", "val"):
+        shutil.copy(f"{rows}/{name}.parquet", tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps({"dialect": "hermes", "thinking": "opened"}, indent=2))
+    for recipe in ("run_awpo_qwen3.sh", "run_awpo_cpu.sh"):
+        result = run(recipe, stand_in, DATA=str(tmp_path), EVAL="1", THINKING="opened")
+        (_, *overrides), *evaluations = calls_of(result.stdout)
+        assert {f"{VERIFIER_KWARGS}.dialect=hermes", THINKING_OPENED} <= set(overrides), result.stderr
+        for evaluation in evaluations:
+            assert evaluation[evaluation.index("--verifier-kwargs") + 1] == '{"dialect": "hermes"}'
+            assert evaluation[evaluation.index("--thinking") + 1] == "opened"
+        chosen = run(recipe, stand_in, DATA=str(tmp_path), DIALECT="glm").stdout
+        assert f"{VERIFIER_KWARGS}.dialect=glm" in chosen and ".thinking=" not in chosen
+
+
+THINKING_OPENED = "+reward.custom_reward_function.reward_kwargs.thinking=opened"
+
+
+def test_the_dry_run_reads_the_models_chat_template(stand_in, rows, multi_turn_data, tmp_path, monkeypatch):
+    """A model whose template opens the thought and calls in XML."""
+    monkeypatch.syspath_prepend(str(RECIPES.parent))
+    make_tokenizer(TEMPLATES["qwen3.5"][1], ["Why."]).save_pretrained(tmp_path / "model")
+    model = {"MODEL": str(tmp_path / "model")}
+    overrides = overrides_of(stand_in, "run_awpo_qwen3.sh", {"DATA": rows, "EVAL": "0", **model}, evaluations=0)
+    assert problems(overrides) == []
+    assert ("responses are read with thinking", "opened (the chat template's)") in template_facts(compose(overrides))
+    assert problems([*overrides, THINKING_OPENED]) == []
+
+    turns = {"DATA": multi_turn_data, **model}
+    (problem,) = problems(overrides_of(stand_in, "run_awpo_multiturn.sh", turns))
+    assert "multi_turn.format=hermes" in problem and "FORMAT=qwen3_coder in the recipes" in problem
+    assert problems(overrides_of(stand_in, "run_awpo_multiturn.sh", turns | {"FORMAT": "qwen3_coder"})) == []
 
 
 def test_clip_higher_arrives_as_a_number(stand_in, rows):

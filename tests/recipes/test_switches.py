@@ -54,6 +54,23 @@ def test_whole_numbers_models_and_defaults():
     assert bash('choice X a a b; echo "$X"', X="b").stdout == "b\n"
 
 
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ('{\n  "dialect": "qwen3_coder",\n  "options": {\n    "dialect": "other"\n  }\n}', "qwen3_coder"),
+        ('{\n  "options": {\n    "dialect": "other"\n  },\n  "dialect": "glm"\n}', "glm"),
+        ('{\n  "dialect": null\n}', "toolrl"),
+        ('{\n  "dialect": "$(id)"\n}', "toolrl"),
+        ("", "toolrl"),
+        (None, "toolrl"),
+    ],
+)
+def test_the_manifest_says_which_form_the_data_are_made_for(tmp_path, manifest, said):
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest)
+    assert bash(f"of_manifest {tmp_path} dialect toolrl").stdout == f"{said}\n"
+
+
 @pytest.fixture
 def clone(tmp_path) -> Path:
     """The recipes in a folder without environment, data and outputs; `bin` has no awpo either."""
@@ -87,7 +104,10 @@ def run(clone: Path, recipe: str, *arguments: str, **environment: str) -> subpro
         ("run_awpo_cpu.sh", {"SCORER": "nowhere"}, "SCORER=nowhere"),
         ("run_awpo_cpu.sh", {"JUDGE": "llm"}, "JUDGE=llm needs JUDGE_URL"),
         ("run_awpo_cpu.sh", {"JUDGE": "llm", "JUDGE_URL": "h:1", "JUDGE_MODEL": "m"}, "JUDGE_URL=h:1"),
+        ("run_awpo_cpu.sh", {"THINKING": "yes"}, "THINKING=yes: must be one of template auto opened"),
         ("run_multiturn_cpu.sh", {"DRY_RUN": "2"}, "DRY_RUN=2"),
+        ("run_multiturn_cpu.sh", {"THINKING": "Opened"}, "THINKING=Opened: must be one of template auto opened"),
+        ("run_awpo_multiturn.sh", {"FORMAT": "qwen"}, "FORMAT=qwen: must be one of hermes qwen3_coder"),
         ("run_ablation.sh", {}, "which sweep?"),
         ("serve_judge.sh", {}, "which model?"),
         ("slurm.sh", {}, "which recipe?"),

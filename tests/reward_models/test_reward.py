@@ -62,7 +62,18 @@ def run(response=TRUTH, truth=TRUTH, extra_info=EXTRA, data_source="toolrl", **k
 
 
 def test_the_columns_of_a_perfect_answer():
-    assert run(judge=SPY) == {
+    columns = run(judge=SPY)
+    assert json.loads(columns.pop("details")) == {
+        "reason": "exact",
+        "reasons": [],
+        "parts": {},
+        "calls": [[{"name": "f", "arguments": {"a": 1}}]],
+        "problems": [[]],
+        "words": "",
+        "votes": [],
+        "judge_tokens": None,
+    }
+    assert columns == {
         "score": 4.0,
         "format": 1.0,
         "correctness": 3.0,
@@ -92,6 +103,7 @@ def test_the_range_of_a_row():
 def test_any_response_gives_the_same_float_columns(response):
     columns = run(response)
     assert tuple(columns) == tuple(REWARD_COLUMNS) and "reward" not in columns
+    assert len(columns["details"]) < 32_000 and set(json.loads(columns.pop("details"))) >= {"reasons", "words"}
     assert all(type(value) is float for value in columns.values())
     assert -3.0 <= columns["score"] <= 4.0
     assert math.isnan(columns["reasoning"]) and columns["reasoning_valid"] == 0.0

@@ -75,9 +75,13 @@ def read_responses(batch: Any, channel: StepChannel, numbers: list[int], tokeniz
     return [tokenizer.decode(ids, skip_special_tokens=True) for ids in fetched["responses"]]
 
 
+def radius_of_rollouts(radius: torch.Tensor, channel: StepChannel) -> torch.Tensor:
+    """`(N,)` of `clip_radius`, which is one number or one a group."""
+    return radius[channel.result.group_index] if radius.ndim else radius.expand(len(channel.group))
+
+
 def put_radius(batch: Any, radius: torch.Tensor, channel: StepChannel) -> Any:
     """Store each row's clip radius beside its advantages; returns the batch meta that knows the new field."""
-    per_rollout = radius[channel.result.group_index] if radius.ndim else radius.expand(len(channel.group))
-    per_row = to_rows(per_rollout.float(), channel.rollout_of_row, padding=float(radius.mean()))
+    per_row = to_rows(radius_of_rollouts(radius, channel).float(), channel.rollout_of_row, padding=float(radius.mean()))
     fields = TensorDict({RADIUS_FIELD: per_row}, batch_size=len(per_row))
     return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=fields)

@@ -43,6 +43,8 @@ class StepChannel:
     failure: torch.Tensor | None = None  # (N, K) code of an UnscoredReason, 0 where scored, NaN where it is not said
     reliability: ReliabilityState | None = None  # what earlier steps have shown of the judge
     outcome: torch.Tensor | None = None  # (N,) the outcome reward, without a KL penalty
+    kl_penalty: torch.Tensor | None = None  # (N,) what verl took off it; None where it takes none off
+    tokens: torch.Tensor | None = None  # (N,) response tokens, over all outputs of the session
     result: AwpoResult | None = None
 
 
@@ -87,6 +89,8 @@ def compute_awpo_advantage(
     # Not under the mask: verl writes the score on the last token, which a tool's answer may own. Padding holds zeros.
     reward = token_level_rewards.sum(dim=-1).double().cpu()[channel.final_row]
     channel.outcome = reward if channel.task is None else channel.task
+    channel.kl_penalty = None if channel.task is None else channel.task - reward
+    channel.tokens = session_tokens(response_mask, channel)
     channel.result = awpo_advantages(
         channel.outcome,
         channel.reasoning,
@@ -94,8 +98,8 @@ def compute_awpo_advantage(
         channel.config,
         channel.valid,
         channel.outcome_valid,
-        kl_penalty=None if channel.task is None else channel.task - reward,
-        tokens=session_tokens(response_mask, channel) if channel.config.whiten else None,
+        kl_penalty=channel.kl_penalty,
+        tokens=channel.tokens if channel.config.whiten else None,
         reliability=channel.reliability,
         outcome_range=channel.outcome_range,
     )

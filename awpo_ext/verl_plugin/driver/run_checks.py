@@ -2,34 +2,24 @@
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from awpo_ext.config import AwpoConfig
+from awpo_ext.record.options import RecordOptions
 from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
 from awpo_ext.verl_plugin.driver.group_check import check_group_judge
+from awpo_ext.verl_plugin.driver.reward_function import named_reward_errors, reward_function
 from awpo_ext.verl_plugin.driver.setting_checks import check_settings
-from awpo_ext.verl_plugin.driver.template_check import check_template
+from awpo_ext.verl_plugin.driver.template_check import LOOP_DIALECTS, check_template
 from awpo_ext.verl_plugin.worker import loss
 
 logger = logging.getLogger(__name__)
 
 OUTCOME_METRICS = ("reward", "score")  # what algorithm.filter_groups.metric may name without the judge in it
-# The dialect of each of verl's tool parsers that has one.
-LOOP_DIALECTS = {
-    "hermes": "hermes",
-    "qwen3_coder": "qwen3_coder",
-    "gpt-oss": "harmony",
-    "glm": "glm",
-    "minimax": "minimax",
-    "kimi": "kimi",
-    "gemma4": "gemma",
-}
 TURNS_AGENT_LOOP = "awpo_tool_agent"  # `turns.NAME`, whose import would load the agent loops
 
 
@@ -47,7 +37,17 @@ def awpo_section(config: DictConfig) -> AwpoConfig:
     if section is not None and not isinstance(section, Mapping | DictConfig):
         raise AwpoSetupError(f"algorithm.awpo={section!r} is not a section; set +algorithm.awpo.<key>=<value>")
     given = OmegaConf.to_container(section, resolve=True) if section is not None else {}
+    given.pop("record", None)  # `record_options` reads it
     return AwpoConfig.from_mapping({**outcome_range(config), **given})
+
+
+def record_options(config: DictConfig) -> RecordOptions:
+    """The validated `algorithm.awpo.record`; AwpoSetupError names key, value and what is allowed."""
+    section = (config.algorithm.get("awpo") or {}).get("record")
+    try:
+        return RecordOptions.from_section(OmegaConf.to_container(section) if OmegaConf.is_config(section) else section)
+    except ValueError as error:
+        raise AwpoSetupError(str(error)) from error
 
 
 def outcome_range(config: DictConfig) -> dict[str, float]:
@@ -76,6 +76,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
         return None
     refuse_unavailable("estimator and loss", "trainer")
     section = awpo_section(config)
+    record_options(config)
     if not config.trainer.use_v1:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
     check_settings(config, section)
@@ -193,35 +194,6 @@ def check_reward_function(config: DictConfig) -> None:
     if preflight is not None:
         with named_reward_errors(config):
             preflight(**kwargs)
-
-
-def reward_function(config: DictConfig) -> tuple[Callable | None, dict]:
-    """The run's own reward function with its kwargs; None where it has none."""
-    settings = config.reward.get("custom_reward_function") or {}
-    if not settings.get("path"):
-        return None, {}
-    kwargs = settings.get("reward_kwargs")
-    kwargs = OmegaConf.to_container(kwargs, resolve=True) if OmegaConf.is_config(kwargs) else dict(kwargs or {})
-    return _load(settings.path, settings.get("name")), kwargs
-
-
-@cache
-def _load(path: str, name: str) -> Callable:
-    """Once a process: verl runs a file anew at each load, and range and preflight both need the function."""
-    from verl.utils.import_utils import load_extern_object
-
-    return load_extern_object(module_path=path, object_name=name)
-
-
-@contextmanager
-def named_reward_errors(config: DictConfig):
-    """Any error inside becomes an AwpoSetupError that says whose reward function raised it."""
-    settings = config.reward.custom_reward_function
-    try:
-        yield
-    except Exception as error:
-        where = f"reward.custom_reward_function (path={settings.path}, name={settings.get('name')})"
-        raise AwpoSetupError(f"{where}: {error}") from error
 
 
 def check_ground_truths(config: DictConfig) -> None:

@@ -15,13 +15,15 @@ from awpo_ext.config import AwpoConfig
 from awpo_ext.metrics import awpo_metrics
 from awpo_ext.reliability import ReliabilityState
 from awpo_ext.verl_plugin.compat import AwpoSetupError
-from awpo_ext.verl_plugin.driver.channel import build_channel, put_radius, read_responses
+from awpo_ext.verl_plugin.driver.channel import build_channel, put_radius, radius_of_rollouts, read_responses
 from awpo_ext.verl_plugin.driver.estimator import step_channel
 from awpo_ext.verl_plugin.driver.first_step import FirstResponses
 from awpo_ext.verl_plugin.driver.group_check import has_group_manager
 from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
-from awpo_ext.verl_plugin.driver.run_checks import check_run, uses_awpo
+from awpo_ext.verl_plugin.driver.recording import RunRecorder
+from awpo_ext.verl_plugin.driver.run_checks import check_run, record_options, uses_awpo
 from awpo_ext.verl_plugin.driver.state import load_state, save_state
+from awpo_ext.verl_plugin.driver.template_check import tell_thinking
 from awpo_ext.verl_plugin.rollout.group_reward import write_group_sizes
 from awpo_ext.verl_plugin.worker.loss import worker_loss
 from reward_models.llm_client.step_stats import StepCollector
@@ -40,6 +42,9 @@ class AwpoTrainerMixin:
         self._judge = JudgeSteps(self._awpo, collector) if self._awpo is not None else None
         self._first = FirstResponses.of(self._awpo, config) if self._awpo is not None else None
         self._reliability = ReliabilityState()
+        self._recorder = RunRecorder(config, self._awpo, record_options(config))
+        if self._awpo is not None:
+            tell_thinking(config)
         super().__init__(config)
 
     def _setup(self):
@@ -51,7 +56,12 @@ class AwpoTrainerMixin:
     def fit(self, agent_loop_manager):
         if has_group_manager(self.config):
             write_group_sizes(agent_loop_manager, self.config.actor_rollout_ref.rollout)
-        super().fit(agent_loop_manager)
+        if self._awpo is not None:
+            self._recorder.start(self.global_steps)
+        try:
+            super().fit(agent_loop_manager)
+        finally:
+            self._recorder.close()
 
     def _compute_advantage(self, batch, metrics):
         if self._awpo is None:
@@ -69,10 +79,19 @@ class AwpoTrainerMixin:
         columns = (channel.outcome, channel.reasoning, channel.valid)
         metrics.update(awpo_metrics(channel.result, *columns, radius, self._awpo, channel.outcome_valid))
         metrics.update(self._judge.add(channel.valid, channel.failure))
+        place = (self.global_steps, self.local_trigger_step)
+        metrics.update(self._recorder.update(batch, channel, radius_of_rollouts(radius, channel), place, tokenizer))
         return put_radius(batch, radius, channel)
+
+    def _validate(self):
+        with self._recorder.validation(self.replay_buffer, self.global_steps, self.tokenizer):
+            metrics = super()._validate()
+        self._recorder.metrics(self.global_steps, metrics)
+        return metrics
 
     def _save_checkpoint(self):
         if self._awpo is not None:
+            self._recorder.flush()
             save_state(self.config, self.global_steps, self._reliability)
         super()._save_checkpoint()
 
@@ -100,6 +119,7 @@ class AwpoTrainerMixin:
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         if self._judge is not None:
             metrics.update(self._judge.end_step(global_steps))
+        self._recorder.metrics(global_steps, metrics)
 
     def _val_metrics_update(
         self, data_sources, sample_uids, reward_extra_infos_dict, sample_turns, expected_acc_counts=None

@@ -15,12 +15,17 @@ from typing import Any
 
 from reward_models.judges.base import Judge, JudgeNotReadyError
 from reward_models.llm_client import ChatAnswer, ChatClient, ChatRequest, ClientConfig
+from reward_models.llm_client.transport import CHAT, Route
 from reward_models.options import refuse_unknown
 from reward_models.types import Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)
 
 FROM_VERL = "verl"  # base_url: the server that verl runs for its reward model
+NOT_SERVED = Unscored(
+    UnscoredReason.LOAD_FAILED,
+    f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True",
+)
 _TRIAL_S = 30.0
 
 
@@ -37,12 +42,12 @@ class ChatJudge(Judge):
     asks_before_the_run = True
     fix_of_refusal = "set structured=false if the server knows no response_format"
 
-    def __init__(self, client_options: Mapping[str, Any]) -> None:
+    def __init__(self, client_options: Mapping[str, Any], route: Route = CHAT) -> None:
         # Where the address is verl's it is not known yet; the other options are checked all the same.
         waiting = client_options.get("base_url") == FROM_VERL
         options = {**client_options, "base_url": "http://localhost/v1"} if waiting else client_options
         self.client_config = ClientConfig(**options)
-        self._client = None if waiting else ChatClient(self.client_config)
+        self._client = None if waiting else ChatClient(self.client_config, route)
         self._closed = False
         self._logged: set[UnscoredReason] = set()
 
@@ -63,7 +68,7 @@ class ChatJudge(Judge):
             verdict = await asyncio.wait_for(self._trial(), _TRIAL_S)
         except asyncio.TimeoutError:
             logger.warning(
-                "The LLM judge's trial judgement took more than %.0f s: a slow judge slows training", _TRIAL_S
+                "The %s judge's trial took more than %.0f s: a slow judge slows training", self.name, _TRIAL_S
             )
             return
         if isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.REFUSED:
@@ -79,8 +84,7 @@ class ChatJudge(Judge):
         if self._closed:
             return Unscored(UnscoredReason.ERROR, "the judge is closed")
         if self._client is None:
-            detail = f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True"
-            return Unscored(UnscoredReason.LOAD_FAILED, detail)
+            return NOT_SERVED
         try:
             return await self._client.ask(request)
         except (JudgeNotReadyError, ImportError) as error:
@@ -103,7 +107,8 @@ class ChatJudge(Judge):
         if isinstance(verdict, Unscored) and verdict.reason not in self._logged:
             self._logged.add(verdict.reason)
             logger.warning(
-                "The LLM judge's first Unscored(%s): %s; later ones are only counted",
+                "The %s judge's first Unscored(%s): %s; later ones are only counted",
+                self.name,
                 verdict.reason.value,
                 verdict.detail,
             )

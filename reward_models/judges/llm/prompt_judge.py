@@ -130,7 +130,7 @@ class PromptJudge(ChatJudge):
             if isinstance(value, Scored | Unscored):
                 return value
             if isinstance(value, Real):  # numpy's floats too
-                return Scored(float(value))
+                return Scored(float(value), words=answer)
         except Exception as error:
             return bad_verdict(f"the answer could not be read: {_said(error)}")
         return bad_verdict(

@@ -6,16 +6,22 @@ The static rubric comes first, the task next and what is judged last, so that se
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
 from reward_models.judges.llm import yes_no
 from reward_models.judges.llm.echo import Echoes
 from reward_models.judges.llm.fencing import make_nonce
-from reward_models.judges.llm.shown import PLACEHOLDER, ShownStep, ShownTask, fill, lay_out
+from reward_models.judges.llm.prompt_file import (
+    PromptFile,
+    places_of,
+    read_prompt,
+    require_before_fence,
+    require_in_fence,
+)
+from reward_models.judges.llm.shown import ShownStep, ShownTask, fill, lay_out
 from reward_models.judges.llm.verdict import Scale
 
 SCORE, YES_NO = "score", "yes_no"
@@ -30,10 +36,8 @@ _FOLDER = Path(__file__).parent / "prompts"
 
 _TRUSTED = ("question", "tools", "reference")
 _UNTRUSTED = ("thought", "action")
-_RENDERING = 2  # of how texts are shown; part of the hash, since it changes the prompt as the file does
 _SCALE = re.compile(r"\b(?:from|scale(?: of| from)?:?)\s+(\d+)\s*(?:to|-|–)\s*(\d+)\b", re.IGNORECASE)
 _ONE_WORD = "Answer Yes or No."
-_MAX_FILE_CHARS = 100_000
 
 
 @dataclass(frozen=True)
@@ -50,23 +54,14 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Rubric:
-    """A prompt file that passed its checks; `hash` is 12 hex digits for its text and for how texts are shown in it.
+class Rubric(PromptFile):
+    """The prompt for one rollout: `verdict` is what it asks for, one of VERDICTS; the scale of `yes_no` is 0 to 1.
 
-    `verdict` is what it asks for, one of VERDICTS; the scale of `yes_no` is 0 to 1. What stands between the lines of the
-    fence is repeated for each step of the response.
+    What stands between the lines of the fence is repeated for each step of the response.
     """
 
-    name: str
-    text: str
     verdict: str
     scale: Scale
-    hash: str
-
-    @property
-    def version(self) -> str:
-        """Name and hash, for records."""
-        return f"{self.name}@{self.hash}"
 
     def render(self, task: ShownTask, steps: Sequence[ShownStep]) -> Prompt:
         """The prompt for one rollout. No text leaves its place, and "(none)" stands for a blank one."""
@@ -100,62 +95,22 @@ def load_rubric(source: str | None, *, reference: bool, scale: int | None, verdi
     `score` also where the scale is not stated once as "from A to B", or differs from `scale`; for `yes_no` where the
     prompt does not ask for the one word.
     """
-    path = _FOLDER / f"{BUILT_IN[verdict, reference]}.txt" if source is None else Path(source).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ValueError(f"rubric={source!r} cannot be read: {reason}; give the path of a text file") from None
-    where = f"rubric {path.name!r}"
-    if len(text) > _MAX_FILE_CHARS:
-        raise ValueError(f"{where} has {len(text)} characters; at most {_MAX_FILE_CHARS} are read")
-    text = text.strip()
-    _check_placeholders(text, where, reference)
+    name, text, where = read_prompt(source, _FOLDER / f"{BUILT_IN[verdict, reference]}.txt")
+    names = (*_TRUSTED, *_UNTRUSTED, "nonce")
+    places = places_of(text, where, [name for name in names if reference or name != "reference"])
+    start, end = places["nonce"][0], places["nonce"][-1]
+    inside = range(*_inside(text)) if "\n" in text[start:end] else range(0)
+    for untrusted in _UNTRUSTED:
+        require_in_fence(places, untrusted, inside, where)
+    for trusted in _TRUSTED:
+        require_before_fence(places, trusted, where)
     if verdict == YES_NO:
         _check_question(text, where)
         stated = yes_no.SCALE
     else:
         _check_keys(text, where)
         stated = _stated_scale(text, where, scale)
-    return Rubric(path.stem, text, verdict, stated, prompt_hash(text))
-
-
-def prompt_hash(text: str) -> str:
-    """12 hex digits for a prompt file's text and for how texts are shown in it."""
-    return sha256(f"{_RENDERING}\n{text}".encode()).hexdigest()[:12]
-
-
-def _check_placeholders(text: str, where: str, reference: bool) -> None:
-    known = {name for name in (*_TRUSTED, *_UNTRUSTED, "nonce") if reference or name != "reference"}
-    places: dict[str, list[int]] = {}
-    for found in PLACEHOLDER.finditer(text):
-        places.setdefault(found[1], []).append(found.start())
-    if not reference and "reference" in places:
-        raise ValueError(f"{where} shows {{{{reference}}}}: set reference=true, or remove the placeholder")
-    for name in places:
-        if name not in known:
-            raise ValueError(f"{where} has an unknown placeholder {_braced(name)}; known: {_list(known)}")
-    missing = known - set(places)
-    if missing:
-        hint = "" if "reference" not in missing else "; without {{reference}}, set reference=false"
-        raise ValueError(f"{where} lacks the placeholder {_list(missing)}; write it where that text belongs{hint}")
-    _check_order(text, places, where)
-
-
-def _check_order(text: str, places: Mapping[str, list[int]], where: str) -> None:
-    first = places["nonce"][0]
-    inside = range(*_inside(text)) if "\n" in text[first : places["nonce"][-1]] else range(0)
-    for name in _UNTRUSTED:
-        if len(places[name]) != 1 or places[name][0] not in inside:
-            raise ValueError(
-                f"{where} must hold {_braced(name)} once, between a line with {{{{nonce}}}} and another: that is the "
-                "fence around what the policy wrote"
-            )
-    for name in _TRUSTED:
-        if any(place > first for place in places.get(name, ())):
-            raise ValueError(
-                f"{where} must hold {_braced(name)} before the first {{{{nonce}}}}: the response comes last"
-            )
+    return Rubric(name, text, verdict, stated)
 
 
 def _check_keys(text: str, where: str) -> None:
@@ -187,11 +142,3 @@ def _stated_scale(text: str, where: str, wanted: int | None) -> Scale:
             f"scale={scale.high}, or write 'from {scale.low} to {wanted}' in the rubric and describe that scale"
         )
     return scale
-
-
-def _braced(name: str) -> str:
-    return "{{" + name + "}}"
-
-
-def _list(names: set[str]) -> str:
-    return ", ".join(_braced(name) for name in sorted(names))

@@ -41,7 +41,8 @@ def combine(votes: Sequence[Grade | Unscored], how: str) -> Verdict:
     (unbiased, in [0, 0.71]), None for a single one. With fewer, Unscored with the most frequent reason, the earliest of
     equally frequent ones.
     """
-    values = [vote.value for vote in votes if isinstance(vote, Grade)]
+    grades = [vote for vote in votes if isinstance(vote, Grade)]
+    values = [grade.value for grade in grades]
     failures = [vote for vote in votes if isinstance(vote, Unscored)]
     if 2 * len(values) < len(votes):
         reason, _ = Counter(failure.reason for failure in failures).most_common(1)[0]
@@ -51,4 +52,5 @@ def combine(votes: Sequence[Grade | Unscored], how: str) -> Verdict:
         return Unscored(reason, detail)
     # A mean of floats may leave [0, 1] by a rounding error.
     value = min(1.0, max(0.0, AGGREGATES[how](values)))
-    return Scored(value, spread=statistics.stdev(values) if len(values) > 1 else None)
+    words = "\n".join(grade.reasons for grade in grades if grade.reasons)
+    return Scored(value, statistics.stdev(values) if len(values) > 1 else None, words, tuple(values))

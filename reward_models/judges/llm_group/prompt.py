@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reward_models.judges.llm.fencing import make_nonce
-from reward_models.judges.llm.rubric import Prompt, prompt_hash
+from reward_models.judges.llm.prompt_file import (
+    PromptFile,
+    places_of,
+    read_prompt,
+    require_before_fence,
+    require_in_fence,
+)
+from reward_models.judges.llm.rubric import Prompt
 from reward_models.judges.llm.shown import (
-    PLACEHOLDER,
     STEP_CHARS,
     ShownStep,
     ShownTask,
@@ -31,7 +37,6 @@ _FOLDER = Path(__file__).parent / "prompts"
 _TASK = ("question", "tools", "reference")
 _BLOCK = "THOUGHT-{{nonce}}:\n{{thought}}\nACTION-{{nonce}} (as JSON):\n{{action}}"
 _ALL_ENTRIES_CHARS = 64_000  # of one prompt: the more responses, the less of each
-_MAX_FILE_CHARS = 100_000
 
 
 @dataclass(frozen=True)
@@ -64,18 +69,8 @@ def labels(count: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A prompt file that passed its checks; `mode` is LISTWISE or PAIRWISE, `hash` of its text as in a rubric."""
-
-    mode: str
-    name: str
-    text: str
-    hash: str
-
-    @property
-    def version(self) -> str:
-        """Name and hash, for records."""
-        return f"{self.name}@{self.hash}"
+class Comparison(PromptFile):
+    """The prompt for several responses."""
 
     def render(self, task: ShownTask, entries: Sequence[Entry]) -> Prompt:
         """The prompt that shows `entries` in this order, labelled by `labels`."""
@@ -102,48 +97,13 @@ def load_comparison(mode: str, source: str | None, *, reference: bool) -> Compar
     or misplaced.
     """
     built_in = f"{mode}_reference_v1.txt" if reference else f"{mode}_v1.txt"
-    path = _FOLDER / built_in if source is None else Path(source).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ValueError(f"rubric={source!r} cannot be read: {reason}; give the path of a text file") from None
-    where = f"rubric {path.name!r}"
-    if len(text) > _MAX_FILE_CHARS:
-        raise ValueError(f"{where} has {len(text)} characters; at most {_MAX_FILE_CHARS} are read")
-    text = text.strip()
-    _check_placeholders(text, where, mode, reference)
+    name, text, where = read_prompt(source, _FOLDER / built_in)
+    trusted = [*_TASK[: 3 if reference else 2], *(["labels"] if mode == LISTWISE else [])]
+    places = places_of(text, where, [*trusted, "responses", "nonce"], f" for mode={mode}")
+    require_in_fence(places, "responses", range(places["nonce"][0] + 1, places["nonce"][-1]), where)
+    for item in trusted:
+        require_before_fence(places, item, where)
     for key in VERDICT_KEYS[mode]:
         if f'"{key}"' not in text:
             raise ValueError(f'{where} does not name the verdict\'s key "{key}", which mode={mode} needs')
-    return Comparison(mode, path.stem, text, prompt_hash(text))
-
-
-def _check_placeholders(text: str, where: str, mode: str, reference: bool) -> None:
-    task = {name for name in _TASK if reference or name != "reference"}
-    needed = task | {"responses", "nonce"} | ({"labels"} if mode == LISTWISE else set())
-    places: dict[str, list[int]] = {}
-    for found in PLACEHOLDER.finditer(text):
-        places.setdefault(found[1], []).append(found.start())
-    for name in places:
-        if name == "reference" and not reference:
-            raise ValueError(f"{where} shows {{{{reference}}}}: set reference=true, or remove the placeholder")
-        if name not in needed:
-            raise ValueError(f"{where} has an unknown placeholder {_braced(name)} for mode={mode}")
-    for name in sorted(needed - set(places)):
-        raise ValueError(f"{where} lacks the placeholder {_braced(name)}, which mode={mode} needs")
-    first, last = places["nonce"][0], places["nonce"][-1]
-    if len(places["responses"]) != 1 or not first < places["responses"][0] < last:
-        raise ValueError(
-            f"{where} must hold {{{{responses}}}} once, between a line with {{{{nonce}}}} and another: that is the "
-            "fence around what the policy wrote"
-        )
-    for name in needed - {"responses", "nonce"}:
-        if any(place > first for place in places[name]):
-            raise ValueError(
-                f"{where} must hold {_braced(name)} before the first {{{{nonce}}}}: the responses come last"
-            )
-
-
-def _braced(name: str) -> str:
-    return "{{" + name + "}}"
+    return Comparison(name, text)

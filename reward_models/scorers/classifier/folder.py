@@ -8,7 +8,6 @@ awpo_sources.txt: hashes of the sources of its training rows, so that nobody mea
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,12 +16,12 @@ from typing import Annotated, Any
 from reward_models.options import OneOf, Options, Range
 from reward_models.scorers.calibration import Calibration
 from reward_models.scorers.classifier.text import MAX_TOKENS, MIN_TOKENS, read_template, template_hash
+from reward_models.scorers.metadata import METADATA, read_values, write_values
 
-FORMAT = 1
 FAMILY = "classifier"
 OBJECTIVES = ("pairs", "scores", "labels")
 PROBLEM_TYPE = "regression"  # transformers' name for one output without an activation
-METADATA, TEMPLATE_COPY = "awpo_scorer.json", "awpo_template.txt"
+TEMPLATE_COPY = "awpo_template.txt"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -53,46 +52,19 @@ class ClassifierMetadata(Options, owner=METADATA):
 
 def read_metadata(folder: Path) -> ClassifierMetadata:
     """ValueError, with the file and the fix, where it is missing, broken, of another family or another format."""
-    path = folder / METADATA
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(
-            f"{folder}: is no scorer's folder, {METADATA} is missing; `awpo scorer` makes such folders"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise ValueError(f"{path}: expected an object")
-    if data.get("format") != FORMAT:
-        raise ValueError(
-            f"{path}: format={data.get('format')!r} is not {FORMAT}, the one this release reads: train the scorer "
-            "again, or install the release that wrote it"
-        )
-    if data.get("family") != FAMILY:
-        raise ValueError(f"{path}: family={data.get('family')!r} is not {FAMILY!r}")
-    known = ClassifierMetadata.__dataclass_fields__
-    wanted = {"format", "family", *known}
-    if set(data) != wanted:
-        off = ", ".join(repr(key) for key in sorted(set(data) ^ wanted))
-        raise ValueError(f"{path}: missing or unknown: {off}; the keys are {', '.join(sorted(wanted))}")
-    values = {key: data[key] for key in known}
+    values = read_values(folder, FAMILY, ClassifierMetadata.__dataclass_fields__)
     try:
         if values["calibration"] is not None:
             values["calibration"] = Calibration.from_json(values["calibration"])
         return ClassifierMetadata(**values)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{folder / METADATA}: {error}") from None
 
 
 def write_metadata(folder: Path, metadata: ClassifierMetadata) -> None:
     """Whole or not at all."""
-    values = {key: getattr(metadata, key) for key in ClassifierMetadata.__dataclass_fields__}
     calibration = metadata.calibration.to_json() if metadata.calibration else None
-    data = {"format": FORMAT, "family": FAMILY, **values, "calibration": calibration}
-    temporary = folder / f".{METADATA}.new"
-    temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / METADATA)
+    write_values(folder, FAMILY, {**vars(metadata), "calibration": calibration})
 
 
 def check_folder(folder: Path) -> tuple[ClassifierMetadata, str]:

@@ -13,8 +13,8 @@ from reward_models.labelled import HONEST, LabelledRollout, read_labelled
 from reward_models.scorers.calibration import fit_calibration
 from reward_models.scorers.classifier.folder import read_metadata, write_metadata
 from reward_models.scorers.classifier.model import Classifier, load
-from reward_models.scorers.sources import file_hash, trained_on
-from reward_models.statistics import auc, bootstrap, ece
+from reward_models.scorers.sources import file_hash, refuse_trained_on
+from reward_models.statistics import auc, bootstrap, ece, rounded
 
 _FOLDS = 5
 
@@ -42,19 +42,19 @@ def figures(scores: np.ndarray, rows: Sequence[LabelledRollout]) -> dict[str, An
     by_kind = {}
     for kind in sorted(set(kinds) - {HONEST}):
         shown = honest | (kinds == kind)
-        by_kind[str(kind)] = _number(auc(scores[shown], honest[shown].astype(float)))
+        by_kind[str(kind)] = rounded(auc(scores[shown], honest[shown].astype(float)))
     score_of = {row.id: score for row, score in zip(rows, scores, strict=True)}
     margins = [score_of[row.pair] - score_of[row.id] for row in rows if row.pair in score_of]
     return {
         "rows": len(rows),
         "sources": len(set(groups)),
-        "auc": _number(whole.value),
-        "auc_low": _number(whole.low),
-        "auc_high": _number(whole.high),
+        "auc": rounded(whole.value),
+        "auc_low": rounded(whole.low),
+        "auc_high": rounded(whole.high),
         "pairs": len(margins),
-        "pair_accuracy": _number(np.mean((np.sign(margins) + 1) / 2)) if margins else None,
+        "pair_accuracy": rounded(np.mean((np.sign(margins) + 1) / 2)) if margins else None,
         "by_kind": by_kind,
-        "ece": _number(ece(scores, labels)),
+        "ece": rounded(ece(scores, labels)),
     }
 
 
@@ -66,12 +66,7 @@ def calibrate(folder: Path, data: Path, device: str = "cpu") -> dict[str, Any]:
     """
     metadata = read_metadata(folder)
     rows = read_labelled(data)
-    seen = trained_on(folder, (row.source for row in rows))
-    if seen:
-        raise ValueError(
-            f"{data}: {len(seen)} of its sources were trained on ({seen[0]!r}, ..): calibrate on rows that the "
-            "classifier has not seen"
-        )
+    refuse_trained_on(folder, (row.source for row in rows), data)
     classifier = load(folder, device)
     logits = classifier.logits([row.rollout for row in rows])
     read = np.isfinite(logits)
@@ -84,8 +79,8 @@ def calibrate(folder: Path, data: Path, device: str = "cpu") -> dict[str, Any]:
         **figures(after, rows),
         "data_sha256": file_hash(data),
         "form": calibration.to_json()["kind"],
-        "ece_before": _number(ece(expit(logits), labels)),
-        "ece_after": _number(ece(after, labels)),
+        "ece_before": rounded(ece(expit(logits), labels)),
+        "ece_after": rounded(ece(after, labels)),
         "rows_without_score": int((~read).sum()),
     }
     write_metadata(folder, metadata.with_calibration(calibration, found))
@@ -105,8 +100,3 @@ def _cross_fitted(logits: np.ndarray, labels: np.ndarray, groups: np.ndarray) ->
             fitted = fit_calibration(logits[~out], labels[~out], groups[~out])
             values[out] = fitted.apply(logits[out])
     return values
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN; six digits are more than is meant."""
-    return round(float(value), 6) if np.isfinite(value) else None

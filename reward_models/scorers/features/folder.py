@@ -7,8 +7,6 @@ awpo_sources.txt: hashes of the sources of its training rows, so that nobody mea
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +16,11 @@ import numpy as np
 
 from reward_models.encoders.unit import NO_ENCODER
 from reward_models.scorers.features.vector import FEATURES, FEATURES_VERSION
+from reward_models.scorers.metadata import METADATA, read_values, write_values
 from reward_models.scorers.sources import file_hash
 
-FORMAT = 1
 FAMILY = "features"
-METADATA, HEAD = "awpo_scorer.json", "awpo_head.safetensors"
+HEAD = "awpo_head.safetensors"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -44,57 +42,23 @@ class Metadata:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_family(folder: Path) -> str:
-    """The scorer's family; ValueError, with the fix, where the folder is no scorer's or of another format."""
-    return str(_read_json(folder).get("family"))
-
-
 def read_metadata(folder: Path) -> Metadata:
     """ValueError, with file and fix, where it is missing, broken, of another family, format or set of features."""
-    data, path = _read_json(folder), folder / METADATA
-    if data.get("family") != FAMILY:
-        raise ValueError(f"{path}: family={data.get('family')!r} is not {FAMILY!r}")
-    wanted = {"format", "family", *Metadata.__dataclass_fields__}
-    if set(data) != wanted:
-        off = ", ".join(repr(key) for key in sorted(set(data) ^ wanted))
-        raise ValueError(f"{path}: missing or unknown: {off}; the keys are {', '.join(sorted(wanted))}")
-    if data["features_version"] != FEATURES_VERSION or tuple(data["features"]) != FEATURES:
+    path, values = folder / METADATA, read_values(folder, FAMILY, Metadata.__dataclass_fields__)
+    if values["features_version"] != FEATURES_VERSION or tuple(values["features"]) != FEATURES:
         raise ValueError(
-            f"{path}: features_version={data['features_version']!r} is not {FEATURES_VERSION} with this release's "
+            f"{path}: features_version={values['features_version']!r} is not {FEATURES_VERSION} with this release's "
             "features: train the scorer again (`awpo scorer train`), or install the release that wrote it"
         )
     for key in ("training", "metrics"):
-        if not isinstance(data[key], dict):
-            raise ValueError(f"{path}: {key}={data[key]!r} must be an object")
-    return Metadata(**{key: data[key] for key in Metadata.__dataclass_fields__} | {"features": FEATURES})
-
-
-def _read_json(folder: Path) -> dict[str, Any]:
-    path = folder / METADATA
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(
-            f"{folder}: is no scorer's folder, {METADATA} is missing; `awpo scorer train` makes such folders"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, dict) else data
-        raise ValueError(
-            f"{path}: format={found!r} is not {FORMAT}, the one this release reads: train the scorer again, or install "
-            "the release that wrote it"
-        )
-    return data
+        if not isinstance(values[key], dict):
+            raise ValueError(f"{path}: {key}={values[key]!r} must be an object")
+    return Metadata(**values | {"features": FEATURES})
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Whole or not at all."""
-    values = {key: getattr(metadata, key) for key in Metadata.__dataclass_fields__}
-    data = {"format": FORMAT, "family": FAMILY, **values, "features": list(metadata.features)}
-    temporary = folder / f".{METADATA}.new"
-    temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / METADATA)
+    write_values(folder, FAMILY, {**vars(metadata), "features": list(metadata.features)})
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reward_models.labelled import HONEST, LabelledRollout
-from reward_models.scorers.features.model import Scorer
+from reward_models.scorers.features.folder import FAMILY, read_metadata
+from reward_models.scorers.features.model import Scorer, load
 from reward_models.scorers.features.trace import read_trace
 from reward_models.scorers.features.vector import BASELINES, columns_of, thought_lengths
-from reward_models.statistics import Interval, auc, bootstrap, ece, spearman
+from reward_models.scorers.metadata import read_family
+from reward_models.statistics import Interval, auc, bootstrap, ece, rounded, spearman
 
 # What the scorer has to reach on held-out rows of real traces: AUC against honest rows, by kind.
 WANTED_AUC = {"nearest_thought": 0.93, "swapped_tool": 0.90, "swapped_values": 0.85, "shuffled": 0.80, "padded": 0.80}
@@ -47,22 +50,31 @@ class KindFigures:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """All figures of a scorer on one file. ECE is at even odds; `length_correlation` is the rank correlation of score and
-    length among the honest rows, where length is no sign of anything."""
+class Parts:
+    """A scorer beside its parts on one file: what cosines, grounding, structure and length alone give, by kind.
+
+    ece, ece_raw: at even odds, after and before calibration. length_correlation: rank correlation of score and words
+    among the honest rows, where length is no sign of anything.
+    """
 
     kinds: tuple[KindFigures, ...]
-    overall: Interval
     ece: Interval
     ece_raw: Interval
     length_correlation: float
-    unscored: int
 
 
-def evaluate(scorer: Scorer, rows: Sequence[LabelledRollout], seen_kinds: Sequence[str], n: int = 1000) -> Evaluation:
+def parts_of(folder: Path, device: str, rows: Sequence[LabelledRollout]) -> Parts | None:
+    """`compare_parts` for the scorer in `folder`; None for another family, and for rows of one kind only."""
+    kinds = {row.kind for row in rows}
+    if read_family(folder) != FAMILY or HONEST not in kinds or len(kinds) < 2:
+        return None
+    return compare_parts(load(folder, device), rows, list(read_metadata(folder).training.get("kinds", {})))
+
+
+def compare_parts(scorer: Scorer, rows: Sequence[LabelledRollout], seen_kinds: Sequence[str], n: int = 1000) -> Parts:
     """Figures of `scorer` on labelled rollouts with at least one HONEST row and another kind.
 
-    n: resamples of sources for the 95 % intervals. Rows that the scorer cannot score are counted and left out.
+    n: resamples of sources for the 95 % intervals.
     """
     traces = [read_trace(row.rollout) for row in rows]
     logits = np.full(len(rows), -np.inf)
@@ -84,8 +96,6 @@ def evaluate(scorer: Scorer, rows: Sequence[LabelledRollout], seen_kinds: Sequen
     kinds = np.array([row.kind for row in rows])
     sources = np.array([row.source for row in rows])
     honest = kinds == HONEST
-    if not honest.any() or honest.all():
-        raise ValueError(f"the rows need some of the kind {HONEST!r} and some of another")
     names = sorted(set(kinds) - {HONEST})
     spoken = {kinds[number] for number in said}  # a blank thought is 0.0 by rule, there is nothing to learn
     unseen = [name for name in names if name in spoken and name not in seen_kinds]
@@ -96,13 +106,11 @@ def evaluate(scorer: Scorer, rows: Sequence[LabelledRollout], seen_kinds: Sequen
     chosen = even_odds(labels)
     lengths = thought_lengths(traces)[honest, 0]
     raw = 1 / (1 + np.exp(-np.maximum(logits, -500)))
-    return Evaluation(
+    return Parts(
         tuple(figures),
-        bootstrap(auc, ranked["scorer"], honest.astype(float), groups=sources, n=n),
         bootstrap(ece, columns["scorer"][chosen], labels[chosen], groups=sources[chosen], n=n),
         bootstrap(ece, raw[chosen], labels[chosen], groups=sources[chosen], n=n),
         spearman(ranked["scorer"][honest], lengths),
-        int(np.isnan(logits).sum()),
     )
 
 
@@ -145,18 +153,13 @@ def summary(
     by_kind = {}
     for kind in sorted(set(kinds[~good])):
         shown = good | (kinds == kind)
-        by_kind[str(kind)] = _number(auc(scores[shown], good[shown].astype(float)))
+        by_kind[str(kind)] = rounded(auc(scores[shown], good[shown].astype(float)))
     return {
         "rows": len(rows),
         "sources": len({row.source for row in rows}),
-        "auc": _number(auc(scores, good.astype(float))),
+        "auc": rounded(auc(scores, good.astype(float))),
         "by_kind": by_kind,
         "odds": "even" if even else "of the data",
-        "ece_before": _number(ece(before[chosen], labels[chosen])),
-        "ece_after": _number(ece(scores[chosen], labels[chosen])),
+        "ece_before": rounded(ece(before[chosen], labels[chosen])),
+        "ece_after": rounded(ece(scores[chosen], labels[chosen])),
     }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN; six digits are more than is meant."""
-    return round(float(value), 6) if np.isfinite(value) else None

@@ -30,7 +30,7 @@ from reward_models.scorers.features.model import Scorer, load
 from reward_models.scorers.features.order import OrderModel
 from reward_models.scorers.features.trace import Trace, read_trace
 from reward_models.scorers.features.vector import BASELINES, FEATURES_VERSION, columns_of, thought_lengths
-from reward_models.scorers.sources import file_hash, trained_on, write_sources
+from reward_models.scorers.sources import file_hash, refuse_trained_on, write_sources
 
 _OWNER = "scorer training"
 _FOLDS = 5
@@ -139,9 +139,7 @@ def calibrate(folder: Path, data: Path, device: str = "cpu", *, even: bool = Tru
     """
     metadata = read_metadata(folder)
     rows = read_labelled(data)
-    seen = trained_on(folder, (row.source for row in rows))
-    if seen:
-        raise ValueError(f"{data}: {len(seen)} of its sources were trained on ({seen[0]!r}, ..): use rows not seen yet")
+    refuse_trained_on(folder, (row.source for row in rows), data)
     logits = load(folder, device).logits([row.rollout for row in rows])
     read = np.isfinite(logits)
     rows = [row for row, kept in zip(rows, read, strict=True) if kept]

@@ -86,6 +86,16 @@ def test_full_marks_reasons_and_pass_at_k(data, tmp_path):
     assert rows["odd"]["means"]["outcome"] == pytest.approx((4 - 2 * 3) / 4)
 
 
+def test_a_thought_that_the_prompt_opened_and_that_is_cut_off(data, tmp_path):
+    with FakeEndpoint(lambda body: "I would call it, since") as endpoint:
+        for thinking, reason in {"auto": "no_call", "opened": "unclosed_think", "template": "no_call"}.items():
+            done = run(endpoint.base_url, data, tmp_path / thinking, "--thinking", thinking)
+            assert done.exit_code == 0, done.output
+            assert result_of(tmp_path / thinking)["categories"][-1]["reasons"] == {reason: 20}
+        done = run(endpoint.base_url, data, tmp_path / "o", "--thinking", "closed")
+    assert done.exit_code == 1 and "--thinking closed: must be one of template, auto, opened" in said(done)
+
+
 def test_an_endpoint_that_dies_stops_it_with_what_it_has_and_the_next_run_asks_only_the_rest(data, tmp_path):
     with FakeEndpoint(right, dies_after=7) as endpoint:
         done = run(endpoint.base_url, data, tmp_path / "o", "--concurrency", "2", "--retries", "0")

@@ -8,7 +8,7 @@ from reward_models.sandbox import lockdown
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
-from awpo_ext.verl_plugin.doctor import reward_columns, versions
+from awpo_ext.verl_plugin.doctor import reward_columns, shadowed, versions
 from tests.paths import E2E
 
 
@@ -46,3 +46,16 @@ def test_the_report_says_how_tools_are_confined(monkeypatch):
     assert dict(versions().facts)["sandbox of tools"] == lockdown.confinement()
     monkeypatch.setattr(lockdown, "landlock_version", lambda: 0)
     assert "require_landlock=false" in dict(versions().facts)["sandbox of tools"]
+
+
+def test_a_package_of_the_user_that_hides_ours_is_a_problem(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shadowed() == []
+    (tmp_path / "reward_models").mkdir()
+    assert shadowed() == []  # a folder without __init__.py comes after any package
+    (tmp_path / "reward_models" / "__init__.py").touch()
+    (problem,) = shadowed()
+    assert f"{tmp_path}/reward_models/__init__.py hides" in problem
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert len(shadowed()) == 1

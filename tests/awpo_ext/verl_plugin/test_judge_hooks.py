@@ -4,6 +4,8 @@ import pytest
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
+from awpo_ext.record.options import RecordOptions
+from awpo_ext.verl_plugin.driver.recording import RunRecorder
 from awpo_ext.verl_plugin.driver.trainer import AwpoTrainerMixin
 
 
@@ -28,6 +30,7 @@ class Verl:
 class Trainer(AwpoTrainerMixin, Verl):
     def __init__(self, judge):
         self._judge, self.seen = judge, []
+        self._recorder = RunRecorder(None, None, RecordOptions(enable=False))
 
 
 class Judge:

@@ -184,7 +184,7 @@ def test_verls_server_is_found_by_its_address(server, folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "scorer=None must be the folder"),
+        ({}, "scorer='' must be the folder"),
         ({"scorer": "x", "base_url": "nowhere"}, "base_url='nowhere' must be a http"),
         ({"scorer": "x", "base_url": "http://h", "preflight": 1}, "preflight=1 must be true or false"),
     ],

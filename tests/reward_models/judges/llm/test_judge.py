@@ -168,7 +168,7 @@ def test_a_kind_of_failure_is_logged_once(caplog):
     with caplog.at_level(logging.WARNING):
         score(judge, *[rollout()] * 5)
     assert [record.getMessage() for record in caplog.records if record.name == chat_judge.__name__] == [
-        "The LLM judge's first Unscored(rate_limited): HTTP 429; later ones are only counted"
+        "The llm judge's first Unscored(rate_limited): HTTP 429; later ones are only counted"
     ]
 
 

@@ -18,10 +18,11 @@ from reward_models.scorers.data.dataset import build
 from reward_models.scorers.features import folder as folder_module
 from reward_models.scorers.features import training
 from reward_models.scorers.features.head import HeadConfig
-from reward_models.scorers.features.measure import UNSEEN, evaluate
+from reward_models.scorers.features.measure import UNSEEN, compare_parts
 from reward_models.scorers.features.model import Scorer, load
 from reward_models.scorers.features.training import TrainConfig, calibrate, train_scorer
 from reward_models.scorers.sources import file_hash
+from reward_models.statistics import bootstrap
 from tests.reward_models.scorers.helpers import SMALL, honest_rollout, honest_rows, make_tiny_encoder
 
 pytest.importorskip("sentence_transformers")
@@ -50,8 +51,7 @@ def copied(made, tmp_path):
 def test_it_learns_and_says_how_well(made):
     root, _, metrics = made
     assert metrics["auc"] > 0.85 and set(metrics["by_kind"]) == set(TRAINED_ON)
-    found = evaluate(load(root / "scorer"), read_labelled(root / "eval.jsonl"), TRAINED_ON, n=50)
-    assert found.overall.value > 0.8 and found.overall.low <= found.overall.value <= found.overall.high
+    found = compare_parts(load(root / "scorer"), read_labelled(root / "eval.jsonl"), TRAINED_ON, n=50)
     by_kind = {item.kind: item for item in found.kinds}
     assert by_kind["swapped_tool"].auc.value > 0.9 > by_kind["swapped_tool"].baselines["length"]
     assert by_kind["empty"].auc.value == by_kind["empty"].pairs == 1
@@ -248,22 +248,25 @@ def test_out_of_memory_halves_the_batch_and_goes_on(made):
     assert encoder_module.out_of_memory(MemoryError()) and not encoder_module.out_of_memory(ValueError("x"))
 
 
-def test_the_command_measures_and_refuses(made, tmp_path):
+def test_judge_eval_shows_a_scorer_beside_its_parts_and_refuses(made, tmp_path, monkeypatch):
     from awpo_ext.cli.main import app
 
-    root = made[0]
-    arguments = ["scorer", "baselines", str(root / "scorer"), str(root / "eval.jsonl"), "--resamples", "20"]
-    good = CliRunner().invoke(app, [*arguments, "--min-auc", "0.6"])
-    assert good.exit_code == 0 and "swapped_tool" in good.output and "AUC over all rows" in good.output
+    monkeypatch.setitem(bootstrap.__kwdefaults__, "n", 20)
+    root, out = made[0], tmp_path / "out"
+    kwargs = json.dumps({"scorer": str(root / "scorer")})
+    fixed = ["judge", "eval", "--judge", "scorer", "--judge-kwargs", kwargs, "--vote-rows", "0", "--out", str(out)]
+    good = CliRunner().invoke(app, [*fixed, "--data", str(root / "eval.jsonl"), "--min-auc", "0.6", "--parts"])
+    assert good.exit_code == 0 and "swapped_tool" in good.output and "beside its parts" in good.output
+    parts = json.loads((out / "scorer.json").read_text())["parts"]
+    assert {"cosine", "grounding", "structure", "length"} == set(parts["kinds"][0]["baselines"])
+    assert "beside its parts" in (out / "scorer.html").read_text()
     turned = [
         replace(row, kind="padded" if row.kind == HONEST else HONEST, label=1 - row.label, pair=None)
         for row in read_labelled(root / "eval.jsonl")
         if row.kind in (HONEST, "padded")
     ]
     write_labelled(tmp_path / "turned.jsonl", turned)
-    command = ["scorer", "baselines", str(root / "scorer"), str(tmp_path / "turned.jsonl"), "--resamples", "20"]
-    assert CliRunner().invoke(app, command).exit_code == 0
-    refused = CliRunner().invoke(app, [*command, "--min-auc", "0.6"])
+    refused = CliRunner().invoke(app, [*fixed, "--data", str(tmp_path / "turned.jsonl"), "--min-auc", "0.6"])
     assert refused.exit_code == 1 and "refused" in refused.output
-    seen = CliRunner().invoke(app, ["scorer", "baselines", str(root / "scorer"), str(root / "train.jsonl")])
+    seen = CliRunner().invoke(app, [*fixed, "--data", str(root / "train.jsonl")])
     assert seen.exit_code == 1 and "were trained on" in seen.output

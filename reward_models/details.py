@@ -1,0 +1,52 @@
+"""What cannot be a number of a rollout's reward, as one JSON text: the column `details`. For people and for a run's record.
+
+Keys, all always there:
+    reason, reasons, parts: of the `Outcome`; `parts` is numbers by name.
+    calls: for each step the calls as parsed, `[{"name", "arguments"}, ..]`; null where they are too large.
+    problems: for each step the codes of what could not be read.
+    words: what the judge said, or how it failed; votes: the judge's votes.
+    judge_tokens: tokens of the calls that this judgement caused; null where no client of `llm_client` was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from reward_models.rollout_view import RolloutView
+from reward_models.types import Scored, Verdict
+from reward_models.verifiers.base import Outcome
+
+MAX_WORDS = 4096  # characters
+_MAX_CALLS = 8192  # of their JSON text
+_MAX_LISTED = 64  # reasons, parts, votes, and problems of a step
+
+
+def details_of(outcome: Outcome, view: RolloutView, verdict: Verdict, judge_tokens: int | None) -> str:
+    """The text, of bounded length and in ASCII."""
+    scored = isinstance(verdict, Scored)
+    found = {
+        "reason": str(outcome.reason),
+        "reasons": [str(reason) for reason in outcome.reasons[:_MAX_LISTED]],
+        "parts": {str(name): _finite(value) for name, value in list(outcome.parts.items())[:_MAX_LISTED]},
+        "calls": _calls(view),
+        "problems": [[problem.code.value for problem in step.parsed.problems[:_MAX_LISTED]] for step in view.steps],
+        "words": str(verdict.words if scored else verdict.detail)[:MAX_WORDS],
+        "votes": list(verdict.votes[:_MAX_LISTED]) if scored else [],
+        "judge_tokens": judge_tokens,
+    }
+    return json.dumps(found)
+
+
+def _calls(view: RolloutView) -> list[list[dict[str, Any]]] | None:
+    calls = [[{"name": call.name, "arguments": call.arguments} for call in step.parsed.calls] for step in view.steps]
+    try:
+        return calls if len(json.dumps(calls, allow_nan=False)) <= _MAX_CALLS else None
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None

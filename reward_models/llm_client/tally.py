@@ -1,0 +1,40 @@
+"""Tokens of the calls that one judgement causes, whatever tasks they run in; those of shared and cached calls count once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from reward_models.llm_client.totals import Entry
+
+
+@dataclass
+class Tally:
+    """`calls`: those that ended within the context; 0 says that no client was used."""
+
+    calls: int = 0
+    tokens: int = 0
+
+
+_tally: ContextVar[Tally | None] = ContextVar("awpo_judge_tally", default=None)
+
+
+@contextmanager
+def counting() -> Iterator[Tally]:
+    """Count the calls that are started inside, in this task or in tasks that it makes."""
+    tally = Tally()
+    token = _tally.set(tally)
+    try:
+        yield tally
+    finally:
+        _tally.reset(token)
+
+
+def count(entry: Entry) -> None:
+    """Add a call that has ended."""
+    tally = _tally.get()
+    if tally is not None:
+        tally.calls += 1
+        tally.tokens += entry.prompt_tokens + entry.completion_tokens
