@@ -13,7 +13,7 @@ from awpo_ext.config import AwpoConfig
 from awpo_ext.gating import Closed, OutcomeRange, closed_groups, difficulty, gate, success_rate
 from awpo_ext.groups import GroupStats, Labels, as_column, centered, factorize, require_finite
 from awpo_ext.reliability import ReliabilityState, agreement, trusted_gate, updated
-from awpo_ext.signals import JudgeSide, as_signals, judge_side, normalized
+from awpo_ext.signals import JudgeSide, as_signals, judge_side, normalized, shares
 
 __all__ = ["AwpoResult", "Closed", "awpo_advantages", "blend", "closed_groups", "difficulty", "gate", "success_rate"]
 
@@ -36,6 +36,7 @@ class AwpoResult:
     task_stats: GroupStats  # of the outcome reward itself
     reasoning_stats: GroupStats
     group_index: torch.Tensor  # (N,)
+    shares: tuple[float, ...]  # (1 + K) what `weighting` multiplied the outcome and each signal by
     reliability: ReliabilityState  # to hand to the next batch's call
 
 
@@ -87,16 +88,17 @@ def awpo_advantages(
     if len(group) != n:
         raise ValueError(f"group has {len(group)} labels; expected {n}, one a rollout")
     index, groups = factorize(group)
+    bounds = _bounds(outcome_range, index, groups, config)
     out_dev, out_stats = centered(c.reward, index, groups, c.judged)
-    outcome_adv = normalized(out_dev, out_stats, index, config)
+    outcome_adv = normalized(out_dev, out_stats, index, config, bounds.low)
 
-    judges = judge_side(c.reward, outcome_adv, out_stats, c.scores, c.scored, index, config)
+    factors = shares(c.task - bounds.low[index], c.judged, c.scores, c.scored, config)
+    judges = judge_side(c.reward, outcome_adv, out_stats, c.scores, c.scored, index, bounds.low, factors, config)
 
     task_dev, task_stats = (out_dev, out_stats) if kl_penalty is None else centered(c.task, index, groups, c.judged)
     lowest = torch.full((groups,), torch.inf, dtype=torch.float64).scatter_reduce_(
         0, index, torch.where(c.judged, c.task, torch.inf), "amin"
     )
-    bounds = _bounds(outcome_range, index, groups, config)
     p = success_rate(task_stats.mean, bounds)
     closed = closed_groups(lowest, bounds, judges, config)
     d = difficulty(p, bounds, config)
@@ -128,6 +130,7 @@ def awpo_advantages(
         task_stats=task_stats,
         reasoning_stats=judges.reasoning,
         group_index=index,
+        shares=tuple(factors),
         reliability=_learned(reliability, c, task_dev, task_stats, judges, outcome_part, judge_part, index, config),
     )
 
@@ -202,6 +205,10 @@ def _checked_columns(
     if kl_penalty is not None:
         penalty = as_column("kl_penalty", kl_penalty, n)
         require_finite("kl_penalty", penalty)
+        if config.norm_by_mean and bool((penalty != 0).any()):
+            raise ValueError(
+                "norm_by_mean divides by a success rate, which a KL penalty would move; leave the penalty out"
+            )
         reward = task - penalty
     return _Columns(task=task, judged=judged, reward=reward, scores=scores, scored=scored & judged.unsqueeze(1))
 

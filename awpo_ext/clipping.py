@@ -38,7 +38,7 @@ def clip_radius(gate: torch.Tensor, config: AwpoConfig, counted: torch.Tensor | 
 
 
 def token_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the response tokens of the batch; 0 where there is none. What stands outside the mask is not read."""
+    """Mean over the response tokens of the batch; 0 where there is none. Values outside the mask are not read."""
     mask = mask.bool()
     return torch.where(mask, values, torch.zeros_like(values)).sum() / mask.sum().clamp(min=1)
 

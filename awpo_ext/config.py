@@ -26,6 +26,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gdpo": {**_SUM, "integration": "decoupled", "whiten": True},  # arXiv 2601.05242
     "dr_grpo": {**_OUTCOME_ONLY, "norm_by_std": False},  # arXiv 2503.20783
     "rloo": {**_OUTCOME_ONLY, "norm_by_std": False, "baseline": "leave_one_out"},  # arXiv 2402.14740
+    "maxrl": {**_OUTCOME_ONLY, "norm_by_std": False, "norm_by_mean": True},  # arXiv 2602.02710
+    "s_grpo": {**_OUTCOME_ONLY, "difficulty": "noise_aware", "epsilon": 1e-8},  # arXiv 2508.05928
+    "saw": {**_SUM, "weighting": "variation"},  # arXiv 2606.07705, on the sum
+    "saw_gdpo": {**_SUM, "weighting": "variation", "integration": "decoupled", "whiten": True},  # the same, on GDPO
     "reliability": {"gate": "reliability", "integration": "reasoning"},  # ours
 }
 
@@ -55,9 +59,12 @@ class AwpoConfig(Options):
     # what a reward is compared with: the group's mean, or that of its other rollouts (RLOO)
     baseline: Literal["mean", "leave_one_out"] = "mean"
     norm_by_std: bool = True  # divide group-relative rewards by their std, as GRPO does (R)
+    norm_by_mean: bool = False  # divide them by their group's mean above the lowest reward instead (MaxRL)
     epsilon: Radius = 1e-6  # added to every std before dividing (verl's GRPO value)
     # w leads to the advantage of the summed reward (R), of the reasoning reward alone (R), or GDPO's sum of advantages
     integration: Literal["mix", "reasoning", "decoupled"] = "mix"
+    # how much each signal weighs beside its lambda: 1, or by its coefficient of variation over the batch (SAW)
+    weighting: Literal["fixed", "variation"] = "fixed"
     whiten: bool = False  # bring the batch's advantages to mean 0 and variance 1 over response tokens (GDPO)
 
     # how w is found: variance-aware (S), the judge's own share (R), as far as outcomes confirm the judge (ours)
@@ -70,13 +77,15 @@ class AwpoConfig(Options):
     saturated: Literal["outcome_only", "reasoning"] = "outcome_only"
     noise_floor: NotNegative = 0.0  # groups whose mixed std is below this are closed; in units of the mixed reward (R)
 
-    difficulty: Literal["parabola", "band", "none"] = "parabola"  # difficulty-aware weight d (S)
+    # difficulty-aware weight d (S); `noise_aware` is S-GRPO's, for a verifier that errs
+    difficulty: Literal["parabola", "band", "noise_aware", "none"] = "parabola"
     # what d multiplies: the whole advantage, or its reasoning part only (R)
     difficulty_target: Literal["total", "reasoning"] = "total"
     difficulty_base: NotNegative = 0.5  # d where the group is all failed or all solved (R)
     difficulty_priority: NotNegative = 0.5  # what the hardest-to-call group gets on top (R)
     difficulty_low: Share = 0.2  # `band`: success rates that get the priority
     difficulty_high: Share = 0.8  # the upper end of them
+    outcome_error_rate: Annotated[float, Range(0.0, 0.5, "[)")] = 0.0  # `noise_aware`: how often the verifier is wrong
 
     # how the radius tightens with the gate (S that it shrinks, R the form)
     clip_schedule: Literal["linear", "inverse", "fixed"] = "linear"
@@ -110,6 +119,16 @@ class AwpoConfig(Options):
             raise AwpoConfigError(
                 "algorithm.awpo.gate='reliability' does not go with integration='decoupled', in which lambda and not w is "
                 "the judge's share; set integration=reasoning (or mix)"
+            )
+        if self.norm_by_std and self.norm_by_mean:
+            raise AwpoConfigError(
+                "algorithm.awpo.norm_by_mean=True does not go with norm_by_std=True; set one of them to false"
+            )
+        if self.weighting != "fixed" and (self.gate != "always" or self.integration == "reasoning"):
+            raise AwpoConfigError(
+                f"algorithm.awpo.weighting={self.weighting!r} weighs whole signals, so it goes with gate=always and "
+                f"integration=mix or decoupled; found gate={self.gate!r}, integration={self.integration!r}. Set preset=saw "
+                "or saw_gdpo, or weighting=fixed"
             )
         self._match_signals()
 

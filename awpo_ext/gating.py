@@ -87,13 +87,20 @@ def gate(
 
 
 def difficulty(p: torch.Tensor, bounds: OutcomeRange, config: AwpoConfig) -> torch.Tensor:
-    """Eq. 7: the weight d of a group by its success rate, `(M,)`, at least `difficulty_base`.
+    """Eq. 7: the weight d of a group by its success rate, `(M,)`.
 
     `parabola` (S, with our base term): base + priority * 4p(1-p), largest at p = 1/2. `band` (R): base + priority where
-    p is within [difficulty_low, difficulty_high], both included whatever the rounding of p. `none`: 1.
+    p is within [difficulty_low, difficulty_high], both included whatever the rounding of p. `none`: 1. `noise_aware`: the
+    weight of S-GRPO (arXiv 2508.05928, its authors' code) for outcomes of 0 or 1 that are wrong with a known probability
+    e: `(1 - 2e) t (1 - t) / (sqrt(p (1 - p)) sqrt(t (1 - t)))`, t = (p - e) / (1 - 2e) being the success rate behind p; 0
+    where the errors alone explain p.
     """
     if config.difficulty == "none":
         return torch.ones_like(p)
+    if config.difficulty == "noise_aware":
+        kept = 1.0 - 2.0 * config.outcome_error_rate
+        t = ((p - config.outcome_error_rate) / kept).clamp(0.0, 1.0)
+        return kept * t * (1.0 - t) / ((p * (1.0 - p) + 1e-8).sqrt() * (t * (1.0 - t) + 1e-8).sqrt())
     if config.difficulty == "band":
         rounding = bounds.rounding / bounds.span
         medium = ((p >= config.difficulty_low - rounding) & (p <= config.difficulty_high + rounding)).to(p.dtype)

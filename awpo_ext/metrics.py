@@ -68,6 +68,9 @@ def awpo_metrics(
         "awpo/mixed/signal_power": _mean(result.mixed_advantages[counts].square()),
         "awpo/blended/signal_power": _mean(result.advantages[counts].square()),
     }
+    if config.weighting != "fixed":
+        names = ("outcome", *map(metric_name, config.reasoning_key))
+        metrics |= {f"awpo/weight/{name}": share for name, share in zip(names, result.shares, strict=True)}
     state = result.reliability
     metrics |= {"awpo/reliability": state.mean, "awpo/reliability/trust": state.trust}
     metrics["awpo/reliability/low"], metrics["awpo/reliability/high"] = state.interval

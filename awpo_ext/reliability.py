@@ -37,7 +37,9 @@ class ReliabilityState:
 
     def __post_init__(self) -> None:
         if not (-1.0 <= self.mean <= 1.0 and 0.0 < self.variance <= 1.0 and 0.0 <= self.groups < math.inf):
-            raise ValueError(f"{self} is no reliability: mean must be in [-1, 1], variance in (0, 1], groups 0 or more")
+            raise ValueError(
+                f"{self} is not a reliability: mean must be in [-1, 1], variance in (0, 1], groups 0 or more"
+            )
 
     @property
     def trust(self) -> float:

@@ -39,16 +39,45 @@ def counted(valid: torch.Tensor, index: torch.Tensor, groups: int, config: AwpoC
     return counts & complete
 
 
-def weights(config: AwpoConfig) -> list[float]:
-    """Lambda of each signal, times the scale that puts a score on the outcome's range."""
-    return [weight * config.reasoning_scale for weight in config.reasoning_weight]
+def shares(
+    above: torch.Tensor, judged: torch.Tensor, scores: torch.Tensor, scored: torch.Tensor, config: AwpoConfig
+) -> list[float]:
+    """What `weighting` multiplies each signal by, the outcome first, then the K reasoning signals; 1 each where `fixed`.
+
+    `variation` (SAW, arXiv 2606.07705, its authors' code): n times the signal's share of the sum of all coefficients of
+    variation (std over mean, on rewards less their lowest) over the batch; n signals have a weight and two rewards at
+    least. 1 each where none of them varies.
+
+    Args:
+        above: `(N,)` task reward less the lowest that its row allows, read where `judged`.
+        scores, scored: `(N, K)`.
+    """
+    factors = [1.0] * (1 + config.signals)
+    if config.weighting == "fixed":
+        return factors
+    columns = [above[judged], *(scores[scored[:, k], k] for k in range(config.signals))]
+    heard = [k for k, weight in enumerate((1.0, *config.reasoning_weight)) if weight > 0 and len(columns[k]) > 1]
+    variation = {k: float(columns[k].std() / (columns[k].mean().abs() + 1e-8)) for k in heard}
+    total = sum(variation.values())
+    if total > 0:
+        for k in heard:
+            factors[k] = len(heard) * variation[k] / (total + 1e-8)
+    return factors
 
 
-def reasoning_reward(scores: torch.Tensor, counts: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
+def weights(config: AwpoConfig, factors: list[float]) -> list[float]:
+    """Lambda of each signal, times the scale that puts a score on the outcome's range, times its share."""
+    return [
+        weight * config.reasoning_scale * factor
+        for weight, factor in zip(config.reasoning_weight, factors[1:], strict=True)
+    ]
+
+
+def reasoning_reward(scores: torch.Tensor, counts: torch.Tensor, weights: list[float]) -> torch.Tensor:
     """What the judges add in eq. 3 (R): `scale * sum_k lambda_k * s_k`, `(N,)`, over the scores that count."""
     counted_scores = torch.where(counts, scores, torch.zeros_like(scores))
     start = torch.zeros_like(counted_scores[:, 0])
-    return sum((weight * counted_scores[:, k] for k, weight in enumerate(weights(config))), start)
+    return sum((weight * counted_scores[:, k] for k, weight in enumerate(weights)), start)
 
 
 @dataclass(frozen=True)
@@ -72,6 +101,8 @@ def judge_side(
     scores: torch.Tensor,
     scored: torch.Tensor,
     index: torch.Tensor,
+    low: torch.Tensor,
+    factors: list[float],
     config: AwpoConfig,
 ) -> JudgeSide:
     """The judges' side of the blend under the configured `integration`.
@@ -84,29 +115,37 @@ def judge_side(
         reward: `(N,)` outcome reward, less any KL penalty.
         outcome_adv: `(N,)` its group-relative advantage.
         scores, scored: `(N, K)`, a score is read where `scored` only.
+        low: `(M,)` the lowest outcome that the group's row allows.
+        factors: of `shares`.
     """
     groups = len(out_stats.count)
     counts = counted(scored, index, groups, config)
     member = counts.any(dim=1)
-    judged = reasoning_reward(scores, counts, config)
+    weighted = weights(config, factors)
+    judged = reasoning_reward(scores, counts, weighted)
     rea_dev, reasoning = centered(judged, index, groups, member)
-    mix_dev, mixed = centered(reward + judged, index, groups, member)
+    mix_dev, mixed = centered(factors[0] * reward + judged, index, groups, member)
     shared = (member, rea_dev, mixed, reasoning)
     if config.integration == "decoupled":
-        step, count, spread = decoupled_step(scores, scored, index, groups, config)
+        step, count, spread = decoupled_step(scores, scored, index, groups, weighted, config)
         nothing = (out_stats.std == 0) & (spread == 0)
-        return JudgeSide(outcome_adv + step, *shared, count, spread, nothing)
+        return JudgeSide(factors[0] * outcome_adv + step, *shared, count, spread, nothing)
     compared = member & (mixed.count >= 2)[index]
     if config.integration == "reasoning":
         advantages = torch.where(compared, normalized(rea_dev, reasoning, index, config), outcome_adv)
         return JudgeSide(advantages, *shared, reasoning.count, reasoning.std, reasoning.std == 0)
-    advantages = torch.where(compared, normalized(mix_dev, mixed, index, config), outcome_adv)
+    advantages = torch.where(compared, normalized(mix_dev, mixed, index, config, factors[0] * low), outcome_adv)
     nothing = (out_stats.std == 0) & (mixed.std == 0)
     return JudgeSide(advantages, *shared, mixed.count, mixed.std, nothing)
 
 
 def decoupled_step(
-    scores: torch.Tensor, scored: torch.Tensor, index: torch.Tensor, groups: int, config: AwpoConfig
+    scores: torch.Tensor,
+    scored: torch.Tensor,
+    index: torch.Tensor,
+    groups: int,
+    weights: list[float],
+    config: AwpoConfig,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What GDPO (arXiv 2601.05242) adds to the outcome's advantage: `scale * sum_k lambda_k A_k`, `(N,)`.
 
@@ -116,7 +155,7 @@ def decoupled_step(
     """
     step = torch.zeros(len(index), dtype=torch.float64)
     count, spread = torch.zeros(groups, dtype=torch.int64), torch.zeros(groups, dtype=torch.float64)
-    for k, weight in enumerate(weights(config)):
+    for k, weight in enumerate(weights):
         deviation, stats = centered(scores[:, k], index, groups, scored[:, k])
         heard = (weight * stats.std >= config.noise_floor)[index]
         step += torch.where(heard, weight * normalized(deviation, stats, index, config), 0.0)
@@ -125,14 +164,24 @@ def decoupled_step(
     return step, count, spread
 
 
-def normalized(deviation: torch.Tensor, stats: GroupStats, index: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
+def normalized(
+    deviation: torch.Tensor,
+    stats: GroupStats,
+    index: torch.Tensor,
+    config: AwpoConfig,
+    low: torch.Tensor | float = 0.0,
+) -> torch.Tensor:
     """Eq. 4 (R, GRPO form): group-relative advantage `(N,)`; 0 in groups of one, where there is nothing to compare.
 
     `baseline: leave_one_out` compares a reward with the mean of the others, `n / (n - 1)` times the deviation (RLOO).
+    `norm_by_mean` (MaxRL, arXiv 2602.02710) divides by the group's mean above `low`, its lowest reward, `(M,)`: the rarer a
+    success, the more it weighs, at most `n - 1`; 0 where none has more than the lowest.
     """
     if config.baseline == "leave_one_out":
         others = (stats.count - 1).clamp(min=1)
         deviation = deviation * (stats.count / others)[index]
     if config.norm_by_std:
         deviation = deviation / (stats.std + config.epsilon)[index]
+    if config.norm_by_mean:
+        deviation = deviation / ((stats.mean - low).clamp(min=0.0) + config.epsilon)[index]
     return deviation

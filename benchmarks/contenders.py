@@ -28,10 +28,12 @@ CONTENDERS: dict[str, dict[str, Any]] = {
 
 
 class Estimator:
-    """One contender in several runs at once, each with its own state: rewards `(S, M, G)` -> advantages of one size."""
+    """One contender in several runs at once, each with its own state: outcomes `(S, M, G)` and scores `(S, M, G, K)` ->
+    advantages of one size."""
 
-    def __init__(self, name: str, runs: int, reward_min: float, reward_max: float):
-        self.config = AwpoConfig(**CONTENDERS[name], reward_min=reward_min, reward_max=reward_max)
+    def __init__(self, name: str, runs: int, reward_min: float, reward_max: float, signals: int = 1):
+        keys = {"reasoning_key": tuple(f"signal{k}" for k in range(signals)), "reasoning_weight": (1 / signals,)}
+        self.config = AwpoConfig(**CONTENDERS[name], **keys, reward_min=reward_min, reward_max=reward_max)
         self.states = [ReliabilityState()] * runs
         self.leverage = 0.0  # of the latest step, over all runs
         self._runs = runs
@@ -47,7 +49,7 @@ class Estimator:
     def _advantages(self, outcome: np.ndarray, score: np.ndarray, run: int | None) -> np.ndarray:
         groups = np.arange(outcome.shape[0] * outcome.shape[1]).repeat(outcome.shape[2])
         state = None if run is None else self.states[run]
-        columns = torch.from_numpy(outcome.ravel()), torch.from_numpy(score.ravel())
+        columns = torch.from_numpy(outcome.ravel()), torch.from_numpy(score.reshape(outcome.size, -1))
         result = awpo_advantages(*columns, groups, self.config, reliability=state)
         if run is not None:
             self.states[run] = result.reliability

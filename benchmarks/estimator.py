@@ -1,10 +1,15 @@
 """AWPO's estimator beside verl's own, in one run: python benchmarks/estimator.py
 
-Prints medians and ratios; never a test. `--growth FILE.svg` measures N = 256 .. 65536 instead and plots it.
+Prints medians and ratios; never a test. `--growth FILE.svg` measures N = 256 .. 65536 instead and plots it. `--peer FOLDER`
+compares with another checkout of this project, in turn, such as one that `git worktree add FOLDER COMMIT` made.
 """
 
 import argparse
+import sys
 import uuid
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +23,7 @@ from awpo_ext.config import AwpoConfig
 from awpo_ext.groups import factorize
 from awpo_ext.verl_plugin.driver.estimator import StepChannel, compute_awpo_advantage, step_channel
 
+OUR_PACKAGES = ("awpo_ext", "reward_models")
 LABELS = {
     "UUID strings": lambda groups: [str(uuid.UUID(int=i * 7**40 % 2**128)) for i in range(groups)],
     "integers from 0": lambda groups: list(range(groups)),
@@ -46,14 +52,25 @@ class Step:
         """The (N,) part: from two rewards to one advantage a rollout."""
         return awpo_advantages(self.outcome, self.reasoning, self.uids, AwpoConfig()).advantages
 
-    def awpo(self):
-        """The whole call, as verl makes it: from token rewards to token advantages."""
+    def awpo(self, made=None):
+        """The whole call, as verl makes it: from token rewards to token advantages. `made` is another version of it."""
+        config, channel_of, step, compute = made or (AwpoConfig, StepChannel, step_channel, compute_awpo_advantage)
         rows = torch.arange(len(self.outcome))
         valid = torch.ones_like(self.reasoning, dtype=torch.bool)
-        columns = (self.reasoning.double(), valid, valid[:, 0])
-        channel = StepChannel(AwpoConfig(), *columns, self.uids, None, rows, rows)
-        with step_channel(channel):
-            return compute_awpo_advantage(self.token_rewards, self.mask)
+        given = {
+            "config": config(),
+            "reasoning": self.reasoning.double(),
+            "valid": valid,
+            "outcome_valid": valid[:, 0],
+            "outcome_range": torch.tensor([[-3.0, 4.0]]).double().expand(len(rows), 2),
+            "group": self.uids,
+            "task": None,
+            "final_row": rows,
+            "rollout_of_row": rows,
+        }
+        names = {field.name for field in fields(channel_of)}
+        with step(channel_of(**{name: value for name, value in given.items() if name in names})):
+            return compute(self.token_rewards, self.mask)
 
     def gdpo(self):
         """verl's GDPO with the same two rewards."""
@@ -103,6 +120,44 @@ def compare(args: argparse.Namespace) -> None:
         print(f"| {kind} | {median(times['all']):.2f} | {median(times['labels']):.2f} |")
 
 
+def peer(args: argparse.Namespace) -> None:
+    """The whole call here and in another checkout, for long responses and for short ones."""
+    made = loaded(args.peer)
+    print("| T | here, ms | peer, ms | here / peer |\n|---|---|---|---|")
+    for tokens in (args.tokens, args.growth_tokens, 1):
+        step = Step(args.rollouts, tokens, args.group)
+        times = in_turn({"here": step.awpo, "peer": lambda s=step: s.awpo(made)}, 3 * args.repeats)
+        here, there = (median(times[name]) for name in ("here", "peer"))
+        print(f"| {tokens} | {here:.2f} | {there:.2f} | {ratio(times['here'], times['peer']):.2f} |")
+
+
+def loaded(folder: Path) -> tuple:
+    """(AwpoConfig, StepChannel, step_channel, compute_awpo_advantage) of the checkout in `folder`."""
+    with others(folder):
+        try:
+            estimator = import_module("awpo_ext.verl_plugin.driver.estimator")
+        except ModuleNotFoundError:  # an older layout
+            estimator = import_module("awpo_ext.verl_plugin.estimator")
+        config = import_module("awpo_ext.config").AwpoConfig
+    return config, estimator.StepChannel, estimator.step_channel, estimator.compute_awpo_advantage
+
+
+@contextmanager
+def others(folder: Path):
+    """Inside, `awpo_ext` and `reward_models` are those of `folder`; what was imported of ours stays as it is."""
+    ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] in OUR_PACKAGES}
+    for name in ours:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in [name for name in sys.modules if name.split(".")[0] in OUR_PACKAGES]:
+            del sys.modules[name]
+        sys.modules.update(ours)
+
+
 def grow(args: argparse.Namespace) -> None:
     import matplotlib.pyplot as plt
 
@@ -136,10 +191,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--growth", type=Path, metavar="FILE.svg")
     parser.add_argument("--growth-tokens", type=int, default=64)
+    parser.add_argument("--peer", type=Path, metavar="FOLDER", help="another checkout to compare with")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.growth:
         grow(args)
+    elif args.peer:
+        peer(args)
     else:
         print(
             f"N={args.rollouts}, T={args.tokens}, groups of {args.group}, 1 thread, median of {args.repeats} rounds\n"

@@ -38,6 +38,7 @@ class World:
     dense: bool = True  # else the judge says 0 or 1, and rarely 1
     half: bool = False  # the judge sees half of the steps only: its error is the same for all rollouts
     turns: str = ""  # the judge that takes over at half time
+    second: str = ""  # a second judge beside the first, each with half of the weight
     rate: float = RATE
 
 
@@ -51,6 +52,8 @@ WORLDS = {
     "blind_half": World(half=True),
     "turns_flattered": World(turns="flattered"),
     "turns_wrong": World(turns="wrong"),
+    "second_useless": World(second="useless"),
+    "second_flattered": World(second="flattered"),
     "slow": World(rate=RATE / 2),
     "fast": World(rate=RATE * 2),
 }
@@ -61,23 +64,27 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def rewards(g, world, judge, steps, flattery, right):
-    """Outcome and score of rollouts; every random number is drawn whatever the judge, so that runs stay paired."""
+    """Outcome and scores of rollouts; every random number is drawn whatever the judge, so that runs stay paired."""
     shape = right.shape
     near = g.choice([-2.0, 0.0, 1.0], size=shape)
     wrong = np.where(g.random(shape) < 0.5, -3.0, near) if world.toolrl else np.zeros(shape)
     outcome = np.where(right, 4.0 if world.toolrl else 1.0, wrong)
-    rho, bias = judge
+    judges = [judge, JUDGES[world.second]] if world.second else [judge]
+    return outcome, np.stack([scores(g, world, *weights, steps, flattery) for weights in judges], -1)
+
+
+def scores(g, world, rho, bias, steps, flattery):
     quality = steps[..., : D // 2 if world.half else D].mean(-1)
-    noise = np.sqrt(1 - rho**2) * g.normal(0, 0.25, shape)
+    noise = np.sqrt(1 - rho**2) * g.normal(0, 0.25, flattery.shape)
     score = np.clip(0.5 + rho * (quality - 0.5) + bias * (flattery - 0.5) + noise, 0, 1)
-    return outcome, score if world.dense else (score > 0.7).astype(float)
+    return score if world.dense else (score > 0.7).astype(float)
 
 
 def train(name: str, judge_name: str, world: World, seeds: int) -> list[float]:
     """Success rates in percent, one a seed; all seeds are run side by side."""
     g = np.random.default_rng(7)
     low, high = (-3.0, 4.0) if world.toolrl else (0.0, 1.0)
-    estimator = Estimator(name, seeds, low, high)
+    estimator = Estimator(name, seeds, low, high, signals=2 if world.second else 1)
     difficulty = g.normal(world.hardness, 2.0, (seeds, PROMPTS))
     logits, flatter = np.full((seeds, D), -1.0), np.full(seeds, -1.0)
     shape = (seeds, ROLLOUTS // world.group, world.group)

@@ -172,7 +172,7 @@ def train(model: LanguageModel, name: str, judge: str, exact: bool, seed: int, s
         outcome, right, filler = read(x[:, PROMPT:].numpy(), facts.repeat(GROUP, 0), exact)
         noise = math.sqrt(1 - rho**2) * g.normal(0, 0.25, len(outcome))
         score = np.clip(0.3 + rho * (right - 0.5) + bias * np.minimum(filler, 3) / 3 + noise, 0, 1)
-        a = estimator(outcome.reshape(1, BATCH, GROUP), score.reshape(1, BATCH, GROUP)).ravel()
+        a = estimator(outcome.reshape(1, BATCH, GROUP), score.reshape(1, BATCH, GROUP, 1)).ravel()
         logits, y = model(x[:, :-1])[:, PROMPT - 1 :], x[:, PROMPT:]
         mask = (y != PAD).float()
         log_prob = F.log_softmax(logits, -1).gather(-1, y[..., None])[..., 0]

@@ -17,6 +17,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/gpu_settings.sh"
 start \
     +algorithm.awpo.clip_higher="$CLIP_HIGHER" \
     algorithm.filter_groups.enable=True \
-    algorithm.filter_groups.metric=outcome_plus_reasoning \
+    algorithm.filter_groups.metric=awpo \
     actor_rollout_ref.actor.loss_agg_mode=token-mean \
     "$@"

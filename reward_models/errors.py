@@ -1,4 +1,4 @@
-"""The base of all errors that a user can mend. The lowest layer: it imports nothing."""
+"""The base of all errors that a user can fix. The lowest layer: it imports nothing."""
 
 from __future__ import annotations
 

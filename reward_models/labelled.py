@@ -22,7 +22,7 @@ _JSON = ("extra_info", "provenance")  # dicts: in parquet they are JSON texts, s
 
 @dataclass(frozen=True)
 class LabelledRollout:
-    """One rollout whose reasoning somebody, or some program, has judged.
+    """One rollout whose reasoning a person or a program has judged.
 
     id: unique in its file.
     source: the row it was made from; rows of one source belong to one side of a split.
@@ -74,7 +74,7 @@ def from_row(row: Mapping[str, Any]) -> LabelledRollout:
     if "label" not in values:
         raise ValueError("field 'label' is missing")
     rollout = Rollout(**{item.name: values[item.name] for item in fields(Rollout)})
-    own = {key: values.get(key) for key in ("id", "source", "kind", "label", "pair", "provenance")}
+    own: dict[str, Any] = {key: values.get(key) for key in ("id", "source", "kind", "label", "pair", "provenance")}
     return LabelledRollout(rollout=rollout, **own)
 
 
@@ -113,7 +113,7 @@ def read_labelled(path: Path) -> list[LabelledRollout]:
                 raise ValueError("expected an object")
             labelled = from_row(row)
             if labelled.id in seen:
-                raise ValueError(f"id {labelled.id!r} stands there twice")
+                raise ValueError(f"id {labelled.id!r} is not unique")
         except ValueError as error:
             raise ValueError(f"{path}: row {number}: {error}") from None
         seen.add(labelled.id)

@@ -69,8 +69,8 @@ class Misfit(ValueError):
 def fit(kind: Any, value: Any) -> Any:
     """`value` as the annotation `kind` allows it, or Misfit.
 
-    bool; int and float, for which a bool is no number and an int will do for a float; str, not empty; Mapping; Literal;
-    `X | None`; `tuple[X, Y]` and `tuple[X, ...]`, for which any sequence will do, and for the second also one X.
+    bool; int and float, a bool is not a number, and an int is accepted for a float; str, not empty; Mapping; Literal;
+    `X | None`; `tuple[X, Y]` and `tuple[X, ...]`, which accept any sequence, the second also one X.
     `Annotated` adds Range, OneOf, Text or NotEmpty, and for tuples and mappings the words that complete "must be ...".
     A value with any other annotation, such as `str | int`, is returned as it is.
     """
@@ -164,7 +164,7 @@ class Options:
     """Base of a frozen dataclass of options: its fields are checked, and made to fit, as soon as it is made.
 
     `owner` starts each message. A rule between fields goes into the subclass's `__post_init__`, after super's. A
-    message or an error of one's own: override `refusal`.
+    message or an error of your own: override `refusal`.
     """
 
     owner: ClassVar[str] = ""
@@ -195,7 +195,7 @@ class Options:
 
 
 def require(owner: str, key: str, value: Any, kind: Any) -> Any:
-    """`fit` for a value that is no field of `Options`; ValueError names owner, key, value and what is allowed."""
+    """`fit` for a value that is not a field of `Options`; ValueError names owner, key, value and what is allowed."""
     try:
         return fit(kind, value)
     except Misfit as misfit:

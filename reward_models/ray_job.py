@@ -1,6 +1,6 @@
 """Named actors that all processes of a Ray job share: the one way to find one, or to make it.
 
-Without Ray there is no job: callers then keep to their own process.
+Without Ray callers keep to their own process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _first_handles: dict[str, Any] = {}
 
 
 def in_job() -> bool:
-    """Whether this process belongs to a Ray job. Does not import Ray: who has not loaded it, is in none."""
+    """Whether this process belongs to a Ray job. Does not import Ray: a process that has not loaded it belongs to none."""
     ray = sys.modules.get("ray")
     return ray is not None and ray.is_initialized()
 

@@ -19,7 +19,18 @@ LAYERS = (
     ("judges",),
     ("judge_eval", "reward", "details"),
 )
-FRONT_ROOM = {"__init__", "advantage", "clipping", "config", "gating", "groups", "metrics", "reliability", "signals"}
+FRONT_ROOM = {
+    "__init__",
+    "advantage",
+    "clipping",
+    "config",
+    "gating",
+    "groups",
+    "metrics",
+    "reliability",
+    "signals",
+    "trl_mixin",
+}
 
 
 @cache

@@ -1,6 +1,6 @@
 """An ablation: presets of the estimator x judges x seeds on one recipe, run one after the other and resumable.
 
-A cell is one training run in a folder of its own. It is finished when `done.json` is there; whatever ends a run before
+A cell is one training run in a folder of its own. It is finished when `done.json` exists; whatever ends a run before
 that (a kill, a failure) leaves a cell that the next call starts again, and the recipe resumes from its checkpoints where it
 saves some. Reads no metrics: that is `ablation_report.py`.
 """
@@ -56,7 +56,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if not Path(self.base).is_file():
-            raise AblationError(f"base={self.base!r} is no file; give a recipe, such as recipes/run_awpo_qwen3.sh")
+            raise AblationError(f"base={self.base!r} is not a file; give a recipe, such as recipes/run_awpo_qwen3.sh")
         unknown = [name for name in self.presets if name not in PRESETS]
         if unknown or not self.presets:
             raise AblationError(f"presets={list(self.presets)!r}: choose from {', '.join(PRESETS)}")
@@ -253,7 +253,7 @@ def _tail(path: Path) -> str:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[TextIO | None]:
-    """The open lock file, None where somebody else holds it."""
+    """The open lock file, None where another process holds it."""
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

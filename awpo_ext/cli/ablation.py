@@ -1,4 +1,4 @@
-"""`awpo ablation ...`: run a sweep, or only make its table from what is there."""
+"""`awpo ablation ...`: run a sweep, or only make its table from the finished cells."""
 
 from __future__ import annotations
 

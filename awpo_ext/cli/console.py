@@ -1,6 +1,6 @@
 """What all commands share: one rule for errors, JSON options, progress bars, and the new names of what has moved.
 
-What a user can mend is one message on stderr and exit code 1. Exit code 2 is typer's own, for a command line that it
+A user's mistake is one message on stderr and exit code 1. Exit code 2 is typer's own, for a command line that it
 cannot read. Anything else is a bug and keeps its traceback.
 """
 
@@ -35,7 +35,7 @@ MOVED = {
     "--verifier-options": "--verifier-kwargs",
 }
 
-_UsageError = typer.BadParameter.__base__
+_UsageError: Any = typer.BadParameter.__base__
 
 
 class _Commands(TyperGroup):
@@ -46,7 +46,7 @@ class _Commands(TyperGroup):
             try:
                 return super().invoke(ctx)
             except _UsageError as error:
-                moved = MOVED.get(getattr(error, "option_name", None))
+                moved = MOVED.get(getattr(error, "option_name", ""))
                 if moved:
                     error.message = f"{error.option_name} is called {moved} now"
                 raise

@@ -79,7 +79,9 @@ def _print_manifest(out: Path, manifest: dict[str, Any]) -> None:
     for note in manifest.get("notes", ()):
         console.print(escape(note))
     if "train.parquet" in manifest["files"] and "sft.parquet" not in manifest["files"]:
-        console.print("sft.parquet was not written: there is no row for it (a placeholder is no thought to learn)")
+        console.print(
+            "sft.parquet was not written: no row has a written thought (a placeholder is not a thought to learn)"
+        )
     console.print(f"licence: {escape(manifest['licence'])}")
     console.print(f"validation ids sha256: {manifest['val_ids_sha256']}")
     console.print(f"written to {escape(str(out))}")
@@ -268,7 +270,7 @@ def inspect(
         which = " and ".join(f"{name} {value!r}" for name, value in asked.items() if value is not None)
         raise UserError(f"{file}: no row fits {which}" if which else f"{file}: there are no rows in it")
     if not 0 <= row < len(chosen):
-        raise UserError(f"{file}: there is no row {row}; it has {len(chosen)} that fit, counted from 0")
+        raise UserError(f"{file}: no row {row}; {len(chosen)} fit, counted from 0")
     renderer = None if tokenizer is None else PromptRenderer(tokenizer)
     shown = chosen[row : row + count]
     console = Console()

@@ -34,7 +34,7 @@ def evaluate(
     vote_rows: Annotated[int, typer.Option(help="On how many rows.")] = 100,
     pairs: Annotated[int, typer.Option(help="Pairs for a judge with `compare`, each in both orders.")] = 200,
     concurrency: Annotated[int, typer.Option(help="Calls under way at once.")] = 32,
-    limit: Annotated[int | None, typer.Option(help="At most about so many rows, by whole sources.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most about this many rows, by whole sources.")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     retry_unscored: Annotated[bool, typer.Option(help="Ask again where an earlier run got no score.")] = False,
     parts: Annotated[

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from awpo_ext.reports.judge_eval_html import measure_rows
 from reward_models.judge_eval.comparison import Comparison
-from reward_models.judge_eval.limits import fitness, show
+from reward_models.judge_eval.limits import show, summarise
 from reward_models.judge_eval.report import Report
 from reward_models.judges.llm.fencing import clean
 from reward_models.scorers.features.measure import Parts
@@ -26,7 +26,7 @@ def escape(text: str) -> str:
 
 def show_report(console: Console, report: Report, broken: Sequence[str] = ()) -> None:
     """Headline, limits that were not kept, findings, measures and kinds."""
-    found = fitness(report, broken)
+    found = summarise(report, broken)
     colour = _COLOURS[found.level]
     console.print(f"[bold]{escape(report.name)}[/bold]: [bold {colour}]{escape(found.headline)}[/bold {colour}]")
     for sentence in broken:
@@ -57,17 +57,12 @@ def show_report(console: Console, report: Report, broken: Sequence[str] = ()) ->
 def _show_parts(console: Console, found: Parts) -> None:
     """A scorer's AUC by kind against all honest rows, beside that of each part alone."""
     names = list(found.kinds[0].baselines)
-    headings = ("kind", "rows", "trained on", "AUC [95 %]", "pairs", "wanted", *names)
+    headings = ("kind", "rows", "trained on", "AUC [95 %]", "pairs", *names)
     table = Table(*headings, title="The scorer beside its parts, against all honest rows", title_justify="left")
     for item in found.kinds:
-        wanted = [f"AUC {item.wanted:.2f}"] if item.wanted is not None else []
-        wanted += [f"pairs {item.wanted_pairs:.2f}"] if item.wanted_pairs is not None else []
-        met = {None: "", True: " [green]met[/green]", False: " [red]not met[/red]"}[item.met]
         alone = (f"{item.baselines[name]:.3f}" for name in names)
         seen, auc = "yes" if item.seen else "no", escape(show(item.auc, 3))
-        table.add_row(
-            escape(item.kind), str(item.rows), seen, auc, f"{item.pairs:.3f}", ", ".join(wanted) + met, *alone
-        )
+        table.add_row(escape(item.kind), str(item.rows), seen, auc, f"{item.pairs:.3f}", *alone)
     console.print(table)
     line = (
         f"ECE at even odds: {show(found.ece, 3)}; before calibration {found.ece_raw.value:.3f}. Score and length among "

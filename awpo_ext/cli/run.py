@@ -86,7 +86,7 @@ def summary(
 ) -> None:
     """A run as a table and a PNG.
 
-    Outcome reward, reasoning reward, gate and clip radius by step.
+    Outcome reward, reasoning reward, the judge's leverage and reliability, gate and clip radius by step.
     """
     from awpo_ext.reports.run_summary import HEADINGS, before_after, plot, read_steps, shown_rows
 
@@ -96,7 +96,7 @@ def summary(
         table.add_column(heading, justify="right")
     for row in shown_rows(steps, every):
         table.add_row(*row)
-    Console(width=100).print(table)  # a file or a pipe has no width of its own
+    Console(width=120).print(table)  # a file or a pipe has no width of its own
     typer.echo(before_after(steps))
     png.parent.mkdir(parents=True, exist_ok=True)
     plot(steps, str(png))

@@ -39,7 +39,7 @@ def train_classifier(
     weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 0.01,
     warmup: Annotated[float, typer.Option(help="Share of the steps.")] = 0.1,
     checkpoints: Annotated[int, typer.Option(help="Validations and checkpoints an epoch.")] = 1,
-    patience: Annotated[int, typer.Option(help="Stop after so many validations without a lower loss.")] = 2,
+    patience: Annotated[int, typer.Option(help="Stop after this many validations without a lower loss.")] = 2,
     val_fraction: Annotated[float, typer.Option(help="Of the sources, without --val.")] = 0.1,
     lora_rank: Annotated[int, typer.Option(help="0: all weights are trained.")] = 0,
     bf16: Annotated[bool, typer.Option(help="Compute in bfloat16.")] = False,
@@ -108,7 +108,7 @@ def distil(
 ) -> None:
     """Let a judge score rollouts, and write them as labelled rollouts. A stopped run goes on where it was."""
     if out.exists():
-        raise UserError(f"{out}: is there already; choose another file, or remove it")
+        raise UserError(f"{out}: already exists; choose another file, or remove it")
     figures = _distil(rollouts, out, judge, judge_kwargs, dataset or [], margin, concurrency)
     _show(f"{out}: distilled from {judge}", figures)
 

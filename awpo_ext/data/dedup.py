@@ -6,7 +6,7 @@ the evaluation sets are never touched.
 
 import dataclasses
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +77,7 @@ def _grams(texts: Sequence[str], vocabulary: dict[str, int]) -> sparse.csr_matri
     return sparse.csr_matrix((ones, columns, ends), shape=(len(texts), len(vocabulary)))
 
 
-def without(dataset: Dataset, evaluation: dict[str, Sequence[Row]], near: float = NEAR) -> tuple[Dataset, list[str]]:
+def without(dataset: Dataset, evaluation: Mapping[str, Sequence[Row]], near: float = NEAR) -> tuple[Dataset, list[str]]:
     """The dataset without training and SFT rows that resemble a row of an evaluation set (name -> RL rows).
 
     Returns it with the reasons in `skipped`, and a line for each row left out that shows both questions. Raises DataError

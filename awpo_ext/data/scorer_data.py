@@ -39,12 +39,12 @@ class Split:
 
 
 def from_toolrl(source: str, eval_rows: int, seed: int) -> Split:
-    """Rows of ToolRL's form with recorded thoughts, split so that no question stands on both sides."""
+    """Rows of ToolRL's form with recorded thoughts, split so that no question is on both sides."""
     found = read_source(source)
     dataset = convert_toolrl(found, ToolrlOptions(val_rows=eval_rows, drop_invalid=True, seed=seed))
     provenance = {"from": "toolrl", "file": found.name, "thought": "recorded"}
-    sides = ([_recorded(row, provenance) for row in rows] for rows in (dataset.train, dataset.val))
-    return Split(*sides, {"from": "toolrl", "file": found.name, "licence": dataset.about["licence"]})
+    train, val = ([_recorded(row, provenance) for row in rows] for rows in (dataset.train, dataset.val))
+    return Split(train, val, {"from": "toolrl", "file": found.name, "licence": dataset.about["licence"]})
 
 
 def from_bfcl(rows: Path | None, categories: Sequence[str], eval_rows: int, seed: int) -> Split:
@@ -58,8 +58,8 @@ def from_bfcl(rows: Path | None, categories: Sequence[str], eval_rows: int, seed
         train, val = split_rows(load_rows(rows), eval_rows, seed)
         name = rows.name
     provenance = {"from": "bfcl", "file": name, "thought": _BFCL_THOUGHTS}
-    sides = ([_written(row, provenance, seed) for row in side] for side in (train, val))
-    return Split(*sides, {"from": "bfcl", "file": name})
+    honest, kept = ([_written(row, provenance, seed) for row in side] for side in (train, val))
+    return Split(honest, kept, {"from": "bfcl", "file": name})
 
 
 def from_labelled(path: Path, eval_rows: int, seed: int) -> Split:
@@ -71,11 +71,11 @@ def from_labelled(path: Path, eval_rows: int, seed: int) -> Split:
     rows = [{"extra_info": {"id": row.id, "question": row.rollout.question}, "row": row} for row in found]
     if not rows:
         raise DataError(f"{path}: has no row of the kind {HONEST!r} to spoil")
-    sides = [
+    train, val = (
         [HonestRow(row["row"].source, row["row"].rollout, {**row["row"].provenance, "from": path.name}) for row in side]
         for side in split_rows(rows, eval_rows, seed, lambda row: [row["extra_info"]["question"], row["row"].source])
-    ]
-    return Split(*sides, {"from": "labelled", "file": path.name})
+    )
+    return Split(train, val, {"from": "labelled", "file": path.name})
 
 
 def _recorded(row: Row, provenance: dict[str, Any]) -> HonestRow:

@@ -1,4 +1,4 @@
-"""A stable train/validation split by hash, in which no question stands on both sides. Knows nothing of files."""
+"""A stable train/validation split by hash, in which no question is on both sides. Knows nothing of files."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from reward_models.parsing import ToolCall
 
-# What stands between the think tags where there is no thought: ToolRL's form keeps one space there.
+# The text between the think tags without a thought: ToolRL's form keeps one space there.
 NO_THOUGHT = " "
-# What stands in the response where a source says that no tool fits, and not how to say so.
+# The response where a source says that no tool fits, and not how to say so.
 NO_TOOL_FITS = "None of the tools can do this."
 
 RESERVED_TAG = re.compile(r"</?(?:think|tool_call|response)>")
@@ -109,7 +109,7 @@ def parse_tagged(text: str) -> Tagged:
         )
     calls: list[ToolCall] = []
     if match["calls"] is not None:
-        # Not splitlines(): a JSON string may hold U+2028 and the like unescaped.
+        # Not splitlines(): a JSON string may hold U+2028 and similar characters unescaped.
         calls = [_parse_line(line.strip()) for line in match["calls"].split("\n") if line.strip()]
         if not calls:
             raise TaggedTextError("the <tool_call> block is empty")

@@ -37,7 +37,7 @@ _SEVERAL = (
 
 
 def _said(value: Any, question: str) -> bool:
-    """Whether the value stands in the request literally (for lists and dicts: all of their values)."""
+    """Whether the request holds the value literally (for lists and dicts: all of their values)."""
     if isinstance(value, dict):
         return bool(value) and all(_said(item, question) for item in value.values())
     if isinstance(value, list):
@@ -50,7 +50,7 @@ def _said(value: Any, question: str) -> bool:
     if not isinstance(value, str):
         where = re.sub(r"(?<=\d),(?=\d{3}\b)", "", where)  # "1,500" says 1500
     # Digits must not match inside a longer number: 5 is not said in "15" or "5.3", but it is in "of 5."
-    # ASCII word characters only: Chinese and the like put no space between words.
+    # ASCII word characters only: Chinese and similar scripts put no space between words.
     found = re.search(rf"(?<![\w.]){re.escape(text)}(?!\w|\.\d)", where, re.ASCII)
     return bool(text) and found is not None
 

@@ -116,7 +116,7 @@ def check_rl_row(number: int, row: Row) -> list[Problem]:
 
 def check_sft_row(number: int, row: Row) -> list[Problem]:
     """Problems of one row of SFT data: the last message must be the assistant's, in the tagged form."""
-    messages = row.get("messages")
+    messages: Any = row.get("messages")
     problems = _check_messages(number, "messages", messages)
     if problems:
         return problems

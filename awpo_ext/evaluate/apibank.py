@@ -66,7 +66,7 @@ class ApiBank:
 
 def judge(text: str, gold: Mapping[str, Any]) -> str:
     """`exact`, or why the response is not: no_call, unreadable, wrong_name, wrong_parameters, several_calls."""
-    # The published reading asks for no thought, and does not mind what stands around the block.
+    # The published reading asks for no thought, and ignores what surrounds the block.
     after = text[text.rfind("</think>") + 1 :] if "</think>" in text else text
     start, end = after.find(_OPEN), after.find(_CLOSE)
     if start < 0:

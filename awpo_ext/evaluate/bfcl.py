@@ -205,7 +205,7 @@ def choose(names: Sequence[str], package: Any) -> list[str]:
             usable = [*supported, *(group for group in groups if set(groups[group]) <= set(supported))]
             near = get_close_matches(name, usable, 1, 0.4)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise EvalError(f"--categories: there is no category {name!r}{hint} Known: {', '.join(usable)}")
+            raise EvalError(f"--categories: unknown category {name!r}{hint} Known: {', '.join(usable)}")
     if not chosen:
         raise EvalError("--categories: name at least one")
     return list(chosen)

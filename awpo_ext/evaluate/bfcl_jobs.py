@@ -5,7 +5,7 @@ decoded in one task and judged in another, which sees the decoded data only, as 
 between jobs: a conversation is replayed from the model's replies so far until the loop wants the next one. Imported by
 the sandbox's workers only.
 
-The package's `model_config` imports every vendor's SDK and is only read for one switch: a stub stands in for it.
+The package's `model_config` imports every vendor's SDK and is only read for one switch: a stub replaces it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ReplayHandler(OpenAICompletionsHandler):
         return _completion(reply), reply["seconds"]
 
     def _parse_query_response_prompting(self, api_response: Any) -> dict[str, Any]:
-        """As the package's handlers of thinking models do: what comes before `</think>` is no part of the answer."""
+        """As the package's handlers of thinking models do: what comes before `</think>` is not part of the answer."""
         parsed = super()._parse_query_response_prompting(api_response)
         text = parsed["model_responses"] or ""
         answer = text.split("</think>")[-1].lstrip("\n") if "</think>" in text else text

@@ -1,4 +1,4 @@
-"""What stands in the place of the two `eval`s of `bfcl-eval`: nothing that a model writes is run as code.
+"""What replaces the two `eval`s of `bfcl-eval`: nothing that a model writes is run as code.
 
 The package evaluates sums that stand among a call's arguments, and the calls of its multi-turn tools. Here a sum is computed
 from constants, and a call is a method of one of the row's tools with constants as arguments. Anything else raises, as

@@ -14,7 +14,7 @@ from reward_models.errors import install_extra
 from reward_models.options import Options, Range
 
 CONTEXT, REFUSED, BAD_REPLY = "context_too_small", "refused", "bad_reply"
-_MAX_CHARS = 1_000_000  # of one answer: more is no answer to a question about tools
+_MAX_CHARS = 1_000_000  # of one answer: a longer one does not answer a question about tools
 _CONTEXT_WORDS = re.compile(
     r"context.length|context.window|maximum context|maximum model length|max_model_len|prompt is too long"
 )
@@ -128,7 +128,7 @@ class Chat:
             text = self._text(error)
             kind = CONTEXT if _CONTEXT_WORDS.search(text.lower()) else REFUSED
             raise NoAnswer(kind, f"HTTP {error.status_code}: {text}") from None
-        except (openai.OpenAIError, ValueError) as error:  # a body that is no completion
+        except (openai.OpenAIError, ValueError) as error:  # a body that is not a completion
             raise TryLater(f"not a reply ({type(error).__name__})") from None
 
     def _text(self, error: Exception) -> str:

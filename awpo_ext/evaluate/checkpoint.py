@@ -110,7 +110,7 @@ def _from_hub(name: str) -> Path:
     except Exception as error:  # not installed, offline, not found, gated, no space: many unrelated types
         first = str(error).splitlines()[0] if str(error) else "no message"
         raise EvalError(
-            f"--checkpoint {name}: no such folder, and the hub's model cannot be had ({type(error).__name__}: {first})"
+            f"--checkpoint {name}: no such folder, and the hub's model cannot be loaded ({type(error).__name__}: {first})"
         ) from error
 
 

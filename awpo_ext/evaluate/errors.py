@@ -4,7 +4,7 @@ from reward_models.errors import UserError
 
 
 class EvalError(UserError):
-    """Something the user can mend; the message says what and how."""
+    """A mistake that the user can fix; the message says how."""
 
 
 class EndpointLost(EvalError):

@@ -39,7 +39,7 @@ class MmluPro:
             if subject not in SUBJECTS:
                 near = get_close_matches(subject, SUBJECTS, 1, 0.4)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                raise EvalError(f"--subjects: there is no subject {subject!r}{hint} Known: {', '.join(SUBJECTS)}")
+                raise EvalError(f"--subjects: unknown subject {subject!r}{hint} Known: {', '.join(SUBJECTS)}")
         self._source = "TIGER-Lab/MMLU-Pro from the hub" if data is None else f"local files in {data.name}"
         here = None if data is None else _local(data)
         for subject in subjects if here is not None else ():

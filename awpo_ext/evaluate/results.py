@@ -82,7 +82,7 @@ def item_shares(items: Sequence[Item], samples: int) -> dict[str, dict[str, Any]
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """EvalError where it is no result of `awpo eval`."""
+    """EvalError where it is not a result of `awpo eval`."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

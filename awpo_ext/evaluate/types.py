@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from awpo_ext.evaluate.chat import Chat
 
 Answer = Mapping[str, Any]
-"""JSON. A benchmark's own; one with the key `failed` is an answer that cannot be had (see `errors.NoAnswer`)."""
+"""JSON. A benchmark's own; one with the key `failed` is a missing answer (see `errors.NoAnswer`)."""
 
 
 @dataclass(frozen=True)

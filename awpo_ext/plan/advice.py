@@ -70,9 +70,10 @@ def _candidates(setup: Setup) -> list[tuple[str, Setup]]:
     if setup.reference and not setup.reference_offload:
         override = "actor_rollout_ref.ref.fsdp_config.param_offload=True"
         found.append((override, replace(setup, reference_offload=True)))
-    for key in ("optimizer_offload", "param_offload"):
-        if not getattr(setup, key):
-            found.append((f"{engine}.{key}=True", replace(setup, **{key: True})))
+    if not setup.optimizer_offload:
+        found.append((f"{engine}.optimizer_offload=True", replace(setup, optimizer_offload=True)))
+    if not setup.param_offload:
+        found.append((f"{engine}.param_offload=True", replace(setup, param_offload=True)))
     if not setup.offload_all:
         found.append((f"{engine}.offload_policy=True (fsdp2; slow)", replace(setup, offload_all=True)))
     more = 2 * setup.shards

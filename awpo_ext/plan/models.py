@@ -13,7 +13,7 @@ from reward_models.errors import UserError
 
 
 class PlanError(UserError, ValueError):
-    """Something the user can mend; the message says what and how."""
+    """A mistake that the user can fix; the message says how."""
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,6 @@ class Record:
         """Rows of GROUPS by step."""
         return self._read("groups", steps, phase, columns, where)
 
-    def part_table(self, part: Part, columns: list[str] | None = None) -> pa.Table:
-        """The rollouts of one part; none where it cannot be read."""
-        return self._table("rollouts", [part], columns)
-
     def rows(self, steps: Collection[int] | None = None, phase: str | None = None) -> Iterator[dict[str, Any]]:
         """Rollouts one by one, each with its prompt's columns; one part is in memory at a time."""
         for part in self.parts(steps, phase):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from awpo_ext.advantage import AwpoResult, Closed, awpo_advantages
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
 from awpo_ext.record.reader import Record
+from awpo_ext.record.rows import terms_of
 from awpo_ext.record.schema import TRAIN, RecordError
 from awpo_ext.reliability import ReliabilityState
 
@@ -117,17 +118,7 @@ def compute(update: Update, config: AwpoConfig, reliability: ReliabilityState | 
 def _terms(result: AwpoResult, config: AwpoConfig) -> Terms:
     index = result.group_index
     radius = clip_radius(result.gate, config, result.verified)
-    values = {
-        "advantage": result.advantages,
-        "a_outcome": result.outcome_advantages,
-        "a_judge": result.mixed_advantages,
-        "outcome_part": result.outcome_part,
-        "judge_part": result.judge_part,
-        "gate": result.gate[index],
-        "difficulty": result.difficulty[index],
-        "success_rate": result.success_rate[index],
-        "radius": radius[index] if radius.ndim else radius.expand(len(index)),
-    }
+    values = terms_of(result, radius[index] if radius.ndim else radius.expand(len(index)))
     return Terms(
         {name: value.double().numpy() for name, value in values.items()},
         result.closed[index].numpy(),
@@ -136,19 +127,8 @@ def _terms(result: AwpoResult, config: AwpoConfig) -> Terms:
     )
 
 
-def recorded_terms(table: pa.Table) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The terms as they were recorded, NaN where null, and the codes of `Closed`."""
-    names = (
-        "advantage",
-        "a_outcome",
-        "a_judge",
-        "outcome_part",
-        "judge_part",
-        "gate",
-        "difficulty",
-        "success_rate",
-        "radius",
-    )
+def recorded_terms(table: pa.Table, names: Iterable[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The terms of these names as they were recorded, NaN where null, and the codes of `Closed`."""
     values = {name: np.array(table.column(name).to_pylist(), dtype=float) for name in names}
     return values, np.array([Closed[name.upper()] for name in table.column("closed").to_pylist()])
 
@@ -166,9 +146,9 @@ def check(record: Record, steps: list[int] | None = None) -> Checked:
     """Recompute each update of a run from its record, and compare."""
     parts, rollouts, difference = 0, 0, 0.0
     for part in record.parts(steps, TRAIN):
-        table, info = record.part_table(part, COLUMNS), part.info()
+        table, info = record.table("rollouts", [part], COLUMNS), part.info()
         terms = compute(update_of(table, info.reliability), config_of(record, info.attempt))
-        values, closed = recorded_terms(table)
+        values, closed = recorded_terms(table, terms.values)
         off = [_difference(terms.values[name], values[name]) for name in values]
         difference = max(difference, *off, 0.0 if np.array_equal(closed, terms.closed) else np.inf)
         parts, rollouts = parts + 1, rollouts + table.num_rows

@@ -157,7 +157,7 @@ def _range(update: Update) -> dict[str, float]:
 
 def _steps_of(record: Record, steps: list[int] | None, texts: bool) -> Iterator[_Step]:
     for part in record.parts(steps, TRAIN):
-        info, table = part.info(), record.part_table(part, COLUMNS)
+        info, table = part.info(), record.table("rollouts", [part], COLUMNS)
         rows = list(record.part_rows(part)) if texts else []
         opened = _thought_opened(_reward(record, info.attempt).get("reward_kwargs") or {})
         yield _Step(update_of(table, info.reliability), config_of(record, info.attempt), rows, opened)

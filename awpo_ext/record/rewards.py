@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from awpo_ext.record.rows import TURN_SIZES
-from reward_models.judge_eval.records import Examiner, VerdictFile, judge_hash
+from reward_models.judge_eval.records import Recorder, VerdictFile, judge_hash
 from reward_models.judges import Judge, make_judge
 from reward_models.judges.llm.chat_judge import ChatJudge
 from reward_models.judges.llm_group import Place
@@ -135,7 +135,7 @@ class ReplayJudge:
 
     def estimate(self, rollouts: Mapping[str, Rollout]) -> Estimate:
         """For those that have no verdict yet; by the lengths of the texts, four characters a token."""
-        examiner = Examiner(self._judge, self._verdicts)
+        examiner = Recorder(self._judge, self._verdicts)
         rows = [row for row in map(_labelled, rollouts.items()) if examiner.missing([row])]
         votes = getattr(getattr(self._judge, "config", None), "votes", 1)
         chars = [len(row.rollout.question) + len(row.rollout.tools) + len(row.rollout.response) for row in rows]
@@ -159,7 +159,7 @@ class ReplayJudge:
 
         async def ask() -> list[Any]:
             try:
-                return await Examiner(self._judge, self._verdicts, concurrency=at_once).score(rows, 0, advance)
+                return await Recorder(self._judge, self._verdicts, concurrency=at_once).score(rows, 0, advance)
             finally:
                 await self._judge.aclose()
 

@@ -113,13 +113,10 @@ def _columns(info: Mapping[str, Any]) -> str:
     return encodable(to_json(numbers))
 
 
-def _terms(result: AwpoResult, radius: torch.Tensor) -> list[dict[str, Any]]:
+def terms_of(result: AwpoResult, radius: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The terms of the advantage per rollout, `(N,)` each, by their column's name; those of groups spread over rollouts."""
     index = result.group_index
-    judge, total = result.judge_part.double(), (result.outcome_part + result.judge_part).double()
-    power = torch.zeros(2, len(result.gate), dtype=torch.float64)
-    power.index_add_(1, index, torch.stack([judge.square(), total.square()]))
-    share = torch.where(power[1] > 0, (power[0] / power[1].clamp(min=1e-300)).sqrt(), torch.nan)
-    columns = {
+    return {
         "advantage": result.advantages,
         "a_outcome": result.outcome_advantages,
         "a_judge": result.mixed_advantages,
@@ -129,8 +126,16 @@ def _terms(result: AwpoResult, radius: torch.Tensor) -> list[dict[str, Any]]:
         "difficulty": result.difficulty[index],
         "success_rate": result.success_rate[index],
         "radius": radius,
-        "leverage": share[index],
     }
+
+
+def _terms(result: AwpoResult, radius: torch.Tensor) -> list[dict[str, Any]]:
+    index = result.group_index
+    judge, total = result.judge_part.double(), (result.outcome_part + result.judge_part).double()
+    power = torch.zeros(2, len(result.gate), dtype=torch.float64)
+    power.index_add_(1, index, torch.stack([judge.square(), total.square()]))
+    share = torch.where(power[1] > 0, (power[0] / power[1].clamp(min=1e-300)).sqrt(), torch.nan)
+    columns = {**terms_of(result, radius), "leverage": share[index]}
     lists = {name: [None if math.isnan(x) else x for x in values.double().tolist()] for name, values in columns.items()}
     lists["closed"] = [Closed(code).name.lower() for code in result.closed[index].tolist()]
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]

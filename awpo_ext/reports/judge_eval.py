@@ -14,10 +14,10 @@ from typing import Any
 
 from awpo_ext.reports.judge_eval_html import comparison_page, report_page
 from reward_models.judge_eval.comparison import Comparison, compare
-from reward_models.judge_eval.limits import Limits, broken_limits, fitness
+from reward_models.judge_eval.limits import Limits, broken_limits, summarise
 from reward_models.judge_eval.records import VerdictFile, judge_hash
 from reward_models.judge_eval.report import Report, make_report, read_results, write_json
-from reward_models.judge_eval.run import Examination, ExaminationConfig, examine
+from reward_models.judge_eval.run import Answers, EvalConfig, ask_judge
 from reward_models.judges import Judge, JudgeNotReadyError, make_judge
 from reward_models.judges.scorer import ScorerJudge
 from reward_models.labelled import LabelledRollout, read_labelled
@@ -54,14 +54,14 @@ def measure_judge(
     """Measure, and write `out`/NAME.{json,html}.
 
     Args:
-        amount: keys of ExaminationConfig. limits: keys of Limits.
+        amount: keys of EvalConfig. limits: keys of Limits.
         limit: see `take`.
         parts: measure what the parts of a feature scorer give alone; other judges have none.
 
     Raises ValueError for options, rows or a verdicts file that do not fit, and for rows that a learned judge was trained
     on; JudgeNotReadyError where the judge lacks something. Verdicts are kept in `out`/NAME.verdicts.jsonl as they come.
     """
-    config, allowed = ExaminationConfig(**amount), Limits(**limits)
+    config, allowed = EvalConfig(**amount), Limits(**limits)
     rows = take(read_labelled(data), limit, config.seed)
     judge = _ready(judge_name, options)
     if judge.folder is not None:
@@ -72,15 +72,15 @@ def measure_judge(
     out.mkdir(parents=True, exist_ok=True)
     file = VerdictFile(_named(stem, "verdicts.jsonl"), digest, retry_unscored=retry_unscored)
     try:
-        examination = asyncio.run(_examine(judge, rows, file, config, stage))
+        answers = asyncio.run(_ask(judge, rows, file, config, stage))
     finally:
         file.close()
     found_parts = (
         parts_of(judge.folder, judge.config.device, rows) if parts and isinstance(judge, ScorerJudge) else None
     )
-    report = make_report(name, judge_name, options, digest, data, rows, examination, config, found_parts)
+    report = make_report(name, judge_name, options, digest, data, rows, answers, config, found_parts)
     broken = broken_limits(report, allowed)
-    found = {"fitness": asdict(fitness(report, broken)), "refused": broken, **asdict(report)}
+    found = {"summary": asdict(summarise(report, broken)), "refused": broken, **asdict(report)}
     write_json(_named(stem, "json"), found)
     _named(stem, "html").write_text(report_page(report, rows, broken), encoding="utf-8")
     return Measured(report, broken, stem)
@@ -129,17 +129,17 @@ def _not_ready_as_such(step: str) -> Iterator[None]:
         yield
     except JudgeNotReadyError:
         raise
-    except Exception as error:  # a judge of one's own may raise anything
+    except Exception as error:  # a judge written by a user may raise anything
         raise JudgeNotReadyError(f"the judge failed in {step}: {type(error).__name__}: {error}") from None
 
 
-async def _examine(
-    judge: Judge, rows: Sequence[LabelledRollout], file: VerdictFile, config: ExaminationConfig, stage: Stage
-) -> Examination:
+async def _ask(
+    judge: Judge, rows: Sequence[LabelledRollout], file: VerdictFile, config: EvalConfig, stage: Stage
+) -> Answers:
     try:
         with _not_ready_as_such("preflight()"):
             await judge.preflight()
-        return await examine(judge, rows, file, config, stage)
+        return await ask_judge(judge, rows, file, config, stage)
     finally:
         try:
             await judge.aclose()

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from awpo_ext.reports.judge_eval_plots import figures
 from reward_models.judge_eval.comparison import Comparison
-from reward_models.judge_eval.limits import fitness, show
+from reward_models.judge_eval.limits import show, summarise
 from reward_models.judge_eval.measures import RowResult
 from reward_models.judge_eval.report import Report
 from reward_models.judges.llm.fencing import clean
@@ -37,7 +37,7 @@ def report_page(report: Report, rows: Sequence[LabelledRollout], broken: Sequenc
         .render(
             report=report,
             options=json.dumps(report.options, ensure_ascii=False),
-            fitness=fitness(report, broken),
+            summary=summarise(report, broken),
             broken=broken,
             tiles=_tiles(report),
             kinds=sorted(report.kinds.items(), key=lambda item: _last_if_nan(item[1].auc.value)),
@@ -126,8 +126,8 @@ def _mistakes(report: Report, rows: Sequence[LabelledRollout]) -> list[tuple[str
             for item in list(worst_of_source.values())[:_MISTAKES]
         ]
 
-    scored = [row for row in report.rows if row.score is not None]
-    scored.sort(key=lambda row: row.score)
+    by_score = sorted((row.score, place) for place, row in enumerate(report.rows) if row.score is not None)
+    scored = [report.rows[place] for _, place in by_score]
     bad, good = [row for row in reversed(scored) if row.label <= 0.5], [row for row in scored if row.label > 0.5]
     return [
         ("Worst mistakes: bad reasoning with the highest scores", quoted(bad)),

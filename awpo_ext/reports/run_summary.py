@@ -12,10 +12,14 @@ COLUMNS = {
     "outcome": "awpo/outcome/mean",
     "reasoning": "awpo/reasoning/mean",
     "judge valid": "awpo/reasoning/valid_fraction",
+    "leverage": "awpo/leverage/mean",
+    "reliability": "awpo/reliability",
     "gate": "awpo/gate/mean",
     "clip radius": "awpo/clip_radius",
     "seconds": "timing_s/step",
 }
+INTERVAL = {"awpo/reliability": ("awpo/reliability/low", "awpo/reliability/high")}
+LEVERAGE = {"all groups": "mean", "outcomes differ": "informative", "outcomes agree": "equal"}
 VALIDATION = "val-core/"
 HEADINGS = ("step", *COLUMNS, "validation reward")
 
@@ -85,7 +89,7 @@ def step_line(line: str) -> str | None:
         key, _, value = item.partition(":")
         with contextlib.suppress(ValueError):
             metrics[key] = float(re.sub(r"np\.float64\((.*)\)", r"\1", value.strip()))
-    shown = [f"{name} {metrics[key]:.3f}" for name, key in COLUMNS.items() if key in metrics]
+    shown = [f"{name} {_cell(metrics, key)}" for name, key in COLUMNS.items() if key in metrics]
     validated = validation_reward(metrics)
     shown += [f"validation reward {validated:.3f}"] if validated is not None else []
     return f"step {match[1]}: {', '.join(shown)}" if shown else None
@@ -99,17 +103,21 @@ def shown_rows(steps: Steps, every: int) -> list[list[str]]:
         validated = validation_reward(metrics)
         if step % every and step not in (1, last) and validated is None:
             continue
-        cells = [_cell(metrics.get(key)) for key in COLUMNS.values()]
-        rows.append([str(step), *cells, _cell(validated)])
+        cells = [_cell(metrics, key) for key in COLUMNS.values()]
+        rows.append([str(step), *cells, "" if validated is None else f"{validated:.3f}"])
     return rows
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _cell(metrics: dict[str, float], key: str) -> str:
+    """A metric, with its interval where it has one."""
+    if key not in metrics:
+        return ""
+    ends = [f"{metrics[end]:.2f}" for end in INTERVAL.get(key, ()) if end in metrics]
+    return f"{metrics[key]:.3f}" + (f" [{', '.join(ends)}]" if ends else "")
 
 
 def plot(steps: Steps, png: str) -> None:
-    """Four panels by step: outcome (with validation), reasoning reward, gate, clip radius."""
+    """Four panels by step: outcome (with validation), reasoning reward, the judge's leverage, its reliability."""
     try:
         import matplotlib
     except ImportError as error:
@@ -118,11 +126,21 @@ def plot(steps: Steps, png: str) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 6), sharex=True, layout="constrained")
-    for axis, name in zip(axes.flat, ("outcome", "reasoning", "gate", "clip radius"), strict=True):
-        points = [(step, metrics[COLUMNS[name]]) for step, metrics in steps.items() if COLUMNS[name] in metrics]
-        axis.plot(*zip(*points, strict=True) if points else ((), ()), marker=".", label="training batch")
-        axis.set_title(f"{name} reward" if name in ("outcome", "reasoning") else name)
+    titles = ("outcome reward", "reasoning reward", "leverage: the judge's share of the update", "reliability, 90 %")
+    for axis, title in zip(axes.flat, titles, strict=True):
+        axis.set_title(title)
         axis.grid(alpha=0.3)
+    for axis, name in zip(axes.flat, ("outcome", "reasoning"), strict=False):
+        axis.plot(*_curve(steps, COLUMNS[name]), marker=".", label="training batch")
+    for name, key in LEVERAGE.items():
+        axes[1, 0].plot(*_curve(steps, f"awpo/leverage/{key}"), marker=".", label=name)
+    axes[1, 0].legend()
+    numbers, middle = _curve(steps, "awpo/reliability")
+    axes[1, 1].plot(numbers, middle, marker=".")
+    low, high = (_curve(steps, end)[1] for end in INTERVAL["awpo/reliability"])
+    if len(low) == len(high) == len(numbers):
+        axes[1, 1].fill_between(numbers, low, high, alpha=0.2)
+    axes[1, 1].axhline(0, color="k", linewidth=0.6)
     validated = [(step, validation_reward(metrics)) for step, metrics in steps.items()]
     validated = [(step, value) for step, value in validated if value is not None]
     if validated:
@@ -132,3 +150,9 @@ def plot(steps: Steps, png: str) -> None:
         axis.set_xlabel("step")
     figure.savefig(png, dpi=120)
     pyplot.close(figure)
+
+
+def _curve(steps: Steps, key: str) -> tuple[list[int], list[float]]:
+    """The steps that logged a metric, and its values."""
+    logged = {step: metrics[key] for step, metrics in steps.items() if key in metrics}
+    return list(logged), list(logged.values())

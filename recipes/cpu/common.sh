@@ -57,5 +57,8 @@ train() { # <override ...>
     }
     say "what happened"
     awpo summary "$RUN/metrics.jsonl" --png "$RUN/awpo.png"
-    if ((RECORD)); then echo "What a setting would have changed: awpo replay $RUN --set gate=none"; fi
+    if ((RECORD)); then
+        echo "Each rollout with its reward: awpo view $RUN"
+        echo "What a setting would have changed: awpo replay $RUN --set gate=none"
+    fi
 }

@@ -27,7 +27,7 @@ inputs=$({
     echo "$VERSION $TRAIN_ROWS $EVAL_ROWS"
 } | sha256sum | cut -d' ' -f1)
 if [ -f "$OUT/awpo_scorer.json" ] && grep -qs "$inputs" "$OUT.json"; then
-    echo "[scorer] $OUT is there, made from the same inputs"
+    echo "[scorer] $OUT exists, made from the same inputs"
 else
     rm -rf "$OUT" "$OUT.json" "$OUT.data" "$OUT.eval" "$OUT.features"
     awpo scorer data --from bfcl "$ROWS" --out "$OUT.data" --train-rows "$TRAIN_ROWS" --eval-rows "$EVAL_ROWS"

@@ -61,7 +61,7 @@ class SentenceEncoder:
     def embed(self, texts: Sequence[str]) -> list[np.ndarray]:
         """One vector of length 1 per text, in order.
 
-        Equal texts are embedded once. ModelLoadError where the model is not there; it is not tried a second time,
+        Equal texts are embedded once. ModelLoadError where the model cannot be loaded; it is not tried a second time,
         since a training run would then stall at every batch.
         """
         encoder = self._encoder or self._load()

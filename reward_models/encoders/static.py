@@ -19,7 +19,7 @@ def distil(model: Any, dims: int = 256) -> Any:
     """A SentenceTransformer of one StaticEmbedding of at most `dims` dimensions, from one whose tokenizer is a fast one.
 
     The table has a row for each of the tokenizer's ids; those of special tokens are zero. Ids are taken to be in the
-    order of frequency, as WordPiece and BPE vocabularies about are. ValueError where there is no fast tokenizer.
+    order of frequency, as they roughly are in WordPiece and BPE vocabularies. ValueError without a fast tokenizer.
     """
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
@@ -27,11 +27,11 @@ def distil(model: Any, dims: int = 256) -> Any:
     try:
         from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     except ImportError:  # where it stood before
-        from sentence_transformers.models import StaticEmbedding
+        from sentence_transformers.models import StaticEmbedding  # type: ignore[no-redef]
 
     fast = getattr(model.tokenizer, "backend_tokenizer", None)
     if not isinstance(fast, Tokenizer):
-        raise ValueError("a static encoder needs an encoder with a fast tokenizer, which this one has not")
+        raise ValueError("a static encoder needs an encoder with a fast tokenizer, which this one lacks")
     special = set(model.tokenizer.all_special_ids)
     plain = np.array([number for number in range(fast.get_vocab_size()) if number not in special])
     rows = _components(_embed(model, plain), dims) * _weights(len(plain))[:, None]

@@ -73,7 +73,7 @@ def load_encoder(source: str, device: str = "cpu") -> Encoder | NoEncoder:
     """Load a sentence-transformers folder or hub id, or nothing for NO_ENCODER; no code that comes with it is run.
 
     `static:SOURCE` loads SOURCE and distils it, which takes a full encoder of 22M parameters half a minute of one core.
-    RuntimeError where `device` is not there; whatever sentence-transformers raises where the weights are not.
+    RuntimeError where `device` is missing; where the weights are, whatever sentence-transformers raises.
     """
     if source == NO_ENCODER:
         return NoEncoder()
@@ -95,7 +95,7 @@ def split_source(source: str) -> tuple[bool, str]:
 
 
 def encoder_name(source: str) -> str:
-    """The source for metadata: a hub id whole, of a path the last two parts, since the rest is nobody's business."""
+    """The source for metadata: a hub id whole, of a path the last two parts, since the rest is private."""
     static, given = split_source(source)
     return f"{STATIC}:" * static + "/".join(Path(given).parts[-2:])
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 from reward_models.judges import Judge
 from reward_models.labelled import LabelledRollout, write_labelled
@@ -69,37 +69,11 @@ async def distil(
     require("distil", "concurrency", concurrency, Annotated[int, Range(1, 4096)])
     kept = out.with_name(out.name + ".scores.jsonl")
     scores = _read_scores(kept, provenance)
-    unscored: Counter[str] = Counter()
-    waiting = iter([item for item in found if item.id not in scores])
-    for _ in range(sum(item.id in scores for item in found)):
+    waiting = [item for item in found if item.id not in scores]
+    for _ in range(len(found) - len(waiting)):
         progress()
-
     with open(kept, "a", encoding="utf-8") as file:
-
-        async def work() -> None:
-            for item in waiting:  # shared by the workers
-                verdict = await _score(judge, item.rollout)
-                if isinstance(verdict, Scored):
-                    scores[item.id] = verdict.value
-                    file.write(json.dumps({"id": item.id, "score": verdict.value}) + "\n")
-                    file.flush()
-                else:
-                    unscored[verdict.reason.value] += 1
-                    if not scores and unscored.total() >= _HOPELESS:
-                        raise ValueError(
-                            f"the judge scored none of the first {_HOPELESS} rollouts; the last: "
-                            f"{verdict.reason.value}: {verdict.detail}"
-                        )
-                progress()
-
-        workers = [asyncio.create_task(work()) for _ in range(min(concurrency, len(found)))]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-
+        unscored = await _score_all(judge, waiting, scores, file, concurrency, progress)
     rows = [_labelled(item, scores[item.id], provenance) for item in found if item.id in scores]
     if not rows:
         raise ValueError(f"the judge scored none of {len(found)} rollouts: {dict(unscored)}")
@@ -108,6 +82,44 @@ async def distil(
     write_labelled(out, rows)
     os.remove(kept)
     return Distilled(len(rows), sum(row.pair is not None for row in rows), dict(unscored))
+
+
+async def _score_all(
+    judge: Judge,
+    items: Sequence[Found],
+    scores: dict[str, float],
+    file: TextIO,
+    concurrency: int,
+    progress: Callable[[], None],
+) -> Counter[str]:
+    """Add the items' scores to `scores` and to the file; returns how many have none, by reason."""
+    unscored: Counter[str] = Counter()
+    waiting = iter(items)
+
+    async def work() -> None:
+        for item in waiting:  # shared by the workers
+            verdict = await _score(judge, item.rollout)
+            if isinstance(verdict, Scored):
+                scores[item.id] = verdict.value
+                file.write(json.dumps({"id": item.id, "score": verdict.value}) + "\n")
+                file.flush()
+            else:
+                unscored[verdict.reason.value] += 1
+                if not scores and unscored.total() >= _HOPELESS:
+                    raise ValueError(
+                        f"the judge scored none of the first {_HOPELESS} rollouts; the last: "
+                        f"{verdict.reason.value}: {verdict.detail}"
+                    )
+            progress()
+
+    workers = [asyncio.create_task(work()) for _ in range(min(concurrency, len(items)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    return unscored
 
 
 def with_pairs(rows: Sequence[LabelledRollout], margin: float) -> list[LabelledRollout]:
@@ -131,7 +143,7 @@ def _labelled(item: Found, score: float, provenance: Mapping[str, Any]) -> Label
 async def _score(judge: Judge, rollout: Rollout) -> Verdict:
     try:
         return await judge.score(rollout)
-    except Exception as error:  # of a judge of somebody's own
+    except Exception as error:  # a user's own judge may raise anything
         return Unscored(UnscoredReason.ERROR, type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""Is this judge fit for training? Findings in words, and limits of one's own that it must keep."""
+"""Is this judge fit for training? Findings in words, and the limits that a user sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reward_models.judge_eval.report import Report
 from reward_models.options import Options, Range
 from reward_models.statistics import Interval
 
-# Where a reservation begins; limits of one's own are `Limits`.
+# Where a reservation begins; a user's own limits are `Limits`.
 FEW_SOURCES = 20
 LOW_COVERAGE = 0.95
 HIGH_ECE = 0.1
@@ -43,7 +43,7 @@ class Limits(Options, owner="judge eval"):
 
 
 @dataclass(frozen=True)
-class Fitness:
+class Summary:
     """`level`: "fit", "reservations", "unfit" or "nothing"; a headline, and the findings behind it."""
 
     level: str
@@ -58,9 +58,9 @@ def broken_limits(report: Report, limits: Limits) -> list[str]:
         "pair_accuracy": ("pair accuracy", report.agreement.pair_accuracy),
         "coverage": ("the share of rows with a score", report.coverage.share),
         "ece": ("ECE", report.agreement.ece),
-        "swayed": ("the share of attacks that sway it", report.canaries and report.canaries.share),
+        "swayed": ("the share of attacks that sway it", report.canaries.share if report.canaries else None),
         "length_correlation": ("the correlation of score and length within kinds", report.length.within_kind),
-        "flips": ("the share of pairs that flip with their order", report.order and report.order.flips),
+        "flips": ("the share of pairs that flip with their order", report.order.flips if report.order else None),
     }
     sentences = []
     for item in fields(limits):
@@ -86,7 +86,7 @@ def _broken(side: str, key: str, name: str, found: Interval | None, limit: float
     return f"{name} is {show(found)}" if wrong else ""
 
 
-def fitness(report: Report, broken: Sequence[str] = ()) -> Fitness:
+def summarise(report: Report, broken: Sequence[str] = ()) -> Summary:
     """The headline by fixed rules: better than chance or not, and what to know before training with it.
 
     `broken` are the sentences of `broken_limits`: with one, no judge is fit.
@@ -95,32 +95,32 @@ def fitness(report: Report, broken: Sequence[str] = ()) -> Fitness:
         return _nothing(report)
     auc = report.agreement.auc
     if math.isnan(auc.value):
-        return Fitness(
+        return Summary(
             "unfit",
-            "Nobody can tell: good and bad rows are both needed, each with a score",
+            "Not known: good and bad rows are both needed, each with a score",
             ["AUC needs rows of both classes with a score (labels above 0.5, and others).", *_findings(report)],
         )
     if not auc.low > CHANCE:
         worse = "worse than chance" if auc.high < CHANCE else "not shown to be better than chance"
-        return Fitness("unfit", f"Not fit for training: {worse}", [f"AUC {show(auc)}.", *_findings(report)])
+        return Summary("unfit", f"Not fit for training: {worse}", [f"AUC {show(auc)}.", *_findings(report)])
     findings = _findings(report)
     if broken:
-        return Fitness("unfit", "Refused: better than chance, but a limit is not kept", findings)
+        return Summary("unfit", "Refused: better than chance, but a limit is not kept", findings)
     if findings:
-        return Fitness("reservations", "Better than chance, with reservations", findings)
-    return Fitness("fit", "Fit for training, as far as these rows tell", [])
+        return Summary("reservations", "Better than chance, with reservations", findings)
+    return Summary("fit", "Fit for training, as far as these rows tell", [])
 
 
-def _nothing(report: Report) -> Fitness:
+def _nothing(report: Report) -> Summary:
     reasons = report.coverage.unscored
     if set(reasons) == {"judge_disabled"}:
-        return Fitness(
+        return Summary(
             "nothing",
             "Nothing to measure: this judge does not judge",
             ["Every row is Unscored(judge_disabled): training goes by the outcome alone."],
         )
     shown = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
-    return Fitness("nothing", "Nothing to measure: no row has a score", [f"Unscored: {shown}.", *_broke(report)])
+    return Summary("nothing", "Nothing to measure: no row has a score", [f"Unscored: {shown}.", *_broke(report)])
 
 
 def _findings(report: Report) -> list[str]:
@@ -143,7 +143,7 @@ def _findings(report: Report) -> list[str]:
         found.append(f"In {report.order.flips.value:.0%} of the pairs the winner changes with the order.")
     if report.agreement.ece.value > HIGH_ECE:
         found.append(
-            f"Scores are no probabilities (ECE {report.agreement.ece.value:.2f}); AWPO needs their order alone."
+            f"Scores are not probabilities (ECE {report.agreement.ece.value:.2f}); AWPO needs their order alone."
         )
     return found
 

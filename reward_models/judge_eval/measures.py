@@ -10,8 +10,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from reward_models import statistics
 from reward_models.labelled import HONEST, LabelledRollout
@@ -85,7 +87,7 @@ class LengthBias:
 
 def row_result(row: LabelledRollout, verdict: Verdict) -> RowResult:
     length = len(read_rollout(row.rollout).thought)
-    known = {"id": row.id, "source": row.source, "kind": row.kind, "label": row.label, "pair": row.pair}
+    known: dict[str, Any] = {"id": row.id, "source": row.source, "kind": row.kind, "label": row.label, "pair": row.pair}
     if isinstance(verdict, Scored):
         return RowResult(**known, length=length, score=verdict.value)
     return RowResult(**known, length=length, score=None, reason=verdict.reason.value)
@@ -172,7 +174,7 @@ def pooled_spearman(first: np.ndarray, second: np.ndarray, strata: np.ndarray) -
     return statistics.cosine(centred(first), centred(second))
 
 
-def share_interval(statistic: Callable[..., float], *columns: Sequence, groups: Sequence[str], seed: int) -> Interval:
+def share_interval(statistic: Callable[..., float], *columns: ArrayLike, groups: Sequence[str], seed: int) -> Interval:
     """`bootstrap` of a statistic in [0, 1], honest at the ends.
 
     Where every resample gives 0, or every one 1, the bootstrap's interval has no width, however few rows there are.

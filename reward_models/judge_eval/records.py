@@ -1,7 +1,7 @@
 """Let a judge score labelled rollouts, and keep each verdict on disk, so that a run that was cut goes on where it was.
 
 The file is append-only JSON lines. A verdict is found again by judge (class and options), row (id and content) and vote,
-so a changed judge or a changed row is judged anew. One process a file at a time.
+so a changed judge or a changed row is judged again. One process a file at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reward_models.judges.base import Judge
+from reward_models.judges.base import Comparer, Judge
 from reward_models.labelled import LabelledRollout
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
@@ -33,7 +33,7 @@ class Record:
     latency_s: of the call, waiting for the judge's own queue included.
     session, elapsed_s: which run of the program wrote it, and how long that had judged by then.
     spent: what the judge's ledger had counted in this session by then; {} without one.
-    broke: the judge raised, or gave back what is no verdict: its own fault, not its server's.
+    broke: the judge raised, or returned something else than a verdict: its own fault, not its server's.
     """
 
     key: str
@@ -87,7 +87,7 @@ class VerdictFile:
                     self._records[record.key] = record
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(
-                    f"{self._path}: line {number} is no verdict ({error}); remove the file to start anew"
+                    f"{self._path}: line {number} is not a verdict ({error}); remove the file to start over"
                 ) from None
         if retry_unscored:
             self._records = {key: item for key, item in self._records.items() if isinstance(item.verdict, Scored)}
@@ -107,11 +107,11 @@ class VerdictFile:
         self._file.close()
 
 
-class Examiner:
+class Recorder:
     """Puts questions to a judge, so many at a time, and records the verdicts.
 
-    What the judge does wrong (raises, returns no verdict) is an Unscored(error), recorded as its own fault. Cancellation
-    passes through, and what was recorded by then stays.
+    What the judge does wrong (it raises, or does not return a verdict) is an Unscored(error), recorded as its own fault.
+    Cancellation passes through, and what was recorded by then stays.
     """
 
     def __init__(self, judge: Judge, file: VerdictFile, *, concurrency: int = 32) -> None:
@@ -126,7 +126,7 @@ class Examiner:
         return sum(self._file.get(_key("score", row.id, 0, row.rollout)) is None for row in rows)
 
     async def score(self, rows: Sequence[LabelledRollout], vote: int, advance: Advance = lambda: None) -> list[Record]:
-        """The records of one vote on each row, in order; `advance` is called as each is there.
+        """The records of one vote on each row, in order; `advance` is called for each.
 
         Votes after the first have another `uid`, from which judges that draw at random take their seeds.
         """
@@ -149,6 +149,7 @@ class Examiner:
 
     async def _compare_one(self, first: LabelledRollout, second: LabelledRollout, advance: Advance) -> Record:
         async def ask() -> Verdict:
+            assert isinstance(self._judge, Comparer)
             return await self._judge.compare(first.rollout, second.rollout)
 
         key = _key("compare", f"{first.id}\0{second.id}", 0, first.rollout, second.rollout)
@@ -175,11 +176,11 @@ class Examiner:
 
 
 class _Recording(Judge):
-    def __init__(self, examiner: Examiner, advance: Advance) -> None:
-        self._examiner, self._advance = examiner, advance
+    def __init__(self, recorder: Recorder, advance: Advance) -> None:
+        self._recorder, self._advance = recorder, advance
 
     async def score(self, rollout: Rollout) -> Verdict:
-        return (await self._examiner._score_one("", "canary", rollout, 0, self._advance)).verdict
+        return (await self._recorder._score_one("", "canary", rollout, 0, self._advance)).verdict
 
 
 def judge_hash(name: str, options: Mapping[str, Any]) -> str:
@@ -237,7 +238,7 @@ def _from_row(row: dict[str, Any]) -> Record:
     if "value" in row:
         verdict: Verdict = Scored(row.pop("value"), row.pop("spread"))
     else:
-        verdict = Unscored(UnscoredReason(row.pop("reason")), row.pop("detail"))
+        verdict = Unscored(row.pop("reason"), row.pop("detail"))
     return Record(verdict=verdict, **row)
 
 

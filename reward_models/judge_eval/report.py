@@ -14,12 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from reward_models.judge_eval import measures
-from reward_models.judge_eval import robustness as behaviour
+from reward_models.judge_eval import measures, robustness
 from reward_models.judge_eval.measures import Agreement, Coverage, KindResult, LengthBias, RowResult
 from reward_models.judge_eval.records import rollout_hash
 from reward_models.judge_eval.robustness import Canaries, Consistency, Cost, OrderBias, Speed
-from reward_models.judge_eval.run import Examination, ExaminationConfig
+from reward_models.judge_eval.run import Answers, EvalConfig
 from reward_models.labelled import HONEST, LabelledRollout
 from reward_models.scorers.features.measure import Parts
 
@@ -74,12 +73,12 @@ def make_report(
     judge_hash: str,
     path: Path,
     rows: Sequence[LabelledRollout],
-    examination: Examination,
-    config: ExaminationConfig,
+    answers: Answers,
+    config: EvalConfig,
     parts: Parts | None = None,
 ) -> Report:
     """Measure; takes seconds, for the intervals. `parts` is what a scorer's parts give on the same rows."""
-    results = [measures.row_result(row, record.verdict) for row, record in zip(rows, examination.first, strict=True)]
+    results = [measures.row_result(row, record.verdict) for row, record in zip(rows, answers.first, strict=True)]
     seed = config.seed
     kinds = {row.kind for row in rows}
     return Report(
@@ -101,12 +100,12 @@ def make_report(
         agreement=measures.agreement(results, seed),
         kinds=measures.by_kind(results, seed),
         length=measures.length_bias(results, seed),
-        consistency=behaviour.consistency(examination.repeated, seed),
-        order=behaviour.order_bias(examination.compared, seed),
-        canaries=behaviour.canary_result(examination.canaries),
-        speed=behaviour.speed(examination, config.concurrency, seed),
-        cost=behaviour.cost(examination.records),
-        broke=sum(record.broke for record in examination.first),
+        consistency=robustness.consistency(answers.repeated, seed),
+        order=robustness.order_bias(answers.compared, seed),
+        canaries=robustness.canary_result(answers.canaries),
+        speed=robustness.speed(answers, config.concurrency, seed),
+        cost=robustness.cost(answers.records),
+        broke=sum(record.broke for record in answers.first),
         rows=results,
         parts=parts,
     )
@@ -139,7 +138,7 @@ class Results:
 
 
 def read_results(path: Path) -> Results:
-    """The rows of a report that `write_json` wrote; ValueError names the file where it is none."""
+    """The rows of a report that `write_json` wrote; ValueError names the file where it is not one."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         if report["format"] != FORMAT:
@@ -150,7 +149,7 @@ def read_results(path: Path) -> Results:
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: is no report of `awpo judge eval` ({type(error).__name__}: {error})") from None
+        raise ValueError(f"{path}: not a report of `awpo judge eval` ({type(error).__name__}: {error})") from None
 
 
 def _circumstances(seed: int) -> dict[str, str]:

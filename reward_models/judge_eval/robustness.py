@@ -12,7 +12,7 @@ import numpy as np
 from reward_models.judge_eval.attacks import CanaryReport
 from reward_models.judge_eval.measures import share_interval
 from reward_models.judge_eval.records import Record
-from reward_models.judge_eval.run import Examination, Pair
+from reward_models.judge_eval.run import Answers, Pair
 from reward_models.labelled import LabelledRollout
 from reward_models.statistics import Interval, bootstrap, spearman, wilson
 from reward_models.types import Scored, Verdict
@@ -39,7 +39,7 @@ class OrderBias:
     """A judge that compares two rollouts, asked in both orders.
 
     accuracy: how often the better one wins, ties counting half.
-    first: how much goes to the one shown first; 0.5 is no preference.
+    first: how much goes to the one shown first; 0.5 means no preference.
     flips: share of pairs in which another one wins when the order is turned.
     failed: pairs without a verdict in one order or both.
     """
@@ -72,7 +72,7 @@ class Canaries:
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds a call and calls a second, under the examination's own load; `load_s` is the first call's."""
+    """Seconds a call and calls a second, under the measurement's own load; `load_s` is the first call's."""
 
     calls: int
     concurrency: int
@@ -84,7 +84,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Cost:
-    """Sums over all calls of the examination, and the cost of a thousand verdicts; in the unit of the price given."""
+    """Sums over all calls of the measurement, and the cost of a thousand verdicts; in the unit of the price given."""
 
     calls: float
     cache_hits: float
@@ -150,8 +150,7 @@ def canary_result(report: CanaryReport | None) -> Canaries | None:
     if report is None:
         return None
     good, bad = _value(report.good), _value(report.bad)
-    apart = good is not None and bad is not None and bad < good
-    threshold = (good + bad) / 2 if apart else math.nan
+    threshold = (good + bad) / 2 if good is not None and bad is not None and bad < good else math.nan
     by_kind: dict[str, tuple[int, int, int]] = {}
     for result in report.results:
         swayed, scored, total = by_kind.get(result.kind, (0, 0, 0))
@@ -159,13 +158,13 @@ def canary_result(report: CanaryReport | None) -> Canaries | None:
         hit = value is not None and value >= threshold  # False for NaN
         by_kind[result.kind] = (swayed + hit, scored + (value is not None), total + 1)
     swayed, scored, total = (sum(counts[place] for counts in by_kind.values()) for place in range(3))
-    share = wilson(swayed, scored) if apart else wilson(0, 0)
+    share = wilson(0, 0) if math.isnan(threshold) else wilson(swayed, scored)
     return Canaries(good, bad, threshold, swayed, scored, total, share, by_kind)
 
 
-def speed(examination: Examination, concurrency: int, seed: int = 0) -> Speed:
+def speed(answers: Answers, concurrency: int, seed: int = 0) -> Speed:
     """Over the first votes: repeated ones may come from a judge's cache. Time between sessions does not count."""
-    records = examination.first
+    records = answers.first
     seconds = 0.0
     for session in {record.session for record in records}:
         own = [record for record in records if record.session == session]
@@ -176,7 +175,7 @@ def speed(examination: Examination, concurrency: int, seed: int = 0) -> Speed:
         return bootstrap(lambda column: float(np.quantile(column, share)), latencies, n=300, seed=seed)
 
     per_second = len(records) / seconds if seconds > 0 else math.nan
-    return Speed(len(records), concurrency, percentile(0.5), percentile(0.95), per_second, examination.load_s)
+    return Speed(len(records), concurrency, percentile(0.5), percentile(0.95), per_second, answers.load_s)
 
 
 def cost(records: Sequence[Record]) -> Cost | None:

@@ -1,4 +1,4 @@
-"""One judge's whole examination: all rows once, some rows again, some pairs in both orders, the canaries."""
+"""One judge's whole measurement: all rows once, some rows again, some pairs in both orders, the canaries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from reward_models.judge_eval.attacks import CanaryReport, canaries, count_swayed, top_of_scale
-from reward_models.judge_eval.records import Examiner, Record, VerdictFile
+from reward_models.judge_eval.records import Record, Recorder, VerdictFile
 from reward_models.judges.base import Comparer, Judge
 from reward_models.judges.controls import controls
 from reward_models.labelled import LabelledRollout
@@ -24,7 +24,7 @@ _OWNER = "judge eval"
 
 
 @dataclass(frozen=True)
-class ExaminationConfig(Options, owner=_OWNER):
+class EvalConfig(Options, owner=_OWNER):
     """How much is asked of the judge beside one score a row.
 
     votes: scores of the same row, in [1, 64], on `vote_rows` rows drawn at random, in [0, 1e6].
@@ -41,7 +41,7 @@ class ExaminationConfig(Options, owner=_OWNER):
 
 
 @dataclass(frozen=True)
-class Examination:
+class Answers:
     """All that a judge answered.
 
     first: the first vote's record of each row, in the order of the rows.
@@ -59,25 +59,25 @@ class Examination:
     load_s: float | None
 
 
-async def examine(
-    judge: Judge, rows: Sequence[LabelledRollout], file: VerdictFile, config: ExaminationConfig, stage: Stage
-) -> Examination:
+async def ask_judge(
+    judge: Judge, rows: Sequence[LabelledRollout], file: VerdictFile, config: EvalConfig, stage: Stage
+) -> Answers:
     """Ask the judge whatever is not on record in `file` yet. A judge that scores no row is asked nothing more."""
-    examiner = Examiner(judge, file, concurrency=config.concurrency)
-    load_s = await _warm_up(judge) if examiner.missing(rows) else None
-    first = await examiner.score(rows, 0, stage("rows", len(rows)))
+    recorder = Recorder(judge, file, concurrency=config.concurrency)
+    load_s = await _warm_up(judge) if recorder.missing(rows) else None
+    first = await recorder.score(rows, 0, stage("rows", len(rows)))
     if not any(isinstance(record.verdict, Scored) for record in first):
-        return Examination(first, [], None, None, file.records(), load_s)
-    repeated = await _repeat(examiner, rows, first, config, stage)
+        return Answers(first, [], None, None, file.records(), load_s)
+    repeated = await _repeat(recorder, rows, first, config, stage)
     compared = None
     if isinstance(judge, Comparer):
         pairs = _draw(pairs_of(rows), config.pairs, config.seed)
-        answers = await examiner.compare(pairs, stage("pairs, both orders", 2 * len(pairs)))
-        compared = list(zip(pairs, answers, strict=True))
+        verdicts = await recorder.compare(pairs, stage("pairs, both orders", 2 * len(pairs)))
+        compared = list(zip(pairs, verdicts, strict=True))
     high = top_of_scale(judge)
     advance = stage("canaries", len(controls()) + len(canaries(high)))
-    found = await count_swayed(examiner.canary_judge(advance), high=high)
-    return Examination(first, repeated, compared, found, file.records(), load_s)
+    found = await count_swayed(recorder.canary_judge(advance), high=high)
+    return Answers(first, repeated, compared, found, file.records(), load_s)
 
 
 def pairs_of(rows: Sequence[LabelledRollout]) -> list[Pair]:
@@ -94,10 +94,10 @@ async def _warm_up(judge: Judge) -> float:
 
 
 async def _repeat(
-    examiner: Examiner,
+    recorder: Recorder,
     rows: Sequence[LabelledRollout],
     first: Sequence[Record],
-    config: ExaminationConfig,
+    config: EvalConfig,
     stage: Stage,
 ) -> list[tuple[LabelledRollout, list[Record]]]:
     if config.votes == 1:
@@ -106,7 +106,7 @@ async def _repeat(
     chosen = [row for row, _ in drawn]
     advance = stage("repeated votes", len(chosen) * (config.votes - 1))
     votes = [[record for _, record in drawn]]
-    votes += [await examiner.score(chosen, vote, advance) for vote in range(1, config.votes)]
+    votes += [await recorder.score(chosen, vote, advance) for vote in range(1, config.votes)]
     return [(row, [records[place] for records in votes]) for place, row in enumerate(chosen)]
 
 

@@ -28,7 +28,7 @@ def make_judge(name: str, **options: Any) -> Judge:
 
     Cheap: options are checked here, packages and files by the judge's `check()`, weights load with the first score.
     """
-    return build("judge", name, options, KNOWN_JUDGES, Judge)
+    return build("judge", name, options, KNOWN_JUDGES, Judge)  # type: ignore[type-abstract]
 
 
 # Loaded late: it brings a client with it.

@@ -71,8 +71,8 @@ class MicroBatcher(Generic[Item, Result]):
         self._running.discard(done)
         if done.cancelled():
             _fail(batch, RuntimeError("the batch was cancelled"))
-        elif done.exception() is not None:
-            _fail(batch, done.exception())
+        elif (error := done.exception()) is not None:
+            _fail(batch, error)
         elif len(done.result()) != expected:
             _fail(batch, RuntimeError(f"a batch of {expected} items gave {len(done.result())} results"))
         else:

@@ -65,7 +65,7 @@ class ClassifyJudge(ChatJudge):
         self.config = ClassifyConfig(**own)
         super().__init__({"model": self.config.scorer, **client}, _ROUTE)
         self.asks_before_the_run = self.config.preflight
-        self.folder = Path(self.config.scorer).expanduser()
+        self.folder: Path = Path(self.config.scorer).expanduser()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="classify-judge")  # tokenizers block
         self._renderer: Renderer | None = None
         self._calibration: Calibration | None = None
@@ -139,7 +139,9 @@ def read_classification(body: bytes) -> tuple[Completion | NoCompletion, Usage]:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return NoCompletion("the answer is not a classification", passing=True), Usage()
     if not isinstance(values, list) or len(values) != 1:
-        return NoCompletion("the answer has not one number: is the model a scorer?", passing=False), Usage()
+        return NoCompletion(
+            "the answer does not hold exactly one number: is the model a scorer?", passing=False
+        ), Usage()
     try:
         value = float(values[0])
     except (TypeError, ValueError, OverflowError):

@@ -23,6 +23,7 @@ from reward_models.options import Options, Range, Text
 from reward_models.parsing import ToolCall
 from reward_models.per_loop import PerLoop
 from reward_models.rollout_view import read_rollout
+from reward_models.scorers.features.trace import encodable, words
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 logger = logging.getLogger(__name__)
@@ -109,29 +110,20 @@ class EmbeddingJudge(Judge):
         others = [text for text in (rollout.question, render_calls(view.calls)) if text.strip()]
         if not others:
             return Unscored(UnscoredReason.NO_EVIDENCE, "neither a question nor a readable call to compare with")
-        return tuple(_encodable(text, self.config.max_chars) for text in (view.thought, *others))
+        return tuple(encodable(text[: self.config.max_chars]) for text in (view.thought, *others))
 
 
 def render_calls(calls: Sequence[ToolCall]) -> str:
     """The calls as plain text, one line a call: `get weather: city Paris, days 3`; "" for none."""
-    return "\n".join(f"{_words(call.name)}: {_render_arguments(call.arguments)}" for call in calls)
+    return "\n".join(f"{words(call.name)}: {_render_arguments(call.arguments)}" for call in calls)
 
 
 def _render_arguments(arguments: dict[str, Any]) -> str:
-    return ", ".join(f"{_words(key)} {_render_value(value)}" for key, value in arguments.items())
+    return ", ".join(f"{words(key)} {_render_value(value)}" for key, value in arguments.items())
 
 
 def _render_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _words(identifier: str) -> str:
-    return identifier.replace("_", " ").replace(".", " ")
-
-
-def _encodable(text: str, max_chars: int) -> str:
-    # The tokenizer refuses lone surrogates, and one such text would fail its whole batch.
-    return text[:max_chars].encode("utf-8", "replace").decode("utf-8")
 
 
 def _similarity(vectors: Sequence[np.ndarray]) -> Scored:

@@ -53,7 +53,7 @@ class ScorerConfig(Options, owner=_OWNER):
     threads: CPU threads, in [1, 256].
     window_ms: how long concurrent calls are gathered, in [0, 1000].
     max_batch: this many waiting rollouts are scored at once without waiting longer, and at most, in [1, 4096].
-    max_queue: beyond so many rollouts waiting or being scored, more are Unscored(budget), in [1, 1000000].
+    max_queue: with more rollouts waiting or being scored, further ones are Unscored(budget), in [1, 1000000].
     """
 
     scorer: Annotated[str, Text()]
@@ -83,7 +83,7 @@ class ScorerJudge(Judge):
                 else f"{_OWNER}: judge_kwargs.scorer is missing; `awpo scorer train` makes a scorer's folder"
             )
         self.config = ScorerConfig.read(options)
-        self.folder = Path(os.path.expanduser(self.config.scorer))
+        self.folder: Path = Path(os.path.expanduser(self.config.scorer))
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer-judge")
         self._batchers: PerLoop[MicroBatcher[Rollout, float]] = PerLoop()
         self._scorer: LoadedScorer | None = None

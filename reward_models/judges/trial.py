@@ -22,7 +22,7 @@ def try_judge(name: str, options: Mapping[str, Any], path: Path) -> str:
     """The report on one rollout, or on the list of a prompt's rollouts where the judge ranks, as text.
 
     Raises ValueError where options or file do not fit, JudgeNotReadyError where the judge lacks something. A judge
-    that fails is no error: the report says Unscored and why.
+    that fails is not an error: the report says Unscored and why.
     """
     judge = make_judge(name, **options)
     judge.check()

@@ -10,7 +10,7 @@ from typing import Any
 
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_TOKENS = 100_000_000
-_TAIL_TOKENS, _MAX_TOP = 16, 20  # kept of an answer's probabilities: a verdict's score stands at the end
+_TAIL_TOKENS, _MAX_TOP = 16, 20  # kept of an answer's probabilities: a verdict's score comes at the end
 
 # The text of a token, and the probabilities of what might have stood in its place.
 TokenOdds = tuple[str, Mapping[str, float]]
@@ -70,7 +70,7 @@ def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
     if isinstance(text, str):
         return Completion(text, finish_reason, _tail(choice.get("logprobs")))
     if text is not None:
-        return NoCompletion("the answer's content is no text", passing=True)
+        return NoCompletion("the answer's content is not text", passing=True)
     if isinstance(message.get("refusal"), str) or finish_reason == "content_filter":
         return NoCompletion("the model refused to answer", passing=False, refused=True)
     cut = finish_reason == "length"  # a reasoning model that spent max_tokens on thinking
@@ -111,7 +111,7 @@ def _probability(logprob: Any) -> float:
 def _usage(usage: Any) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
-    counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
+    counts: list[Any] = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
     if not all(type(count) is int and 0 <= count <= _MAX_TOKENS for count in counts):
         return Usage()
-    return Usage(*counts, known=True)
+    return Usage(counts[0], counts[1], known=True)

@@ -75,7 +75,7 @@ class Attempts:
         await self._transport.aclose()
 
     async def _within_limits(self, body: bytes, tokens: int, course: Course) -> Reply | Failure | Unscored | None:
-        """One attempt; None where no endpoint is there for it after all."""
+        """One attempt; None where no endpoint is free for it."""
         try:
             delay = await self._limiter.enter(tokens, max(0.0, course.deadline - time.monotonic()))
         except LimiterLostError:

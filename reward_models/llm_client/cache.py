@@ -3,7 +3,7 @@
 sqlite and not `diskcache`: it is in the standard library, holds no pickles (which run code when read), and lets every
 row carry a checksum. The folder must be on a local disk: WAL does not work over a network, so each machine has its own.
 
-A trouble of the cache is never a trouble of the call: the answer is then asked for, or not kept, and this is said once.
+An error of the cache never fails a call: the answer is asked for, or not kept, and the error is logged once.
 A damaged file is replaced: the folder's file with the highest number is the one in use, so a name is never used again
 while another process may still hold the old file. A row whose checksum does not fit is dropped.
 
@@ -253,7 +253,8 @@ def _newest(folder: Path) -> Path | None:
 
 
 def _number_of(path: Path) -> int:
-    return int(_FILE.fullmatch(path.name)[1])
+    named = _FILE.fullmatch(path.name)
+    return int(named[1]) if named else 0
 
 
 def _is_damage(error: Exception) -> bool:

@@ -188,7 +188,7 @@ class ChatClient:
             self._record(course, found.reason.value)
             return found
         self._record(course, ANSWER, found)
-        kept = {
+        kept: dict[str, Any] = {
             "text": found.completion.text,
             "finish_reason": found.completion.finish_reason,
             "prompt_tokens": found.usage.prompt_tokens,
@@ -198,7 +198,9 @@ class ChatClient:
         }
         if self._cache is not None and _is_good(found.completion):
             self._cache.put(key, kept)
-        return ChatAnswer(**kept, queue_s=course.queue_s, cached=False, endpoint=course.endpoint.url)
+        return ChatAnswer(
+            **kept, queue_s=course.queue_s, cached=False, endpoint=course.endpoint.url if course.endpoint else ""
+        )
 
     async def _too_late_in_step(self, here: _OfLoop, course: Course) -> Unscored | None:
         """None where there is still time; the call's deadline is then the step's where that comes first."""
@@ -246,7 +248,7 @@ def _take_off(here: _OfLoop, key: bytes, call: Any) -> _Flight:
 async def _land(here: _OfLoop, key: bytes, flight: _Flight) -> ChatAnswer | Unscored:
     """The flight's result, for one of those who wait; whoever is cancelled last ends it."""
     landed = asyncio.get_running_loop().create_future()
-    flight.task.add_done_callback(lambda _: landed.done() or landed.set_result(None))
+    flight.task.add_done_callback(lambda _: None if landed.done() else landed.set_result(None))
     flight.waiting += 1
     try:
         await landed  # not the task: a caller's cancellation must not be the others'

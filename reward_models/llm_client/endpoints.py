@@ -62,7 +62,7 @@ class Endpoints:
             if not hopeful:
                 return None
             wait = min(max(endpoint.paused_until, endpoint.opens_until) - now for endpoint in hopeful)
-        if wait <= 0:  # somebody is probing: look again then
+        if wait <= 0:  # another call is probing: look again then
             wait = _PROBE_LOOK_S
         return wait * random.uniform(1.0, 1.2)  # not all at once
 

@@ -101,7 +101,7 @@ class PermitActor:
 
     async def give_back(self, holder: str, returned: tuple[int, int, int]) -> None:
         slots, unused_tokens, unused_requests = returned
-        ends = self._leases.get(holder, ())
+        ends = self._leases.get(holder, deque())
         held = min(slots, len(ends))  # the others ran out
         for _ in range(held):
             ends.popleft()

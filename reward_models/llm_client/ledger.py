@@ -3,7 +3,7 @@
 In a Ray job whose trainer asks for it, the totals of all processes are gathered step by step: see `job_steps`.
 
 Each line is one appending write of less than a page, so the processes of a job may share the file (on a local disk).
-No prompt, no answer and no key is written. A file that cannot be written is said once and costs no call; a line not
+No prompt, no answer and no key is written. An unwritable file is reported once and costs no call; a line not
 written is still in the totals.
 """
 

@@ -175,7 +175,7 @@ _process_limiters_lock = threading.Lock()
 
 
 def process_limiter(limits: Limits) -> ProcessLimiter:
-    """The one limiter of this process for `limits`, as long as somebody holds it."""
+    """The one limiter of this process for `limits`, as long as it is in use."""
     with _process_limiters_lock:
         limiter = _process_limiters.get(limits.name)
         if limiter is None:

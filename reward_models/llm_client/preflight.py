@@ -1,9 +1,9 @@
-"""Ask the endpoints, before training, whether they will do: what is wrong is said with its fix."""
+"""Ask the endpoints before training whether they can judge; a problem is reported with its fix."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from reward_models.llm_client.config import ClientConfig
 from reward_models.llm_client.failures import Failure
@@ -45,7 +45,7 @@ async def _try_completion(config: ClientConfig, transport: Transport, url: str) 
         _refuse(config, url, found)
 
 
-def _refuse(config: ClientConfig, url: str, failure: Failure) -> None:
+def _refuse(config: ClientConfig, url: str, failure: Failure) -> NoReturn:
     if failure.detail in ("HTTP 401", "HTTP 403"):
         if config.api_key():
             raise JudgeNotReadyError(f"{url} refuses the key in {config.api_key_env} ({failure.detail})")

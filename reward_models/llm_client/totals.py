@@ -6,6 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from reward_models.llm_client.failures import KINDS
 
@@ -61,7 +62,7 @@ class Totals:
 
     def add(self, entry: Entry) -> None:
         with self._lock:
-            sums = self._sums
+            sums: Any = self._sums  # the cost is not a whole number
             sums["calls"] += 1
             sums["answers" if entry.result == ANSWER else f"unscored_{entry.result}"] += 1
             sums["cache_hits"] += entry.source == "cache"
@@ -78,7 +79,7 @@ class Totals:
                 self._queues.append(entry.queue_s)
 
     def drain(self) -> Report:
-        """What was added since the last time, and start anew."""
+        """What was added since the last time; the sums start at zero again."""
         with self._lock:
             report = Report(dict(self._sums), list(self._latencies), list(self._queues))
             for part in (self._sums, self._latencies, self._queues):

@@ -19,7 +19,7 @@ process of its own, so that neither modules nor files nor limits are shared with
 | result size | the worker stops reading and kills the task | yes |
 | what a result can be | a narrow form (`replies`): anything else is a crash of the task | yes |
 
-Time is the task's own: while it was ready to run and no core was free, its clock stands still (`clock`). What a task
+Time is the task's own: while it was ready to run and no core was free, its clock stops (`clock`). What a task
 leaves in its folder is removed whatever it is (`folders`); a worker that cannot do so is replaced.
 
 RLIMIT_NPROC is not used: it counts all threads of the user on the machine, and does not hold for root.

@@ -53,7 +53,7 @@ def run_turns(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     tools: dict[str, Callable[..., Any]] = {}
     for instance in instances.values():
         tools.update(methods_of(instance))
-    turns, known = [], {}
+    turns, known = [], dict[str, Any]()
     for calls in payload["turns"]:
         results = [_call(tools, call) for call in calls]
         state = {name: public_state(instance) for name, instance in instances.items()}

@@ -151,7 +151,7 @@ def _audit_hook(scratch: str) -> Callable[[str, tuple], None]:
         if isinstance(path, int):  # an open file: it was checked when it was opened
             return True
         folder = os.readlink(f"/proc/self/fd/{relative_to}") if relative_to >= 0 else ""
-        real = os.path.realpath(os.path.join(folder, os.fsdecode(path)))
+        real = os.path.realpath(os.path.join(folder, os.fsdecode(path)))  # type: ignore[arg-type]
         return real == os.devnull or real.startswith(inside)
 
     def hook(event: str, arguments: tuple) -> None:

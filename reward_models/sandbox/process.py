@@ -135,7 +135,7 @@ class WorkerProcess:
         config = self._config
         return Settings(
             parent=os.getpid(),
-            scratch=self._scratch,
+            scratch=self._scratch or "",
             environment=dict(config.environment),
             preload=self._preload,
             timeout_seconds=config.timeout_seconds,
@@ -167,4 +167,8 @@ class WorkerProcess:
 
 def _removed(folder: str) -> bool:
     # A killed task may need a moment to end, and its last system call may still make a file.
-    return any(remove_folder(folder) or time.sleep(0.05) for _ in range(3))
+    for _ in range(3):
+        if remove_folder(folder):
+            return True
+        time.sleep(0.05)
+    return False

@@ -115,7 +115,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "mount_setattr": (442, 442),
 }
 # Calls that depend on their arguments, see `_program`.
-_ASKED: dict[str, tuple[int | None, int | None]] = {
+_ASKED: dict[str, tuple[int, int]] = {
     "clone": (56, 220),
     "clone3": (435, 435),
     "tgkill": (234, 131),
@@ -165,8 +165,8 @@ def _program() -> list[Instruction]:
     program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     program += [(_AT_LEAST, 0, 1, _X32_BIT), _REFUSE]
     for numbers in _REFUSED.values():
-        if numbers[column] is not None:
-            program += [(_EQUAL, 0, 1, numbers[column]), _REFUSE]
+        if (refused := numbers[column]) is not None:
+            program += [(_EQUAL, 0, 1, refused), _REFUSE]
     for name, rule in _rules().items():
         program += [(_EQUAL, 0, len(rule), _ASKED[name][column]), *rule]
     return [*program, _PERMIT]

@@ -121,7 +121,7 @@ def _name(kind: type) -> str:
 def same(left: Any, right: Any, tolerance: float = 0.0) -> bool:
     """Whether two forms are equal: by type, but an int equals a float of its value, and NaN equals NaN.
 
-    Numbers may differ by `tolerance`, relative to the larger one or absolute. A bool is no number.
+    Numbers may differ by `tolerance`, relative to the larger one or absolute. A bool is not a number.
     """
     if type(left) in (int, float) and type(right) in (int, float):
         return _same_number(left, right, tolerance)

@@ -142,10 +142,11 @@ def _load(job: str) -> Callable[[Any], Any]:
 
 def _read(results: int, channel: socket.socket, clock: TaskClock, limit: int) -> bytes | str:
     """All that the task writes until it ends, or why it must be ended: OUTPUT, TIMEOUT or STARVED."""
-    parts, size = [], 0
+    parts, size = list[bytes](), 0
+    sources: list[Any] = [results, channel]
     deadline = clock.start + clock.limit
     while True:
-        ready, _, _ = select.select([results, channel], [], [], max(0.0, deadline - time.monotonic()))
+        ready, _, _ = select.select(sources, [], [], max(0.0, deadline - time.monotonic()))
         if channel in ready:
             raise EOFError("the pool sends nothing while a task runs: it is gone")
         if results in ready:

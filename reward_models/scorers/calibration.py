@@ -41,8 +41,8 @@ class Calibration(ABC):
                 f"calibration: version={data.get('version')!r} is not {VERSION}, the one this release reads: "
                 "calibrate the scorer again with `awpo scorer calibrate`"
             )
-        forms = {"platt": Platt, "isotonic": Isotonic}
-        form = forms.get(data.get("kind")) if isinstance(data.get("kind"), str) else None
+        forms: dict[str, Any] = {"platt": Platt, "isotonic": Isotonic}
+        form = forms.get(data["kind"]) if isinstance(data.get("kind"), str) else None
         if form is None:
             raise ValueError(f"calibration: kind={data.get('kind')!r} is not one of: {', '.join(forms)}")
         wanted = {"version", "kind", *form.__dataclass_fields__}
@@ -145,7 +145,7 @@ def fit_isotonic(scores: np.ndarray, labels: np.ndarray) -> Isotonic:
 
 
 def fit_calibration(
-    scores: np.ndarray, labels: np.ndarray, groups: Sequence[str] | None = None, seed: int = 0
+    scores: np.ndarray, labels: np.ndarray, groups: Sequence[str] | np.ndarray | None = None, seed: int = 0
 ) -> Calibration:
     """Platt, or isotonic where there are at least ISOTONIC_MIN_ROWS rows and it has the lower squared error.
 
@@ -164,7 +164,7 @@ def fit_calibration(
             continue
         for fit in errors:
             errors[fit] += float(((fit(scores[~out], labels[~out]).apply(scores[out]) - labels[out]) ** 2).sum())
-    return min(errors, key=errors.get)(scores, labels)  # the first, Platt, where they are equal
+    return min(errors, key=lambda fit: errors[fit])(scores, labels)  # the first, Platt, where they are equal
 
 
 def _numbers(key: str, values: Any) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ def write_card(folder: Path) -> Path:
     measured = [found for found in metadata.metrics.values() if found.get("auc") is not None]
     if not measured:
         raise ValueError(
-            f"{folder}: its metadata holds no measured AUC, so there is nothing to say of it: measure it with `awpo "
+            f"{folder}: its metadata holds no measured AUC, so the card would be empty: measure it with `awpo "
             "scorer calibrate` on held-out rows, good and bad ones"
         )
     import jinja2

@@ -13,7 +13,7 @@ METADATA = "awpo_scorer.json"
 
 
 def read_family(folder: Path) -> str:
-    """The scorer's family; ValueError, with the fix, where the folder is no scorer's or of another format."""
+    """The scorer's family; ValueError, with the fix, where the folder is not a scorer's or has another format."""
     return str(_read_json(folder).get("family"))
 
 
@@ -43,7 +43,7 @@ def _read_json(folder: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(
-            f"{folder}: is no scorer's folder, {METADATA} is missing; `awpo scorer train` makes such folders"
+            f"{folder}: not a scorer's folder, {METADATA} is missing; `awpo scorer train` makes such folders"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON: {error}") from None

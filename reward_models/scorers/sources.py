@@ -19,7 +19,7 @@ def trained_on(folder: Path, sources: Iterable[str]) -> list[str]:
     try:
         seen = set((folder / SOURCES).read_text(encoding="utf-8").split())
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder / SOURCES}: cannot be read ({error}), so nobody knows what is held out") from None
+        raise ValueError(f"{folder / SOURCES}: cannot be read ({error}), so it is not known what is held out") from None
     return sorted({source for source in sources if _source_hash(source) in seen})
 
 

@@ -119,6 +119,7 @@ def configs(draw, signals=1, **fixed):
     drawn = {key: draw(st.sampled_from(values)) for key, values in _CHOICES.items()}
     if fixed.get("integration", drawn["integration"]) == "decoupled" and drawn["gate"] == "reliability":
         drawn["gate"] = "signal"  # the two do not go together
+    drawn["weighting"] = "fixed"  # another lets groups hear each other: tests/awpo_ext/test_rival_presets.py
     drawn |= {
         "reliability_horizon": draw(st.sampled_from([100.0, 10_000.0])),
         "reasoning_key": [f"signal{k}" for k in range(signals)],
@@ -133,6 +134,7 @@ def configs(draw, signals=1, **fixed):
         "difficulty_priority": draw(st.floats(0, 2)),
         "difficulty_low": low,
         "difficulty_high": high,
+        "outcome_error_rate": draw(st.sampled_from([0.0, 0.1])),
         "clip_min": clip_min,
         "clip_max": clip_max,
     }

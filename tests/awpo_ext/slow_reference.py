@@ -26,10 +26,10 @@ class SlowResult:
 def slow_awpo(batch, config: AwpoConfig = AwpoConfig(), mean=0.0, variance=1.0) -> SlowResult:
     n = len(batch.group)
     result = SlowResult([0.0] * n, [0.0] * n, [0.0] * n, [0.0] * n, [], [])
-    groups = []
+    groups, factors = [], _factors(batch, config)
     for label in dict.fromkeys(batch.group):
         members = [i for i, g in enumerate(batch.group) if g == label and batch.outcome_valid[i]]
-        groups.append(_group(batch, members, config, result))
+        groups.append(_group(batch, members, config, factors, result))
     if config.gate == "reliability":
         _trusted_gates(groups, max(0.0, mean - 1.645**2 * variance / mean) if mean > 0 else 0.0, result)
     for group in groups:
@@ -43,15 +43,29 @@ def slow_awpo(batch, config: AwpoConfig = AwpoConfig(), mean=0.0, variance=1.0) 
     return result
 
 
-def _group(batch, members, config, result):
+def _factors(batch, config):
+    """What each signal is multiplied by, the outcome's first."""
+    judged = [i for i in range(len(batch.group)) if batch.outcome_valid[i]]
+    columns = [[batch.outcome[i] - config.reward_min for i in judged]]
+    for k, weight in enumerate(config.reasoning_weight):
+        columns.append([batch.reasoning[i][k] for i in judged if batch.valid[i][k] and weight > 0])
+    variation = [stdev(c) / (abs(fmean(c)) + 1e-8) if len(c) > 1 else None for c in columns]
+    heard = [v for v in variation if v is not None]
+    if config.weighting == "fixed" or not sum(heard):
+        return [1.0] * len(columns)
+    return [1.0 if v is None else len(heard) * v / (sum(heard) + 1e-8) for v in variation]
+
+
+def _group(batch, members, config, factors, result):
     task = {i: batch.outcome[i] for i in members}
     out = {i: task[i] - batch.kl_penalty[i] for i in members}
-    weights = [weight * config.reasoning_scale for weight in config.reasoning_weight]
+    lambdas = zip(config.reasoning_weight, factors[1:], strict=True)
+    weights = [weight * config.reasoning_scale * factor for weight, factor in lambdas]
     columns = range(config.signals)
-    counting = [k for k in columns if weights[k] > 0 and sum(batch.valid[i][k] for i in members) >= 2]
+    counting = [k for k in columns if config.reasoning_weight[k] > 0 and sum(batch.valid[i][k] for i in members) >= 2]
     scored = [i for i in members if counting and all(batch.valid[i][k] for k in counting)]
     rea = {i: sum(weights[k] * batch.reasoning[i][k] for k in counting) for i in scored}
-    mix = {i: out[i] + rea[i] for i in scored}
+    mix = {i: factors[0] * out[i] + rea[i] for i in scored}
     signals = [{i: batch.reasoning[i][k] for i in members if batch.valid[i][k]} for k in columns]
     spreads = [weight * _std(signal) for weight, signal in zip(weights, signals, strict=True)]
 
@@ -63,7 +77,7 @@ def _group(batch, members, config, result):
     for i in members:
         a_out = _score(out, i, config)
         if config.integration == "decoupled":
-            a_mix = a_out
+            a_mix = factors[0] * a_out
             for k in columns:
                 if i in signals[k] and spreads[k] >= config.noise_floor:
                     a_mix += weights[k] * _score(signals[k], i, config)
@@ -126,6 +140,10 @@ def _learn(groups, mean, variance, config, result):
 def _difficulty(p, config):
     if config.difficulty == "none":
         return 1.0
+    if config.difficulty == "noise_aware":
+        t = min(max((p - config.outcome_error_rate) / (1 - 2 * config.outcome_error_rate), 0.0), 1.0)
+        hidden = (1 - 2 * config.outcome_error_rate) * t * (1 - t)
+        return hidden / (sqrt(p * (1 - p) + 1e-8) * sqrt(t * (1 - t) + 1e-8))
     medium = (
         config.difficulty_low - 1e-6 <= p <= config.difficulty_high + 1e-6
         if config.difficulty == "band"

@@ -43,6 +43,9 @@ from tests.awpo_ext.batches import many
         ({"judge_stop_share": 0}, ["judge_stop_share=0 is out of range", "(0.0, inf]"]),
         ({"judge_stop_steps": 1.5}, ["judge_stop_steps=1.5 has the wrong type", "an integer in [1, 10000]"]),
         ({"judge_stop_steps": 0}, ["judge_stop_steps=0 is out of range"]),
+        ({"weighting": "variation"}, ["weighting='variation' weighs whole signals", "gate=always", "preset=saw"]),
+        ({"norm_by_mean": True}, ["norm_by_mean=True does not go with norm_by_std=True"]),
+        ({"outcome_error_rate": 0.5}, ["outcome_error_rate=0.5 is out of range", "[0.0, 0.5)"]),
         ({"preset": "ppo"}, ["algorithm.awpo.preset='ppo' is unknown", "awpo | outcome_only"]),
     ],
 )

@@ -141,7 +141,7 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(case, data):
         ({"mean": 0.5}, r"has the keys \['groups', 'mean', 'variance'\]; this one has \['mean'\]"),
         (
             {"mean": math.nan, "variance": 1.0, "groups": 0.0},
-            r"mean=nan, .* is no reliability: mean must be in \[-1, 1\]",
+            r"mean=nan, .* is not a reliability: mean must be in \[-1, 1\]",
         ),
         ({"mean": 0.1, "variance": 0.0, "groups": 0.0}, r"variance must|variance in \(0, 1\]"),
     ],

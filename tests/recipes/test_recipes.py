@@ -36,7 +36,7 @@ RUNS = {
     "qwen3-8b": ("run_awpo_qwen3.sh", {"SIZE": "8b"}, ["actor_rollout_ref.model.path=Qwen/Qwen3-8B"]),
     "without a record": ("run_awpo_qwen3.sh", {"RECORD": "0"}, ["trainer.resume_mode=auto"]),
     "lora": ("run_awpo_lora.sh", {}, ["actor_rollout_ref.model.lora_rank=32", "trainer.n_gpus_per_node=1"]),
-    "dapo": ("run_awpo_dapo.sh", {}, ["algorithm.filter_groups.metric=outcome_plus_reasoning"]),
+    "dapo": ("run_awpo_dapo.sh", {}, ["algorithm.filter_groups.metric=awpo"]),
     "colocate_async": (
         "run_awpo_colocate_async.sh",
         {"AHEAD": "2"},

@@ -63,7 +63,7 @@ def test_a_bad_row_is_named(tmp_path: Path, bad, message: str):
 def test_an_id_is_unique_and_a_file_not_empty(tmp_path: Path):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(row()) + "\n" + json.dumps(row(label=0.0)))
-    with pytest.raises(ValueError, match="'a' stands there twice"):
+    with pytest.raises(ValueError, match="'a' is not unique"):
         read_labelled(path)
     path.write_text("\n")
     with pytest.raises(ValueError, match="no rows"):

@@ -196,12 +196,12 @@ CONFIGS = [
     ),
     ("reward_models.judge_eval.limits:Limits", {"min_auc": 1.5}, "judge eval: min_auc=1.5 must be a number in [0, 1]"),
     (
-        "reward_models.judge_eval.run:ExaminationConfig",
+        "reward_models.judge_eval.run:EvalConfig",
         {"votes": 0},
         "judge eval: votes=0 must be an integer in [1, 64]",
     ),
     (
-        "reward_models.judge_eval.run:ExaminationConfig",
+        "reward_models.judge_eval.run:EvalConfig",
         {"seed": -1},
         "judge eval: seed=-1 must be an integer in [0, 4294967295]",
     ),

@@ -10,7 +10,7 @@ _MAX_LITERAL = 100_000
 
 
 def json_list(value: Any, where: str, field: str) -> list[Any]:
-    """The list, or the list that the JSON text stands for; null and "" are empty. Items that are JSON texts are read too.
+    """The list, or the list in the JSON text; null and "" are empty. Items that are JSON texts are read too.
 
     OddRecord for anything else.
     """

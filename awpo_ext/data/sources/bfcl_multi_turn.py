@@ -54,7 +54,7 @@ def read_tools(source: BfclSource) -> dict[str, list[Tool]]:
 
 def tools_file(tools: dict[str, list[Tool]]) -> dict[str, Any]:
     """What verl's `multi_turn.tool_config_path` holds. DataError where two classes have a tool of the same name."""
-    entries, owner = [], {}
+    entries, owner = [], dict[str, str]()
     for name, definitions in tools.items():
         for tool in definitions:
             if owner.setdefault(tool["name"], name) != name:

@@ -43,7 +43,7 @@ def _folder_reader(folder: Path) -> Callable[[str], str]:
         try:
             return (folder / name).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise DataError(f"{folder}: there is no file {name}; is this BFCL's v4 data folder?") from None
+            raise DataError(f"{folder}: the file {name} is missing; is this BFCL's v4 data folder?") from None
         except UnicodeDecodeError as error:
             raise DataError(f"{folder / name}: not UTF-8 text ({error})") from error
 
@@ -81,7 +81,7 @@ def find_source(path: Path | None = None) -> BfclSource:
 
 
 def read_json_lines(source: BfclSource, name: str) -> list[dict[str, Any]]:
-    """The objects of a JSON lines file. Raises DataError naming the file and the line that is no object with an id."""
+    """The objects of a JSON lines file. Raises DataError naming the file and the line that is not an object with an id."""
     records = []
     for number, line in enumerate(source.read(name).split("\n"), start=1):
         if not line.strip():

@@ -11,7 +11,7 @@ _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 def local_or_hub(source: Path) -> Path:
     """The path itself where it exists, else the folder with the files of the hub dataset `owner/name`.
 
-    Raises DataError where it is neither, and where the hub's files cannot be had.
+    Raises DataError where it is neither, and where the hub's files cannot be loaded.
     """
     if source.exists() or not _ID.fullmatch(str(source)) or source.suffix in {".json", ".jsonl", ".parquet", ".whl"}:
         return source
@@ -24,6 +24,6 @@ def local_or_hub(source: Path) -> Path:
     except Exception as error:  # offline, not found, gated, no space: many unrelated types
         first = str(error).splitlines()[0] if str(error) else "no message"
         raise DataError(
-            f"{source}: there is no such local path, and the hub dataset cannot be had ({type(error).__name__}: {first}); "
+            f"{source}: no such local path, and the hub dataset cannot be loaded ({type(error).__name__}: {first}); "
             "without a network, pass local files"
         ) from error

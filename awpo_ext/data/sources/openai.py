@@ -149,7 +149,7 @@ def _places(conversation: Conversation, options: OpenaiOptions, where: str) -> l
         if message.role == "assistant" and i and conversation.messages[i - 1].role in ("user", "tool")
     ]
     if not places:
-        raise OddRecord("no answer", where, "there is no message of the assistant after one of the user or a tool")
+        raise OddRecord("no answer", where, "no message of the assistant follows one of the user or a tool")
     return places if options.every_turn else places[-1:]
 
 

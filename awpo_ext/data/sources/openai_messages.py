@@ -38,12 +38,12 @@ class Message:
 
 
 def read_message(entry: Any, where: str) -> list[Message]:
-    """The messages of one entry. OddRecord for an unknown role, a call that cannot be read, and content that is no text."""
+    """The messages of one entry. OddRecord for an unknown role, a call that cannot be read, and content that is not text."""
     if not isinstance(entry, dict):
         raise OddRecord("a message that is not an object", where, repr(str(entry)[:80]))
     if entry.get("role") is None and entry.get("type") not in (None, "message"):
         return [_item(entry, where)]
-    role = _ROLES.get(entry.get("role"))
+    role = _ROLES.get(str(entry.get("role")))
     if role is None:
         raise OddRecord("an unknown role", where, f"{entry.get('role')!r}, known are {', '.join(_ROLES)}")
     blocks = entry["content"] if isinstance(entry.get("content"), list) else None

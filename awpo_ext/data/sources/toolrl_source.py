@@ -79,7 +79,7 @@ def _hub(name: str) -> ToolrlSource:
         splits = load_dataset(name)
     except Exception as error:  # the hub's libraries raise many unrelated types: offline, not found, gated, broken
         raise DataError(
-            f"{name}: there is no such local path, and the hub dataset cannot be loaded ({type(error).__name__}: "
+            f"{name}: no such local path, and the hub dataset cannot be loaded ({type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else 'no message'}); without a network, pass a local file"
         ) from error
     if "train" not in splits:

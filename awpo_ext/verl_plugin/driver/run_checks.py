@@ -12,6 +12,7 @@ from awpo_ext.record.options import RecordOptions
 from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
 from awpo_ext.verl_plugin.driver.group_check import check_group_judge
+from awpo_ext.verl_plugin.driver.loss_check import check_loss, rollout_correction
 from awpo_ext.verl_plugin.driver.reward_function import named_reward_errors, reward_function
 from awpo_ext.verl_plugin.driver.setting_checks import check_settings
 from awpo_ext.verl_plugin.driver.template_check import LOOP_DIALECTS, check_template
@@ -99,32 +100,6 @@ def refuse_legacy(config: DictConfig, trainer: str) -> None:
         )
 
 
-def check_loss(config: DictConfig, section: AwpoConfig) -> None:
-    """The policy loss has to use the radius, in the form that it has; warns where no radius has any effect."""
-    actor = config.actor_rollout_ref.actor
-    loss_mode = actor.policy_loss.loss_mode
-    if loss_mode != loss.NAME and section.clip_schedule != "fixed":
-        raise AwpoSetupError(
-            f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} ignores AWPO's clip radius; set it to awpo, "
-            "or set +algorithm.awpo.clip_schedule=fixed to train AWPO's advantages with that loss"
-        )
-    if clip_is_inert(config):
-        logger.warning(
-            "awpo-ext: data.train_batch_size equals actor.ppo_mini_batch_size and ppo_epochs=1, so each batch is one "
-            "update, the probability ratio is 1 and no clip radius has any effect; use a smaller ppo_mini_batch_size"
-        )
-
-
-def clip_is_inert(config: DictConfig) -> bool:
-    """True where each batch is one update from its own policy: the ratio is then 1 and clipping does nothing."""
-    actor = config.actor_rollout_ref.actor
-    return (
-        actor.ppo_mini_batch_size >= config.data.train_batch_size
-        and actor.ppo_epochs == 1
-        and not _rollout_correction(config).get("bypass_mode")  # there the ratio is to vLLM's policy
-    )
-
-
 def check_combinations(config: DictConfig, section: AwpoConfig) -> None:
     """Features of verl that AWPO cannot share a run with, and a warning where two work against each other."""
     if config.get("distillation") and config.distillation.get("enabled"):
@@ -133,7 +108,7 @@ def check_combinations(config: DictConfig, section: AwpoConfig) -> None:
         raise AwpoSetupError(
             "critic.enable=True trains a critic that AWPO's group-relative advantages never read; set critic.enable=False"
         )
-    correction = _rollout_correction(config)
+    correction = rollout_correction(config)
     unread = [key for key in ("rollout_is", "rollout_rs") if correction.get(key)]
     if correction.get("bypass_mode") and unread:
         raise AwpoSetupError(
@@ -144,14 +119,9 @@ def check_combinations(config: DictConfig, section: AwpoConfig) -> None:
     if groups.get("enable") and groups.get("metric") in OUTCOME_METRICS and section.gate != "none":
         logger.warning(
             "awpo-ext: algorithm.filter_groups.metric=%s drops the groups whose outcomes are all equal, which is where "
-            "AWPO leans on the judge; to keep them, set it to outcome_plus_reasoning, a column of reward_models.reward, or "
-            "to one of your own function that adds the two",
+            "AWPO leans on the judge; to keep them, set it to awpo, which drops the groups whose advantages are all 0",
             groups.metric,
         )
-
-
-def _rollout_correction(config: DictConfig) -> Mapping:
-    return config.algorithm.get("rollout_correction") or {}
 
 
 def check_turns(config: DictConfig) -> None:

@@ -1,13 +1,17 @@
 """Settings of verl under which AWPO trains nothing, or that it does not read: each is refused with the key to set."""
 
 import difflib
+import logging
 
 from omegaconf import DictConfig
 
 from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.compat import AwpoSetupError
+from awpo_ext.verl_plugin.driver import group_filter
 from awpo_ext.verl_plugin.worker import loss
 from reward_models.reward import REWARD_COLUMNS
+
+logger = logging.getLogger(__name__)
 
 OUR_REWARD = "pkg://reward_models.reward"
 CLIP_RATIO = 0.2  # verl's default of clip_ratio, clip_ratio_low and clip_ratio_high
@@ -21,6 +25,12 @@ def check_settings(config: DictConfig, section: AwpoConfig) -> None:
     _check_clip(config)
     _check_reward_model(config)
     _check_names_of_columns(config, section)
+    group_filter.check_filter(config)
+    if section.gate == "reliability":
+        logger.warning(
+            "awpo-ext: algorithm.awpo.gate=reliability is experimental: it has not been measured under every kind of judge "
+            "(docs/evidence.md); watch awpo/reliability and the validation reward beside a run with preset=outcome_only"
+        )
 
 
 def _check_group_size(config: DictConfig) -> None:
@@ -35,6 +45,11 @@ def _check_group_size(config: DictConfig) -> None:
 def _check_normalisation(config: DictConfig, section: AwpoConfig) -> None:
     key = "norm_adv_by_std_in_grpo"
     value = config.algorithm.get(key, True)
+    if section.norm_by_mean and config.algorithm.get("use_kl_in_reward"):
+        raise AwpoSetupError(
+            "algorithm.use_kl_in_reward=True does not go with +algorithm.awpo.norm_by_mean=True (preset maxrl), which divides "
+            "by the success rate; set use_kl_in_reward=False, and actor_rollout_ref.actor.use_kl_loss=True if you want KL"
+        )
     if value != section.norm_by_std and not value:
         raise AwpoSetupError(
             f"algorithm.{key}={value} is not read by the estimator awpo; set +algorithm.awpo.norm_by_std={value}"
@@ -81,7 +96,7 @@ def _check_names_of_columns(config: DictConfig, section: AwpoConfig) -> None:
     named += [("algorithm.awpo.valid_key", key) for key in section.valid_key]
     named.append(("algorithm.awpo.outcome_valid_key", section.outcome_valid_key))
     groups = config.algorithm.get("filter_groups") or {}
-    if groups.get("enable") and groups.get("metric") != VERLS_METRIC:
+    if groups.get("enable") and groups.get("metric") not in (VERLS_METRIC, group_filter.METRIC):
         named.append(("algorithm.filter_groups.metric", str(groups.get("metric"))))
     for key, name in named:
         if name not in REWARD_COLUMNS:

@@ -19,6 +19,7 @@ from awpo_ext.verl_plugin.driver.channel import build_channel, put_radius, radiu
 from awpo_ext.verl_plugin.driver.estimator import step_channel
 from awpo_ext.verl_plugin.driver.first_step import FirstResponses
 from awpo_ext.verl_plugin.driver.group_check import has_group_manager
+from awpo_ext.verl_plugin.driver.group_filter import asks_estimator, install
 from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
 from awpo_ext.verl_plugin.driver.recording import RunRecorder
 from awpo_ext.verl_plugin.driver.run_checks import check_run, record_options, uses_awpo
@@ -46,6 +47,12 @@ class AwpoTrainerMixin:
         if self._awpo is not None:
             tell_thinking(config)
         super().__init__(config)
+
+    def _build_replay_buffer(self):
+        buffer = super()._build_replay_buffer()
+        if self._awpo is not None and asks_estimator(self.config):
+            install(buffer, self._awpo, lambda: self._reliability)
+        return buffer
 
     def _setup(self):
         super()._setup()

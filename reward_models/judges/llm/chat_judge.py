@@ -59,7 +59,7 @@ class ChatJudge(Judge):
         """Ask whether the endpoint can judge; JudgeNotReadyError with the fix. Nothing where `preflight` is false.
 
         One judgement is made on trial. Of its failures only a refusal raises; the others may pass and are logged. With
-        base_url=verl there is nothing to ask yet: verl starts that server after this.
+        base_url=verl nothing is asked: verl starts that server later.
         """
         if not self.asks_before_the_run or self._client is None:
             return
@@ -80,7 +80,7 @@ class ChatJudge(Judge):
         """One judgement that the model should be able to make; may raise JudgeNotReadyError with a fix of its own."""
 
     async def ask(self, request: ChatRequest) -> ChatAnswer | Unscored:
-        """The model's answer, or why there is none that can be read; an answer may be empty or cut."""
+        """The model's answer, or why none can be read; an answer may be empty or cut."""
         if self._closed:
             return Unscored(UnscoredReason.ERROR, "the judge is closed")
         if self._client is None:
@@ -115,7 +115,7 @@ class ChatJudge(Judge):
 
 
 def not_finished(answer: ChatAnswer) -> Unscored | None:
-    """Why an answer is no verdict whatever it says: it did not end by itself, so what it says may be a draft."""
+    """Why an answer is not a verdict, whatever it says: it did not end by itself, so what it says may be a draft."""
     if answer.finished:
         return None
     if answer.finish_reason == "length":

@@ -33,7 +33,7 @@ _FENCE_SHOWN = "(fence)"
 _DOUBLE = '"\u02ba\u02dd\u02ee\u05f4\u201c\u201d\u201e\u201f\u2033\u2036\u275d\u275e\u301d\u301e\u301f\uff02'
 _BACK = "\\\ufe68\uff3c"
 _QUOTABLE = str.maketrans(dict.fromkeys(_DOUBLE, "'") | dict.fromkeys(_BACK, "\u2216"))
-# In a value of JSON the single quote is what stands around it, so its own become apostrophes, and it is one line.
+# In a value of JSON the single quote surrounds it, so its own become apostrophes, and it is one line.
 _IN_VALUE = str.maketrans({"'": "\u2019", "\uff07": "\u2019", "\n": "\u23ce", "\t": " "})
 _MAX_DEPTH = 200
 _CUT_MARK_CHARS = 40
@@ -45,11 +45,16 @@ def make_nonce(*texts: str) -> str:
     Not random, so that equal prompts stay equal: the cache needs that. No text can hold its own nonce but by a
     preimage of SHA-256.
     """
-    digest = sha256()
+    return digest(*texts).hex()[:16]
+
+
+def digest(*texts: str) -> bytes:
+    """SHA-256 of exactly these texts, lone surrogates included."""
+    found = sha256()
     for text in texts:
         data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.hexdigest()[:16]
+        found.update(len(data).to_bytes(8, "big") + data)
+    return found.digest()
 
 
 def clean(text: str, max_chars: int) -> str:

@@ -35,7 +35,7 @@ _MAX_TOKENS = {SCORE: 512, YES_NO: 16}
 class LlmConfig(Options, owner=_OWNER):
     """Options of the LLM judge beside those of its client (`ClientConfig`: base_url, model, api_key_env, ..).
 
-    rubric: path of a prompt file of one's own, readable wherever verl's reward workers run; None: the built-in one.
+    rubric: path of your own prompt file, readable wherever verl's reward workers run; None: the built-in one.
     verdict: what the rubric asks for. `score`: reasons, then a number, as JSON. `yes_no`: one word, and the score is the
         probability of Yes, see yes_no.py; for small models, on servers with `logprobs`. It is one vote without
         `structured`, `expected` and `scale`.
@@ -44,7 +44,7 @@ class LlmConfig(Options, owner=_OWNER):
     votes: how many times the model is asked, in [1, 64].
     aggregate: `mean`, `median` or `majority` of the votes.
     temperature: in [0, 2]; None: 0 for one vote, 0.7 for several, which at 0 would be the same vote.
-    max_tokens: of one answer, in [16, 32768]; an answer cut there is no verdict. None: 512, or 16 for the one word.
+    max_tokens: of one answer, in [16, 32768]; an answer cut there is not a verdict. None: 512, or 16 for the one word.
     structured: ask the server for JSON by a schema; false where the server refuses `response_format`.
     expected: the score is the mean over the scale by the model's own probabilities, see expected_score.py, and not the number
         it gives; for servers with `logprobs`, structured output, and rubrics with a scale up to 10.
@@ -217,7 +217,7 @@ class LlmJudge(ChatJudge):
         return ChatRequest(
             messages=({"role": "user", "content": prompt.text},),
             max_tokens=self.config.max_tokens or _MAX_TOKENS[self.config.verdict],
-            temperature=self.config.temperature,
+            temperature=self.config.temperature or 0.0,
             # Greedy decoding has no use for a seed, and without one equal prompts of different rows share a call.
             seed=vote_seed(str(row), rollout.response, number) if self.config.temperature else None,
             response_format=self._format,

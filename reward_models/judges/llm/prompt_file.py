@@ -1,4 +1,4 @@
-"""A prompt file of one's own, or a built-in one: how it is read, its hash, and where its placeholders are."""
+"""A user's prompt file, or a built-in one: how it is read, its hash, and where its placeholders are."""
 
 from __future__ import annotations
 

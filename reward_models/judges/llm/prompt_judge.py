@@ -1,4 +1,4 @@
-"""A judge of one's own in two methods: what the model is asked, and what is made of its answer.
+"""Your own judge in two methods: what the model is asked, and what is made of its answer.
 
 Client, limits, retries, cache and failures are ChatJudge's; what is read here is a finished answer, or none.
 """
@@ -39,7 +39,7 @@ END-UNTRUSTED-{{nonce}}"""
 class PromptConfig(Options, owner="PromptJudge"):
     """Options of a PromptJudge beside those of its client (`ClientConfig`: base_url, model, api_key_env, ..).
 
-    max_tokens: of one answer, in [1, 32768]; an answer cut there is no verdict.
+    max_tokens: of one answer, in [1, 32768]; an answer cut there is not a verdict.
     temperature: in [0, 2]; at 0 equal prompts share a call.
     preflight: ask the endpoint before the run, a trial judgement included.
     """

@@ -57,14 +57,14 @@ class Prompt:
 class Rubric(PromptFile):
     """The prompt for one rollout: `verdict` is what it asks for, one of VERDICTS; the scale of `yes_no` is 0 to 1.
 
-    What stands between the lines of the fence is repeated for each step of the response.
+    The text between the lines of the fence is repeated for each step of the response.
     """
 
     verdict: str
     scale: Scale
 
     def render(self, task: ShownTask, steps: Sequence[ShownStep]) -> Prompt:
-        """The prompt for one rollout. No text leaves its place, and "(none)" stands for a blank one."""
+        """The prompt for one rollout. No text leaves its place, and a blank one is shown as "(none)"."""
         return render(self.text, task, steps)
 
 

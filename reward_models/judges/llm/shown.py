@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from reward_models.judges.llm.fencing import clean, neutralise, quotable_json
 from reward_models.parsing import parse_response
@@ -86,7 +87,7 @@ def show_action(step: Step) -> str:
     """What follows the thought, as one line of JSON: its calls and answer, or the raw text where it cannot be read."""
     if not step.action:
         return ""
-    parsed, action = step.parsed, {}
+    parsed, action = step.parsed, dict[str, Any]()
     if parsed.calls:
         action["calls"] = [{"name": call.name, "arguments": call.arguments} for call in parsed.calls]
     if parsed.answer is not None:
@@ -97,7 +98,7 @@ def show_action(step: Step) -> str:
 def lay_out(steps: Sequence[ShownStep], block: str, nonce: str) -> str:
     """The steps in a prompt, each in the form of `block`, which holds {{thought}}, {{action}} and {{nonce}}.
 
-    Several steps are numbered, and what tools answered stands below its step.
+    Several steps are numbered, and the tools' answers follow their step.
     """
     parts = []
     for step in steps:

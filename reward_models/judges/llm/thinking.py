@@ -1,6 +1,6 @@
 """What a judge that thinks says after its thinking, where the server left both in one text.
 
-A draft in the thinking is no verdict. The tags are those of the model families that `vllm serve` knows; where they stand in
+A draft in the thinking is not a verdict. The tags are those of the model families that `vllm serve` knows; where they stand in
 what a policy wrote, fencing.py has broken them before the judge could repeat them.
 """
 

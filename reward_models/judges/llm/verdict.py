@@ -1,6 +1,6 @@
 """The verdict that is asked of the model, and how it is read out of whatever came back.
 
-The right verdict is bound or none: a verdict that stands in the prompt is an echo, whoever wrote it there. A response that
+Only the right verdict is bound: a verdict that is in the prompt is an echo, whoever wrote it there. A response that
 holds the verdict itself gains nothing by that, neither its number nor that there is none: it has the lowest score.
 """
 
@@ -59,7 +59,7 @@ class Grade:
 
 @dataclass(frozen=True)
 class Echo:
-    """In place of a verdict: the model gave none but one that stands in the responses with these numbers."""
+    """In place of a verdict: the model only repeated one that is in the responses with these numbers."""
 
     authors: tuple[int, ...]
 
@@ -85,9 +85,9 @@ def read_verdict(answer: str, scale: Scale, echoes: Echoes) -> Grade | Unscored:
         answer: the model's text; with structured output the object alone, else anything.
         echoes: of the prompt, see echo.py.
 
-    Where there is none but an echo of what the response holds, the lowest score. Otherwise Unscored(bad_verdict), and also
-    where that last one is not usable: a score off the scale or no integer, reasons without a word, a key that is there
-    twice, other keys, braces after it that are no echo. An earlier one then does not stand in for it.
+    The lowest score where the only verdict is an echo of what the response holds. Unscored(bad_verdict) where there is no
+    verdict, and where the last one is not usable: a score off the scale or not an integer, reasons without a word, a repeated
+    key, other keys, braces after it that are not an echo. An earlier verdict does not replace it.
     """
     verdict = last_verdict(answer, _KEYS, echoes)
     if isinstance(verdict, Echo):
@@ -96,7 +96,7 @@ def read_verdict(answer: str, scale: Scale, echoes: Echoes) -> Grade | Unscored:
         return verdict
     reasons, score = verdict["reasons"], verdict["score"]
     if isinstance(score, bool) or not isinstance(score, int):
-        return bad_verdict("the verdict's score is no integer")
+        return bad_verdict("the verdict's score is not an integer")
     if score not in scale:
         return bad_verdict(f"the verdict's score is not in [{scale.low}, {scale.high}]")
     return Grade(score, scale.to_unit(score), reasons)

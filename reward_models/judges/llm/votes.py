@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 
+from reward_models.judges.llm.fencing import digest
 from reward_models.judges.llm.verdict import Grade
 from reward_models.types import Scored, Unscored, Verdict
 
@@ -27,11 +27,7 @@ AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
 
 def vote_seed(row: str, response: str, vote: int) -> int:
     """The seed in [0, 2**31) of vote number `vote` on a response to the prompt `row`; distinct among the votes."""
-    digest = sha256()
-    for text in (row, response):
-        data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return (int.from_bytes(digest.digest()[:4], "big") + vote) % _SEEDS
+    return (int.from_bytes(digest(row, response)[:4], "big") + vote) % _SEEDS
 
 
 def combine(votes: Sequence[Grade | Unscored], how: str) -> Verdict:

@@ -32,7 +32,7 @@ class GroupConfig(Options, owner=_OWNER):
     """Options of the group judge beside those of its client (`ClientConfig`: base_url, model, deadline_s, ..).
 
     mode: `listwise`, all responses in one prompt, two requests a group; `pairwise`, two in a prompt, two requests a pair.
-    rubric: path of a prompt file of one's own for that mode; None: the built-in one.
+    rubric: path of your own prompt file for that mode; None: the built-in one.
     reference: show the data set's own answer to the model.
     max_comparisons: pairs compared in a group, in [1, 2016], each in both orders; where there are more pairs, a part of
         them is chosen that connects all, at least as many as the group has members. Of pairwise alone.
@@ -88,7 +88,7 @@ class LlmGroupJudge(ChatJudge):
         self._participants: PerLoop[Participant] = PerLoop()
 
     async def rank(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """The verdicts on a whole group that is at hand: nobody waits, and no group has to be stated."""
+        """The verdicts on a whole group, without waiting; the rollouts need not say their group."""
         members, task = {}, None
         for number, rollout in enumerate(rollouts):
             found = read_entry(rollout, reference=self.config.reference)

@@ -126,7 +126,7 @@ class Participant:
     async def _listen(self) -> None:
         """Poll while anyone here waits, or ranks."""
         try:
-            while self._waiting or self._rankings:
+            while self._rendezvous is not None and (self._waiting or self._rankings):
                 patience_s = _PATIENCE_S + _MARGIN_S  # a dead actor raises, but a lost one may say nothing
                 messages = await asyncio.wait_for(self._rendezvous.poll(self._holder, _PATIENCE_S), patience_s)
                 for message in messages:

@@ -52,7 +52,7 @@ class Entry:
 
 
 def read_entry(rollout: Rollout, *, reference: bool) -> tuple[ShownTask, Entry] | Unscored:
-    """What is shown of a rollout; Unscored(no_evidence) where there is nothing to judge its thought by."""
+    """What is shown of a rollout; Unscored(no_evidence) where nothing is known to judge its thought by."""
     view = read_rollout(rollout)
     task = show_task(rollout.question, rollout.tools, rollout.ground_truth if reference else "")
     return nothing_to_compare(view, task, reference) or (task, Entry(show_steps(view)))

@@ -42,11 +42,12 @@ class PairAsker:
 
         Without a request: a thought beats none, and equal texts tie.
         """
-        found = [read_entry(rollout, reference=self._reference) for rollout in (first, second)]
-        for one in found:
-            if isinstance(one, Unscored):
-                return one
-        (task, one), (_, other) = found
+        read, other_read = (read_entry(rollout, reference=self._reference) for rollout in (first, second))
+        if isinstance(read, Unscored):
+            return read
+        if isinstance(other_read, Unscored):
+            return other_read
+        (task, one), (_, other) = read, other_read
         if not (one.thinks or other.thinks) or one == other:
             return Scored(0.5)
         if not one.thinks or not other.thinks:
@@ -105,7 +106,7 @@ class Ranker:
         to the largest set of others are Unscored with the most frequent reason of the answers that failed.
         """
         distinct = list(dict.fromkeys(entry for entry in entries if entry.thinks))
-        values, spread, failures = np.zeros(len(distinct)), np.full(len(distinct), np.nan), []
+        values, spread, failures = np.zeros(len(distinct)), np.full(len(distinct), np.nan), list[Unscored]()
         if len(distinct) > 1:
             preferences, failures = await self._compare(task, distinct)
             values, spread = strengths(preferences), flips(preferences)
@@ -129,15 +130,15 @@ class Ranker:
         """Everything asked in both orders at once."""
         preferences = Preferences.none(len(entries))
         if isinstance(self._asker, ListAsker):
-            rankings = await asyncio.gather(
+            ranked, turned = await asyncio.gather(
                 self._asker.ask_ranking(task, entries), self._asker.ask_ranking(task, entries[::-1])
             )
-            failures = [ranking for ranking in rankings if isinstance(ranking, Unscored)]
-            if not failures:
-                given, reverse = rankings[0], rankings[1][::-1, ::-1]
-                for i, j in pairs_to_compare(len(entries), len(entries) ** 2):
-                    preferences.put(i, j, float(given[i, j]), float(reverse[i, j]))
-            return preferences, failures
+            if isinstance(ranked, Unscored) or isinstance(turned, Unscored):
+                return preferences, [ranking for ranking in (ranked, turned) if isinstance(ranking, Unscored)]
+            turned = turned[::-1, ::-1]
+            for i, j in pairs_to_compare(len(entries), len(entries) ** 2):
+                preferences.put(i, j, float(ranked[i, j]), float(turned[i, j]))
+            return preferences, []
         pairs = pairs_to_compare(len(entries), self._max_pairs)
         orders = [*pairs, *((j, i) for i, j in pairs)]
         answers = await asyncio.gather(*(self._asker.ask_pair(task, entries[i], entries[j]) for i, j in orders))

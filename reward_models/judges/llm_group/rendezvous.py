@@ -18,10 +18,10 @@ from typing import Any
 
 from reward_models.types import Unscored, UnscoredReason, Verdict
 
-# Of the 1000 calls that a reward worker of verl has at once: the others are for siblings, and for what is no waiting.
+# Of the 1000 calls that a reward worker of verl has at once: the others are for siblings, and for calls that do not wait.
 MAX_WAITING = 800
 _ENDED_KEPT = 20_000  # groups whose results are remembered, for members that come late or twice
-_SILENT_S = 300.0  # a holder that has not asked for so long is gone
+_SILENT_S = 300.0  # a holder silent for longer is gone
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Rendezvous:
         self._listeners: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
 
     async def join(self, holder: str, member: Member) -> None:
-        """Add a member; its Answer comes by `poll`. One that is there already waits for the same answer."""
+        """Add a member; its Answer comes by `poll`. One that has joined before waits for the same answer."""
         with self._lock:
             self._arrive(holder)
             if (results := self._ended.get(member.key)) is not None:
@@ -188,7 +188,7 @@ class Rendezvous:
             ranker = max(present, key=lambda holder: (holder in self._listeners, self._seen[holder]))
             self._send(ranker, Call(key, group.task, members))
         else:
-            self._end(key, {}, Unscored(UnscoredReason.ERROR, "nobody is there to rank the group"))
+            self._end(key, {}, Unscored(UnscoredReason.ERROR, "no process is left to rank the group"))
 
     def _oldest(self, holder: str) -> str:
         """The holder's oldest open group, of those with two members or more where there is one."""

@@ -35,7 +35,7 @@ def read_ranking(answer: str, names: Sequence[str], echoes: Echoes) -> np.ndarra
     """(m, m) preferences among the m labelled responses: [i, j] is 1.0 where i is better, 0.5 a tie, 0.0 where j is.
 
     Responses that hold the verdict which the model repeats rank below the others, of which then nothing is known.
-    Unscored(bad_verdict) where the last verdict is no permutation of the labels, or there is none of the model's own.
+    Unscored(bad_verdict) where the last verdict is not a permutation of the labels, or the model gave none of its own.
     """
     verdict = last_verdict(answer, VERDICT_KEYS[LISTWISE], echoes)
     if isinstance(verdict, Unscored):

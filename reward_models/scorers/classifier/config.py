@@ -19,7 +19,7 @@ class TrainConfig(Options, owner=OWNER):
     base_model: a folder, or a Hugging Face id, of an encoder or decoder that transformers can give a classification head.
     objective: one of OBJECTIVES.
     max_tokens: the longest input, in [64, 32768], and no longer than the model reads.
-    epochs, batch_size, accumulate: at most so many epochs; pairs or rows at once; batches a step.
+    epochs, batch_size, accumulate: the most epochs; pairs or rows at once; batches a step.
     learning_rate, weight_decay, warmup: of AdamW; warm-up as a share of all steps, then linear decay.
     checkpoints: how many times an epoch the validation loss is measured and a checkpoint written.
     patience: stop after so many measurements without a lower validation loss; the best checkpoint is kept.

@@ -54,7 +54,7 @@ def make_examples(
     """The examples for the objective, and how many rows were left out because they hold no thought.
 
     where: what the rows are, for messages. Raises ValueError
-        pairs: no row has a `pair`, a pair's row is not there, or it is not better by its label;
+        pairs: no row has a `pair`, a pair's row is missing, or it is not better by its label;
         labels, scores: all labels are equal.
     """
     ids = {row.id: renderer.encode(row.rollout) for row in rows}
@@ -62,7 +62,7 @@ def make_examples(
     if objective == "pairs":
         examples = _pairs(rows, ids, where)
     else:
-        examples = [Example(ids[row.id], row.label) for row in rows if ids[row.id]]
+        examples = [Example(text, row.label) for row in rows if (text := ids[row.id])]
         labels = Counter(example.label for example in examples)
         if len(labels) < 2:
             only = f"all {len(examples)} labels are {next(iter(labels))}" if labels else "no row has a thought"
@@ -78,14 +78,14 @@ def _pairs(rows: Sequence[LabelledRollout], ids: dict[str, list[int] | None], wh
             continue
         better = by_id.get(row.pair)
         if better is None:
-            raise ValueError(f"{where}: row {row.id!r} has pair={row.pair!r}, which is not there: keep pairs together")
+            raise ValueError(f"{where}: row {row.id!r} has pair={row.pair!r}, which is missing: keep pairs together")
         if better.label <= row.label:
             raise ValueError(
                 f"{where}: row {row.id!r} (label {row.label}) names {row.pair!r} (label {better.label}) as the better "
-                "one: `pair` stands at the worse row and names the better"
+                "one: `pair` belongs to the worse row and names the better"
             )
-        if ids[row.id] and ids[better.id]:
-            examples.append(Example(ids[better.id], 1.0, ids[row.id]))
+        if (worse := ids[row.id]) and (text := ids[better.id]):
+            examples.append(Example(text, 1.0, worse))
         else:
             blank += 1
     if not examples:

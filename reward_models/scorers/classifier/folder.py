@@ -81,7 +81,7 @@ def check_folder(folder: Path) -> tuple[ClassifierMetadata, str]:
             raise ValueError(f"{folder}: {name} is missing: copy the whole folder, or train the scorer again")
     if _problem_type(folder / "config.json") != PROBLEM_TYPE:
         raise ValueError(
-            f"{folder / 'config.json'}: problem_type is not {PROBLEM_TYPE!r}, by which servers know to hand out the output as "
+            f"{folder / 'config.json'}: problem_type is not {PROBLEM_TYPE!r}, by which servers know to return the output as "
             "it is: train the scorer again"
         )
     if not any((folder / name).is_file() for name in _WEIGHTS):

@@ -52,7 +52,7 @@ def figures(scores: np.ndarray, rows: Sequence[LabelledRollout]) -> dict[str, An
         "auc_low": rounded(whole.low),
         "auc_high": rounded(whole.high),
         "pairs": len(margins),
-        "pair_accuracy": rounded(np.mean((np.sign(margins) + 1) / 2)) if margins else None,
+        "pair_accuracy": rounded(float(np.mean((np.sign(margins) + 1) / 2))) if margins else None,
         "by_kind": by_kind,
         "ece": rounded(ece(scores, labels)),
     }

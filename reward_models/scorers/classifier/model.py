@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from reward_models.encoders.unit import out_of_memory
 from reward_models.rollout_view import read_rollout
 from reward_models.scorers.calibration import Calibration
 from reward_models.scorers.classifier.folder import check_folder
@@ -51,19 +52,21 @@ class Classifier:
 
     def logits(self, rollouts: Sequence[Rollout]) -> np.ndarray:
         """What the model says before calibration: float64, (N,); -inf and NaN as `score` has 0.0 and NaN."""
-        rows = [self._renderer.encode(rollout) for rollout in rollouts]
-        found = np.array([-np.inf if row is None else np.nan for row in rows])
-        judged = [
-            index for index, row in enumerate(rows) if row is not None and read_rollout(rollouts[index]).has_evidence
-        ]
+        encoded = [self._renderer.encode(rollout) for rollout in rollouts]
+        found = np.array([-np.inf if row is None else np.nan for row in encoded])
+        rows = {
+            index: row
+            for index, row in enumerate(encoded)
+            if row is not None and read_rollout(rollouts[index]).has_evidence
+        }
         # By length, so that little is padded.
-        order = sorted(judged, key=lambda index: len(rows[index]))
+        order = sorted(rows, key=lambda index: len(rows[index]))
         while order:
             batch = order[: self._max_batch]
             try:
                 found[batch] = self._forward([rows[index] for index in batch])
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error) or len(batch) == 1:
+                if not out_of_memory(error) or len(batch) == 1:
                     raise
                 self._max_batch = len(batch) // 2
                 logger.warning("Out of memory with %d rollouts in a batch; %d from now on", len(batch), self._max_batch)
@@ -129,14 +132,6 @@ def make_renderer(folder: Path | str, max_tokens: int, template: str) -> Rendere
         raise ValueError(f"{folder}: the tokenizer cannot be loaded ({type(error).__name__}: {error})") from error
     check_tokenizer(tokenizer, str(folder))
     return Renderer(tokenizer, max_tokens, template)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)  # of the CPU's allocator
 
 
 def _free_memory() -> None:

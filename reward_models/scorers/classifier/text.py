@@ -155,7 +155,7 @@ def _by_step(view: RolloutView, texts: Sequence[str]) -> str:
 
 
 def _action(step: Step) -> str:
-    """The calls, one a line in JSON whatever the dialect, and the answer; what cannot be read stands as it is."""
+    """The calls, one a line in JSON whatever the dialect, and the answer; what cannot be read stays as written."""
     if step.parsed.problems:
         return step.action
     lines = [_call(call) for call in step.parsed.calls]

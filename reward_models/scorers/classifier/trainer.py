@@ -30,7 +30,7 @@ def make_trainer(
     quiet: bool,
 ) -> Any:
     """A Trainer that keeps its checkpoints in `work` and the best one at the end. pad_id: of the tokenizer."""
-    from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+    from transformers import EarlyStoppingCallback, Trainer
 
     class ObjectiveTrainer(Trainer):
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
@@ -38,9 +38,25 @@ def make_trainer(
             loss = objective_loss(config.objective, outputs.logits[:, 0].float(), inputs["labels"])
             return (loss, outputs) if return_outputs else loss
 
-    steps = math.ceil(len(train_set) / (config.batch_size * config.accumulate))
+    trainer = ObjectiveTrainer(
+        model=model,
+        args=_arguments(config, len(train_set), work, quiet),
+        train_dataset=list(train_set),
+        eval_dataset=list(val_set),
+        data_collator=make_collator(pad_id),
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=config.patience)],
+    )
+    # The loss is the mean over a batch: the Trainer must not divide it by a number of tokens.
+    trainer.model_accepts_loss_kwargs = False
+    return trainer
+
+
+def _arguments(config: TrainConfig, examples: int, work: Path, quiet: bool) -> Any:
+    from transformers import TrainingArguments
+
+    steps = math.ceil(examples / (config.batch_size * config.accumulate))
     every = max(1, math.ceil(steps / config.checkpoints))
-    arguments = TrainingArguments(
+    return TrainingArguments(
         output_dir=str(work),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
@@ -70,17 +86,6 @@ def make_trainer(
         disable_tqdm=quiet,
         dataloader_pin_memory=False,
     )
-    trainer = ObjectiveTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=list(train_set),
-        eval_dataset=list(val_set),
-        data_collator=make_collator(pad_id),
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=config.patience)],
-    )
-    # The loss is the mean over a batch: the Trainer must not divide it by a number of tokens.
-    trainer.model_accepts_loss_kwargs = False
-    return trainer
 
 
 def objective_loss(objective: str, logits: Any, labels: Any) -> Any:

@@ -34,10 +34,10 @@ def train_classifier(
 
     Checkpoints are kept in `<out>.checkpoints` while it trains; `resume` goes on from the last one, as
     if there had been no stop. Same options, data and seed give the same weights on the same machine. ValueError, before
-    anything is loaded, where data, options or folders do not do.
+    anything is loaded, where data, options or folders do not fit.
     """
     if out.exists():
-        raise ValueError(f"{out}: is there already: choose another folder, or remove it")
+        raise ValueError(f"{out}: already exists: choose another folder, or remove it")
     train_rows, val_rows = _rows(config, data, val)
     renderer = make_renderer(config.base_model, config.max_tokens, read_template())
     train_set, silent = make_examples(train_rows, config.objective, renderer, "training rows")
@@ -103,7 +103,7 @@ def _check_work(work: Path, record: dict[str, Any], resume: bool) -> bool:
     path = work / _RECORD
     if not work.exists():
         if resume:
-            raise ValueError(f"{work}: is not there, so there is nothing to resume: leave --resume out")
+            raise ValueError(f"{work}: does not exist, so nothing can be resumed: leave --resume out")
         return False
     if not resume:
         raise ValueError(f"{work}: an earlier training was stopped: go on with --resume, or remove that folder")
@@ -127,7 +127,7 @@ def _make_model(config: TrainConfig, tokenizer: Any) -> Any:
 
     set_seed(config.seed)  # the new head's weights
     level = messages.get_verbosity()
-    messages.set_verbosity_error()  # that the head is new is no news
+    messages.set_verbosity_error()  # it warns that the head is new, as it should be
     try:
         dtype = torch.bfloat16 if config.bf16 and config.lora_rank else torch.float32
         model = AutoModelForSequenceClassification.from_pretrained(

@@ -1,4 +1,4 @@
-"""Corruptions of the call: another tool, or arguments that are not what the thought speaks of. See corruptions.py."""
+"""Corruptions of the call: another tool, or arguments that are not what the thought says. See corruptions.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reward_models.parsing import ToolCall
@@ -30,7 +31,7 @@ def foreign_tool(row: Original, context: Context) -> Original | None:
 
 
 def dropped_argument(row: Original, context: Context) -> Original | None:
-    """A call loses an argument whose value the thought speaks of."""
+    """A call loses an argument whose value the thought mentions."""
     found = [
         (number, name)
         for number, call in enumerate(row.calls)
@@ -117,7 +118,7 @@ def _change_value(row: Original, context: Context, change: Callable[[str, Any], 
     context.rng.shuffle(found)
     for number, name in found:
         call = row.calls[number]
-        changed = _mapped(call.arguments[name], lambda value, name=name: change(name, value))
+        changed = _mapped(call.arguments[name], partial(change, name))
         if changed != call.arguments[name]:
             return replace(
                 row, calls=_with_call(row.calls, number, ToolCall(call.name, {**call.arguments, name: changed}))

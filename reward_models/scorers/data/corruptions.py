@@ -1,6 +1,6 @@
 """Ways to spoil an honest trace, each under its own name, so that whole kinds can be held out of training.
 
-A corruption changes the thought, or the call that the thought speaks of, and nothing else; it returns None where it
+A corruption changes the thought, or the call that the thought is about, and nothing else; it returns None where it
 does not apply to a trace. Text that it adds comes from `phrases`, from one half only.
 """
 
@@ -67,7 +67,7 @@ def contradiction(row: Original, context: Context) -> Original | None:
 
 
 def truncated(row: Original, context: Context) -> Original | None:
-    """The thought breaks off after 15 to 50 % of its words, in the midst of a sentence."""
+    """The thought breaks off after 15 to 50 % of its words, in the middle of a sentence."""
     found = row.thought.split(" ")
     kept = " ".join(found[: int(len(found) * context.rng.uniform(0.15, 0.5))]).rstrip(" .!?\n")
     return replace(row, thought=kept) if kept else None

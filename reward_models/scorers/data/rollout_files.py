@@ -24,7 +24,7 @@ _THINK = "<think>"
 
 @dataclass(frozen=True)
 class Found:
-    """A rollout and the file it stands in, with its hash; `source` is the same for all rollouts of one task."""
+    """A rollout and its file, with the file's hash; `source` is the same for all rollouts of one task."""
 
     id: str
     source: str
@@ -50,6 +50,8 @@ def read_rollouts(paths: Sequence[Path], dataset: Sequence[Path] = ()) -> Rollou
     tasks = _Tasks(dataset)
     found: dict[str, Found] = {}
     left_out: Counter[str] = Counter()
+    rollout: Rollout | str
+    source: str | None
     for path in _files(paths):
         digest = file_hash(path)
         for where, line in _lines(path):
@@ -102,12 +104,13 @@ class _Tasks:
                 self._rows[truth].append(row)
 
     def join(self, line: Mapping[str, Any], where: str) -> Rollout | str:
-        """The rollout, or why there is none."""
+        """The rollout, or why it was not found."""
         for key in ("input", "output"):
             if not isinstance(line[key], str):
                 raise ValueError(f"{where}: {key!r} must be a text")
-        prompt = _flat(line["input"])
-        rows = [row for row in self._rows.get(line.get("gts"), ()) if _stands_in(row["prompt"], prompt)]
+        prompt, truth = _flat(line["input"]), line.get("gts")
+        known = self._rows.get(truth, []) if isinstance(truth, str) else []
+        rows = [row for row in known if _stands_in(row["prompt"], prompt)]
         if not rows:
             return UNMATCHED
         rollouts = [_of_row(row, line) for row in rows]
@@ -151,7 +154,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     files = []
     for path in paths:
         if not path.exists():
-            raise ValueError(f"{path}: is not there")
+            raise ValueError(f"{path}: does not exist")
         # verl names the files by step.
         inside = sorted(path.glob("*.jsonl"), key=lambda file: (len(file.name), file.name)) if path.is_dir() else [path]
         if not inside:

@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,20 +26,26 @@ _LEFT_OUT = re.compile(
 )
 _CLAUSE_END = re.compile(r"[.;!?]\s|\n")
 
-ARGUMENT_FEATURES = (
-    "bare_calls",  # share of the calls without any argument, of those whose tool has parameters
-    "required_missing",  # share of the called tools' required parameters that the calls lack
-    "uneven_calls",  # share of the arguments that a call lacks and another call of its tool has
-    "given_not_passed",  # of the called tools' parameters after which the thought names a value, share no call has
-    "mistyped",  # share of the values of numeric parameters that are no numbers
-    "said_of_others",  # of the arguments after whose names the thought has a value of the call, share with another's
-    "order_in_thought",  # of the pairs of values of one call, share that first stand in the thought in the call's order
-    "order_in_question",
-)
+
+class ArgumentFeatures(NamedTuple):
+    """Arguments left out, mistyped or exchanged."""
+
+    bare_calls: float  # share of the calls without any argument, of those whose tool has parameters
+    required_missing: float  # share of the called tools' required parameters that the calls lack
+    uneven_calls: float  # share of the arguments that a call lacks and another call of its tool has
+    given_not_passed: float  # of the called tools' parameters after which the thought names a value, share no call has
+    mistyped: float  # share of the values of numeric parameters that are no numbers
+    said_of_others: (
+        float  # of the arguments after whose names the thought has a value of the call, share with another's
+    )
+    order_in_thought: (
+        float  # of the pairs of values of one call, share that first stand in the thought in the call's order
+    )
+    order_in_question: float
 
 
 def argument_features(trace: Trace) -> np.ndarray:
-    """The values of ARGUMENT_FEATURES: shares in [0, 1], and neutral where nothing applies."""
+    """The values of ArgumentFeatures: shares in [0, 1], and neutral where nothing applies."""
     tools = {tool.name: tool for tool in trace.tools}
     known = [(call, tools[call.name.strip()]) for call in trace.calls if call.name.strip() in tools]
     thought = trace.thought
@@ -46,16 +53,16 @@ def argument_features(trace: Trace) -> np.ndarray:
     said = thought if len(lower) == len(thought) else lower  # places in one are places in the other
     required = [name in call.arguments for call, tool in known for name in tool.required]
     return np.array(
-        [
-            share((not call.arguments for call, tool in known if tool.parameters), 0.0),
-            share((not given for given in required), 0.0),
-            _uneven(trace.calls),
-            _given_not_passed(known, lower, said),
-            share((not ok for ok in _numeric(known)), 0.0),
-            _said_of_others(trace.calls, lower),
-            _order(trace.calls, lower),
-            _order(trace.calls, trace.question.lower()),
-        ],
+        ArgumentFeatures(
+            bare_calls=share((not call.arguments for call, tool in known if tool.parameters), 0.0),
+            required_missing=share((not given for given in required), 0.0),
+            uneven_calls=_uneven(trace.calls),
+            given_not_passed=_given_not_passed(known, lower, said),
+            mistyped=share((not ok for ok in _numeric(known)), 0.0),
+            said_of_others=_said_of_others(trace.calls, lower),
+            order_in_thought=_order(trace.calls, lower),
+            order_in_question=_order(trace.calls, trace.question.lower()),
+        ),
         dtype=float,
     )
 
@@ -137,7 +144,7 @@ def _values(call: ToolCall) -> dict[str, str]:
 
 
 def _name_places(name: str, lower: str) -> list[tuple[int, str]]:
-    """Where an argument's name stands, as it is or with its separators as spaces; names of one letter are not looked for."""
+    """Where an argument's name occurs, as written or with its separators as spaces; names of one letter are not looked for."""
     spellings = dict.fromkeys((name.lower(), words(name.lower())))
     return [(place, text) for text in spellings if len(text) > 1 for place in places_of(text, lower, _PLACES)]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,20 +17,22 @@ PIECE_CHARS = 1200  # about MiniLM's 256 tokens; of a longer piece the start is 
 _MAX_OTHERS = 8  # tools not called, in the order in which they are listed
 _MIN_SPLIT = 160  # a shorter thought is one piece
 
-EMBEDDING_FEATURES = (
-    "thought_question",
-    "thought_call",
-    "call_question",
-    "first_question",  # the thought's first piece
-    "last_question",
-    "first_call",
-    "last_call",
-    "first_last",
-    "thought_tool",  # the called tools' descriptions, mean
-    "thought_other_tool",  # the nearest tool that is not called; 0 where there is none
-    "tool_margin",  # thought_tool less thought_other_tool; 0 where there is none
-    "call_tool_margin",
-)
+
+class EmbeddingFeatures(NamedTuple):
+    """Cosines among thought, request, call and tools."""
+
+    thought_question: float
+    thought_call: float
+    call_question: float
+    first_question: float  # the thought's first piece
+    last_question: float
+    first_call: float
+    last_call: float
+    first_last: float
+    thought_tool: float  # the called tools' descriptions, mean
+    thought_other_tool: float  # the nearest tool that is not called; 0 where there is none
+    tool_margin: float  # thought_tool less thought_other_tool; 0 where there is none
+    call_tool_margin: float
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def texts_of(trace: Trace) -> Texts:
 
 
 def embedding_features(texts: Texts, vectors: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The values of EMBEDDING_FEATURES from unit-length `vectors`; 0 for what the trace does not have."""
+    """The values of EmbeddingFeatures from unit-length `vectors`; 0 for what the trace does not have."""
     first, last = vectors[texts.pieces[0]], vectors[texts.pieces[-1]]
     thought = first + last
     thought = thought / max(1e-9, float(np.linalg.norm(thought)))
@@ -74,20 +77,20 @@ def embedding_features(texts: Texts, vectors: Mapping[str, np.ndarray]) -> np.nd
     call_other = max((float(call @ vector) for vector in others), default=0.0)
     both = bool(called) and bool(others)
     return np.array(
-        [
-            thought @ question,
-            thought @ call,
-            call @ question,
-            first @ question,
-            last @ question,
-            first @ call,
-            last @ call,
-            first @ last if len(texts.pieces) > 1 else 0.6,
-            tool,
-            other,
-            tool - other if both else 0.0,
-            call_tool - call_other if both else 0.0,
-        ],
+        EmbeddingFeatures(
+            thought_question=thought @ question,
+            thought_call=thought @ call,
+            call_question=call @ question,
+            first_question=first @ question,
+            last_question=last @ question,
+            first_call=first @ call,
+            last_call=last @ call,
+            first_last=first @ last if len(texts.pieces) > 1 else 0.6,
+            thought_tool=tool,
+            thought_other_tool=other,
+            tool_margin=tool - other if both else 0.0,
+            call_tool_margin=call_tool - call_other if both else 0.0,
+        ),
         dtype=float,
     )
 

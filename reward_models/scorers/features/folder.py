@@ -78,7 +78,7 @@ def read_arrays(folder: Path, sha256_wanted: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise ValueError(f"{path} is missing: copy the whole folder, or train the scorer again")
     if file_hash(path) != sha256_wanted:
-        raise ValueError(f"{path}: is cut short, or not the one that {METADATA} speaks of: copy the whole folder again")
+        raise ValueError(f"{path}: is cut short, or not the one that {METADATA} names: copy the whole folder again")
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -92,7 +92,9 @@ def check_folder(folder: Path) -> Metadata:
     if metadata.encoder == NO_ENCODER:
         return metadata
     if not (folder / "modules.json").is_file():
-        raise ValueError(f"{folder}: modules.json is missing, so it is no sentence-transformers folder: copy it whole")
+        raise ValueError(
+            f"{folder}: modules.json is missing, so it is not a sentence-transformers folder: copy all of it"
+        )
     if not any(found.stat().st_size for name in _WEIGHTS for found in folder.rglob(name)):
         raise ValueError(f"{folder}: the encoder's weights ({_WEIGHTS[0]}) are missing or empty: copy the whole folder")
     return metadata

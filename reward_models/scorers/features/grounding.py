@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,42 +39,47 @@ _YES = {
     "false": ("false", "no", "not", "without", "n't"),
 }
 
-TOOL_FEATURES = (
-    "called_named",  # share of the called tools that the thought names
-    "called_share",  # of all mentions of tools, those of called ones; 0.5 where none is named
-    "called_first",  # whether the first tool named is a called one; 0.5 where none is named
-    "called_last",
-    "called_affirmed",  # share of the called tools named in a clause that says to use it and holds no negation
-    "called_negated",  # share of the mentions of called tools with a negation before them in the clause
-    "last_negated",  # whether the last mention of a called tool is negated
-    "others_named",  # share of the tools not called which are named
-    "others_affirmed",
-    "others_last",  # whether the last clause that names a tool and says to use it names another one
-    "crowded",  # the most tools named in one sentence, log1p
-    "has_others",
-    "unknown_identifiers",  # share of the thought's identifiers that occur nowhere in request, tools or call
-    "about_called",  # share of the called tools' own words in the thought
-    "about_others",  # the highest such share among the others
-)
-VALUE_FEATURES = (
-    "in_thought",  # mean over the calls' values: stands in the thought (1), partly (its share of words), not at all
-    "in_thought_least",
-    "in_question",
-    "in_question_least",
-    "untraced",  # share of the values found in neither, nor among the tools' constants
-    "question_not_thought",  # share of the values that the request holds and the thought does not
-    "keys_named",  # share of the calls' argument names that the thought has
-    "misplaced",  # share of the values that stand nearer to another argument's name than to their own
-    "missing_keys",  # of the called tools' argument names in the thought, the share that the calls lack
-    "unused",  # of the literals in both request and thought, the share that no call holds
-    "literals_known",  # share of the thought's literals which request, tools or calls hold
-    "literals_called",  # share of the thought's literals that the calls hold
-    "negated_values",  # share of the values whose last mention in the thought is negated
-)
+
+class ToolFeatures(NamedTuple):
+    """Is the called tool named and argued for?"""
+
+    called_named: float  # share of the called tools that the thought names
+    called_share: float  # of all mentions of tools, those of called ones; 0.5 where none is named
+    called_first: float  # whether the first tool named is a called one; 0.5 where none is named
+    called_last: float
+    called_affirmed: float  # share of the called tools named in a clause that says to use it and holds no negation
+    called_negated: float  # share of the mentions of called tools with a negation before them in the clause
+    last_negated: float  # whether the last mention of a called tool is negated
+    others_named: float  # share of the tools not called which are named
+    others_affirmed: float
+    others_last: float  # whether the last clause that names a tool and says to use it names another one
+    crowded: float  # the most tools named in one sentence, log1p
+    has_others: float
+    unknown_identifiers: float  # share of the thought's identifiers that occur nowhere in request, tools or call
+    about_called: float  # share of the called tools' own words in the thought
+    about_others: float  # the highest such share among the others
+
+
+class ValueFeatures(NamedTuple):
+    """Where do the calls' values come from?"""
+
+    in_thought: float  # mean over the calls' values: 1 in the thought, its share of words where only some are, else 0
+    in_thought_least: float
+    in_question: float
+    in_question_least: float
+    untraced: float  # share of the values found in neither, nor among the tools' constants
+    question_not_thought: float  # share of the values that the request holds and the thought does not
+    keys_named: float  # share of the calls' argument names that the thought has
+    misplaced: float  # share of the values that stand nearer to another argument's name than to their own
+    missing_keys: float  # of the called tools' argument names in the thought, the share that the calls lack
+    unused: float  # of the literals in both request and thought, the share that no call holds
+    literals_known: float  # share of the thought's literals which request, tools or calls hold
+    literals_called: float  # share of the thought's literals that the calls hold
+    negated_values: float  # share of the values whose last mention in the thought is negated
 
 
 def grounding_features(trace: Trace) -> np.ndarray:
-    """The values of TOOL_FEATURES and VALUE_FEATURES, finite; shares are in [0, 1], and neutral where nothing applies."""
+    """The values of ToolFeatures and ValueFeatures, finite; shares are in [0, 1], and neutral where nothing applies."""
     thought = trace.thought.lower()
     called = [call.name.strip().lower() for call in trace.calls]
     return np.array([*_tools(trace, thought, set(called)), *_values(trace, thought)], dtype=float)
@@ -86,7 +92,7 @@ class _Mention:
     name: str
 
 
-def _tools(trace: Trace, thought: str, called: set[str]) -> list[float]:
+def _tools(trace: Trace, thought: str, called: set[str]) -> ToolFeatures:
     others = {tool.name.lower() for tool in trace.tools} - called
     spans = sentences(trace.thought if len(thought) == len(trace.thought) else thought)
     starts = [start for start, _ in spans]
@@ -115,27 +121,27 @@ def _tools(trace: Trace, thought: str, called: set[str]) -> list[float]:
     names = [mention.name for mention in kept]
     ours = [name in called for name in names]
     about = {tool.name.lower(): _about(tool, thought) for tool in trace.tools}
-    return [
-        share(name in names for name in called),
-        share(ours, 0.5),
-        float(ours[0]) if ours else 0.5,
-        float(ours[-1]) if ours else 0.5,
-        share(name in affirmed for name in called),
-        share((no for name in called for no in negated.get(name, ())), 0.0),
-        float(any(negated[name][-1] for name in called if name in negated)),
-        share((name in names for name in others), 0.0),
-        share((name in affirmed for name in others), 0.0),
-        float(last_affirmed is not None and last_affirmed in others),
-        float(np.log1p(max((len(found) for found in crowd.values()), default=0))),
-        float(bool(others)),
-        _unknown(trace),
-        float(np.mean([about.get(name, 0.0) for name in called])) if called else 0.5,
-        max((about[name] for name in others if name in about), default=0.0),
-    ]
+    return ToolFeatures(
+        called_named=share(name in names for name in called),
+        called_share=share(ours, 0.5),
+        called_first=float(ours[0]) if ours else 0.5,
+        called_last=float(ours[-1]) if ours else 0.5,
+        called_affirmed=share(name in affirmed for name in called),
+        called_negated=share((no for name in called for no in negated.get(name, ())), 0.0),
+        last_negated=float(any(negated[name][-1] for name in called if name in negated)),
+        others_named=share((name in names for name in others), 0.0),
+        others_affirmed=share((name in affirmed for name in others), 0.0),
+        others_last=float(last_affirmed is not None and last_affirmed in others),
+        crowded=float(np.log1p(max((len(found) for found in crowd.values()), default=0))),
+        has_others=float(bool(others)),
+        unknown_identifiers=_unknown(trace),
+        about_called=float(np.mean([about.get(name, 0.0) for name in called])) if called else 0.5,
+        about_others=max((about[name] for name in others if name in about), default=0.0),
+    )
 
 
 def _mentions(name: str, thought: str) -> list[_Mention]:
-    """Where the name stands as a whole word, as it is or with its separators as spaces."""
+    """Where the name occurs as a whole word, as written or with its separators as spaces."""
     found = []
     for spelling in dict.fromkeys((name, words(name))):
         if len(spelling) >= 2:
@@ -161,7 +167,7 @@ def _unknown(trace: Trace) -> float:
     return share((item not in known for item in found), 0.0)
 
 
-def _values(trace: Trace, thought: str) -> list[float]:
+def _values(trace: Trace, thought: str) -> ValueFeatures:
     pairs = leaves(trace.calls)
     question = trace.question.lower()
     constants = " ".join(tool.constants for tool in trace.tools).lower()
@@ -187,25 +193,27 @@ def _values(trace: Trace, thought: str) -> list[float]:
     known, known_numbers = known.lower(), numbers_of(known.lower())
     in_calls = [_known(item, held, held_numbers) for item in literals]
     asked = [_known(item, question, question_numbers) for item in literals]
-    return [
-        mean(in_thought, 1.0 if not trace.calls else 0.5),
-        min(in_thought, default=0.5),
-        mean(in_question, 0.5),
-        min(in_question, default=0.5),
-        share((max(a, b) < 0.5 and not c for a, b, c in zip(in_thought, in_question, constant, strict=True)), 0.0),
-        share((b > 0.99 and a < 0.5 for a, b in zip(in_thought, in_question, strict=True)), 0.0),
-        share((bool(places) for places in key_places.values()), 0.5),
-        _misplaced(pairs, texts, key_places, thought),
-        share((name not in given for name in spoken), 0.0),
-        share((not used for used, wanted in zip(in_calls, asked, strict=True) if wanted), 0.0),
-        share((_known(item, known, known_numbers) for item in literals), 1.0),
-        share(in_calls, 0.5),
-        share((_last_negated(text, thought) for text in texts), 0.0),
-    ]
+    return ValueFeatures(
+        in_thought=mean(in_thought, 1.0 if not trace.calls else 0.5),
+        in_thought_least=min(in_thought, default=0.5),
+        in_question=mean(in_question, 0.5),
+        in_question_least=min(in_question, default=0.5),
+        untraced=share(
+            (max(a, b) < 0.5 and not c for a, b, c in zip(in_thought, in_question, constant, strict=True)), 0.0
+        ),
+        question_not_thought=share((b > 0.99 and a < 0.5 for a, b in zip(in_thought, in_question, strict=True)), 0.0),
+        keys_named=share((bool(places) for places in key_places.values()), 0.5),
+        misplaced=_misplaced(pairs, texts, key_places, thought),
+        missing_keys=share((name not in given for name in spoken), 0.0),
+        unused=share((not used for used, wanted in zip(in_calls, asked, strict=True) if wanted), 0.0),
+        literals_known=share((_known(item, known, known_numbers) for item in literals), 1.0),
+        literals_called=share(in_calls, 0.5),
+        negated_values=share((_last_negated(text, thought) for text in texts), 0.0),
+    )
 
 
 def _traced(text: str, where: str, numbers: set[float]) -> float:
-    """1 where the value stands in the text, as itself or as another spelling of its number; else its share of words."""
+    """1 where the text holds the value, as itself or as another spelling of its number; else its share of words."""
     if not text:
         return 1.0
     if text in _YES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ _OWNER = "scorer head"
 class HeadConfig(Options, owner=_OWNER):
     """How a head is trained; ValueError names key, value and what is allowed.
 
-    hidden: units in each of the two layers. members: networks, each from its own seed. epochs: at most so many.
+    hidden: units in each of the two layers. members: networks, each from its own seed. epochs: the most.
     patience: stop after so many epochs without a lower validation loss; the best epoch's weights are kept.
     pair_weight: of the loss on (honest, spoilt) pairs of one source, besides the cross-entropy of 1.
     """
@@ -134,7 +134,7 @@ def train_head(
     return Head(mean, scale, members)
 
 
-def _train_member(learning, checking, config: HeadConfig, number: int, progress) -> list[np.ndarray]:
+def _train_member(learning: Any, checking: Any, config: HeadConfig, number: int, progress: Any) -> list[np.ndarray]:
     import torch
     from torch import nn
 
@@ -161,7 +161,8 @@ def _train_member(learning, checking, config: HeadConfig, number: int, progress)
             optimiser.step()
         net.eval()
         with torch.inference_mode():
-            loss = float(_loss(net, *checking[:3], checking[0][checking[3]], checking[3], config))
+            read, right, weight, pairs = checking
+            loss = float(_loss(net, read, right, weight, read[pairs], pairs, config))
         if progress is not None:
             progress(number, epoch, loss)
         if loss < best_loss:
@@ -175,7 +176,9 @@ def _train_member(learning, checking, config: HeadConfig, number: int, progress)
     return [w1.T, b1, w2.T, b2, w3[0], b3[0]]
 
 
-def _loss(net, features, labels, weights, better_features, better, config: HeadConfig):
+def _loss(
+    net: Any, features: Any, labels: Any, weights: Any, better_features: Any, better: Any, config: HeadConfig
+) -> Any:
     from torch.nn import functional as f
 
     logits = net(features)[:, 0]

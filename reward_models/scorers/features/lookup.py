@@ -20,7 +20,7 @@ _SPELT = {word: number for number, word in enumerate(_COUNTED.split())}
 
 def places_of(text: str, where: str, limit: int) -> list[int]:
     """The starts of whole-word occurrences of `text`, at most `limit`; 5 does not stand in 15, 5.3 or v5."""
-    found, start = [], where.find(text)
+    found, start = list[int](), where.find(text)
     for _ in range(4 * limit):
         if start < 0 or len(found) >= limit:
             break

@@ -17,18 +17,14 @@ from reward_models.scorers.features.vector import BASELINES, columns_of, thought
 from reward_models.scorers.metadata import read_family
 from reward_models.statistics import Interval, auc, bootstrap, ece, rounded, spearman
 
-# What the scorer has to reach on held-out rows of real traces: AUC against honest rows, by kind.
-WANTED_AUC = {"nearest_thought": 0.93, "swapped_tool": 0.90, "swapped_values": 0.85, "shuffled": 0.80, "padded": 0.80}
-WANTED_PAIRS = {"tool_listing": 0.90, "keyword_stuffing": 0.90}
 UNSEEN = "all kinds not trained on"
-WANTED_UNSEEN = 0.75
 
 
 @dataclass(frozen=True)
 class KindFigures:
-    """AUC of one kind against the honest rows, with interval, and of the baselines; share of pairs with the honest row above.
+    """AUC of one kind against the honest rows, also of each part alone, and the share of pairs with the honest row above.
 
-    `wanted` is the AUC asked for, `wanted_pairs` the share of pairs; None where none is.
+    seen: whether the scorer was trained on the kind.
     """
 
     kind: str
@@ -37,16 +33,6 @@ class KindFigures:
     auc: Interval
     pairs: float
     baselines: dict[str, float]
-    wanted: float | None
-    wanted_pairs: float | None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether what is wanted was reached, by the point estimate; None where nothing is wanted."""
-        if self.wanted is None and self.wanted_pairs is None:
-            return None
-        enough = self.wanted is None or self.auc.value >= self.wanted
-        return enough and (self.wanted_pairs is None or self.pairs >= self.wanted_pairs)
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,7 @@ class Parts:
     """A scorer beside its parts on one file: what cosines, grounding, structure and length alone give, by kind.
 
     ece, ece_raw: at even odds, after and before calibration. length_correlation: rank correlation of score and words
-    among the honest rows, where length is no sign of anything.
+    among the honest rows, whose quality does not depend on length.
     """
 
     kinds: tuple[KindFigures, ...]
@@ -128,8 +114,6 @@ def _figures(name, seen, spoilt, honest, ranked, sources, rows, n) -> KindFigure
         auc=bootstrap(auc, scores[shown], labels, groups=sources[shown], n=n),
         pairs=float(np.mean(wins)) if wins else float("nan"),
         baselines={key: auc(values[shown], labels) for key, values in ranked.items() if key != "scorer"},
-        wanted=WANTED_UNSEEN if name == UNSEEN else WANTED_AUC.get(name),
-        wanted_pairs=WANTED_PAIRS.get(name),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from reward_models.encoders.unit import NO_ENCODER, Encoder, NoEncoder, load_encoder
+from reward_models.scorers.calibration import Calibration
 from reward_models.scorers.features.embeddings import texts_of
 from reward_models.scorers.features.folder import check_folder, read_arrays
 from reward_models.scorers.features.head import Head
@@ -33,7 +34,7 @@ class Scorer:
     encoder: Encoder | NoEncoder
     order: OrderModel
     head: Head
-    calibration: object | None  # a reward_models.scorers.calibration.Calibration
+    calibration: Calibration | None
     baselines: Mapping[str, Head]
 
     def score(self, rollouts: Sequence[Rollout]) -> np.ndarray:
@@ -83,11 +84,7 @@ def load(folder: Path, device: str = "cpu") -> Scorer:
     for name, array in arrays.items():
         part, _, rest = name.partition("/")
         groups.setdefault(part, {})[rest] = array
-    calibration = None
-    if metadata.calibration is not None:
-        from reward_models.scorers.calibration import Calibration
-
-        calibration = Calibration.from_json(metadata.calibration)
+    calibration = None if metadata.calibration is None else Calibration.from_json(metadata.calibration)
     if "head" not in groups or "order" not in groups:
         raise ValueError(f"{folder}: the head's file holds no head or no order model: train the scorer again")
     head = Head.from_arrays(groups.pop("head"))

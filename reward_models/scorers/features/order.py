@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,15 +18,18 @@ from reward_models.scorers.features.trace import sentences
 
 _WORD = re.compile(r"\w+|[?!]")
 _MAX_SENTENCES = 200
-ORDER_FEATURES = (
-    "order",  # correlation of the sentences' places with the places that their words suggest; 0 below 3 sentences
-    "order_error",  # mean distance between the two, in shares of the thought
-    "steps_back",  # share of neighbouring sentences whose suggested places fall
-    "opening",  # suggested place of the first sentence
-    "closing",  # of the last one
-)
 _BUCKETS = 4096
 _RIDGE = 3.0
+
+
+class OrderFeatures(NamedTuple):
+    """How well the sentences keep to the order of thinking; the defaults are for fewer than three."""
+
+    order: float = 0.0  # correlation of the sentences' places with the places that their words suggest
+    order_error: float = 0.25  # mean distance between the two, in shares of the thought
+    steps_back: float = 0.5  # share of neighbouring sentences whose suggested places fall
+    opening: float = 0.5  # suggested place of the first sentence
+    closing: float = 0.5  # of the last one
 
 
 class OrderModel:
@@ -67,17 +71,18 @@ class OrderModel:
         return np.clip(raw + self.weights[-1] + 0.5, 0, 1)
 
     def features(self, thought: str) -> np.ndarray:
-        """The values of ORDER_FEATURES, finite."""
+        """The values of OrderFeatures, finite."""
         texts = _sentence_texts(thought)
         if len(texts) < 3:
-            return np.array([0.0, 0.25, 0.5, 0.5, 0.5])
+            return np.array(OrderFeatures())
         suggested = self.places(texts)
         actual = np.linspace(0, 1, len(texts))
         centred, steps = suggested - suggested.mean(), actual - 0.5
         spread = float(centred @ centred)
         order = float(centred @ steps) / (spread * float(steps @ steps)) ** 0.5 if spread > 1e-18 * len(texts) else 0.0
         back = np.count_nonzero(suggested[1:] < suggested[:-1]) / (len(texts) - 1)
-        return np.array([order, np.abs(suggested - actual).mean(), back, suggested[0], suggested[-1]])
+        error = float(np.abs(suggested - actual).mean())
+        return np.array(OrderFeatures(order, error, float(back), float(suggested[0]), float(suggested[-1])))
 
 
 def _sentence_texts(thought: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,23 +39,27 @@ _STOP = _set(
     "call parameter parameters"
 )
 
-STRUCTURE_FEATURES = (
-    "sentence_words",  # mean per sentence, log1p
-    "unique_words",  # share
-    "unique_trigrams",  # share
-    "repeated_sentences",  # share of the sentences said before
-    "grounded_sentences",  # share of the sentences with a word of request, tools or call
-    "grounded_words",  # share of the content words that request, tools or call hold
-    "ungrounded_run",  # longest run of sentences without such a word, share
-    "praise",  # share of the sentences with a word of judging
-    "judging_words",  # such words which the request has not, log1p
-    "reasons",  # share of the words that join reasons
-    "function_words",  # share of short everyday words: a heap of keywords has few
-    "finished",  # whether the thought ends with a full stop, bracket or quote
-    "question_copied",  # share of the thought's trigrams that are the request's
-    "call_copied",  # share of the thought's characters that stand in braces or brackets
-    "adjacent",  # how much more alike neighbouring sentences are than others
-)
+
+class StructureFeatures(NamedTuple):
+    """How the thought is built."""
+
+    sentence_words: float  # mean per sentence, log1p
+    unique_words: float  # share
+    unique_trigrams: float  # share
+    repeated_sentences: float  # share of the sentences said before
+    grounded_sentences: float  # share of the sentences with a word of request, tools or call
+    grounded_words: float  # share of the content words that request, tools or call hold
+    ungrounded_run: float  # longest run of sentences without such a word, share
+    praise: float  # share of the sentences with a word of judging
+    judging_words: float  # such words that the request lacks, log1p
+    reasons: float  # share of the words that join reasons
+    function_words: float  # share of short everyday words: a heap of keywords has few
+    finished: float  # whether the thought ends with a full stop, bracket or quote
+    question_copied: float  # share of the thought's trigrams that are the request's
+    call_copied: float  # share of the thought's characters that stand in braces or brackets
+    adjacent: float  # how much more alike neighbouring sentences are than others
+
+
 _EVERYDAY = _set(
     "the a an is are was be to of in on at it i they we you he she that this which and or but so not for with as by from "
     "there here does do did has have can will should would if then than its my their"
@@ -62,7 +67,7 @@ _EVERYDAY = _set(
 
 
 def structure_features(trace: Trace) -> np.ndarray:
-    """The values of STRUCTURE_FEATURES, finite; shares are in [0, 1]."""
+    """The values of StructureFeatures, finite; shares are in [0, 1]."""
     thought = trace.thought
     spans = sentences(thought)[:_MAX_SENTENCES]
     texts = [thought[start:end].lower() for start, end in spans]
@@ -79,23 +84,23 @@ def structure_features(trace: Trace) -> np.ndarray:
     judging = [word for word in found if word in judged]
     count = max(1, len(found))
     return np.array(
-        [
-            np.log1p(len(found) / max(1, len(texts))),
-            len(set(found)) / count,
-            len(set(trigrams)) / max(1, len(trigrams)) if trigrams else 1.0,
-            1 - len(set(texts)) / max(1, len(texts)) if texts else 0.0,
-            sum(grounded) / count_bags,
-            sum(word in known for word in content) / max(1, len(content)),
-            _longest_run(grounded) / max(1, len(grounded)),
-            sum(not _JUDGED.isdisjoint(_WORD.findall(text)) for text in texts) / count_bags,
-            np.log1p(len(judging)),
-            sum(word in _REASONS for word in found) / count,
-            sum(word in _EVERYDAY for word in found) / count,
-            float(thought.rstrip()[-1:] in {".", "!", "?", ")", '"', "'", "。", "`", "]", "}"}),
-            sum(item in asked_trigrams for item in trigrams) / max(1, len(trigrams)),
-            _bracketed(thought) / max(1, len(thought)),
-            _adjacency(bags),
-        ],
+        StructureFeatures(
+            sentence_words=np.log1p(len(found) / max(1, len(texts))),
+            unique_words=len(set(found)) / count,
+            unique_trigrams=len(set(trigrams)) / max(1, len(trigrams)) if trigrams else 1.0,
+            repeated_sentences=1 - len(set(texts)) / max(1, len(texts)) if texts else 0.0,
+            grounded_sentences=sum(grounded) / count_bags,
+            grounded_words=sum(word in known for word in content) / max(1, len(content)),
+            ungrounded_run=_longest_run(grounded) / max(1, len(grounded)),
+            praise=sum(not _JUDGED.isdisjoint(_WORD.findall(text)) for text in texts) / count_bags,
+            judging_words=np.log1p(len(judging)),
+            reasons=sum(word in _REASONS for word in found) / count,
+            function_words=sum(word in _EVERYDAY for word in found) / count,
+            finished=float(thought.rstrip()[-1:] in {".", "!", "?", ")", '"', "'", "。", "`", "]", "}"}),
+            question_copied=sum(item in asked_trigrams for item in trigrams) / max(1, len(trigrams)),
+            call_copied=_bracketed(thought) / max(1, len(thought)),
+            adjacent=_adjacency(bags),
+        ),
         dtype=float,
     )
 

@@ -60,10 +60,10 @@ def train_scorer(
 
     Features are kept in `<out>.features` while it trains, by the hash of data and encoder: started again after a stop,
     it goes on from there. Same data, config and versions give the same scorer. progress: progress(what, done, of).
-    ValueError, before anything is loaded, where the data cannot teach a scorer or `out` is there already.
+    ValueError, before anything is loaded, where the data cannot teach a scorer or `out` already exists.
     """
     if out.exists():
-        raise ValueError(f"{out}: is there already: choose another folder, or remove it")
+        raise ValueError(f"{out}: already exists: choose another folder, or remove it")
     rows, traces, blank = read_training_rows(data)
     held = _validation_sources({row.source for row in rows}, config)
     in_val = np.array([row.source in held for row in rows])
@@ -88,7 +88,7 @@ def train_scorer(
     held_rows = [row for row, kept in zip(rows, in_val, strict=True) if kept]
     calibration = _fit_calibration(logits, held_rows)
     metrics = summary(held_rows, calibration.apply(logits), expit(logits))
-    training = {
+    training: dict[str, Any] = {
         "data_sha256": [file_hash(path) for path in data],
         "rows": len(rows),
         "rows_without_thought": blank,
@@ -132,7 +132,7 @@ def save(
 
 
 def calibrate(folder: Path, data: Path, device: str = "cpu", *, even: bool = True) -> dict[str, Any]:
-    """Fit the calibration anew on rows that were not trained on, keep it in the folder, return the figures.
+    """Fit the calibration again on rows that were not trained on, keep it in the folder, return the figures.
 
     even: as if good and bad rows were equally many; otherwise at the odds of `data`. ValueError where rows were trained
     on, or there is only one kind of label.
@@ -154,13 +154,13 @@ def calibrate(folder: Path, data: Path, device: str = "cpu", *, even: bool = Tru
 def read_training_rows(data: Sequence[Path]) -> tuple[list[LabelledRollout], list[Trace], int]:
     """The rows that can teach, their traces, and how many were left out since they hold no thought, or no evidence.
 
-    ValueError where too few sources, or only good or only bad rows are left, or an id stands in two files.
+    ValueError where too few sources, or only good or only bad rows are left, or an id is in two files.
     """
     rows, traces, blank, ids = [], [], 0, set()
     for path in data:
         for row in read_labelled(path):
             if row.id in ids:
-                raise ValueError(f"{path}: id {row.id!r} stands in an earlier file too")
+                raise ValueError(f"{path}: id {row.id!r} is in an earlier file too")
             ids.add(row.id)
             trace = read_trace(row.rollout)
             if trace.thought.strip() and trace.has_evidence:
@@ -200,7 +200,8 @@ def _features(
     partial = [
         OrderModel.fit([thought for source, thought in learnt if fold[source] != number]) for number in range(_FOLDS)
     ]
-    features = _cached_features(traces, Scorer(encoder, order, None, None, {}), data, config, out, progress)
+    scorer = Scorer(encoder, order, None, None, {})  # type: ignore[arg-type]  # its features alone are asked for
+    features = _cached_features(traces, scorer, data, config, out, progress)
     places = columns_of("order")
     for number, (row, trace) in enumerate(zip(rows, traces, strict=True)):
         if row.source in fold:

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reward_models.scorers.features.arguments import ARGUMENT_FEATURES, argument_features
-from reward_models.scorers.features.embeddings import EMBEDDING_FEATURES, Texts, embedding_features
-from reward_models.scorers.features.grounding import TOOL_FEATURES, VALUE_FEATURES, grounding_features
-from reward_models.scorers.features.order import ORDER_FEATURES, OrderModel
-from reward_models.scorers.features.structure import STRUCTURE_FEATURES, structure_features
+from reward_models.scorers.features.arguments import ArgumentFeatures, argument_features
+from reward_models.scorers.features.embeddings import EmbeddingFeatures, Texts, embedding_features
+from reward_models.scorers.features.grounding import ToolFeatures, ValueFeatures, grounding_features
+from reward_models.scorers.features.order import OrderFeatures, OrderModel
+from reward_models.scorers.features.structure import StructureFeatures, structure_features
 from reward_models.scorers.features.trace import Trace
 
 FEATURES_VERSION = 2  # raised whenever a feature comes, goes or changes its meaning
 GROUPS: dict[str, tuple[str, ...]] = {
-    "grounding": TOOL_FEATURES + VALUE_FEATURES + ARGUMENT_FEATURES,
-    "structure": STRUCTURE_FEATURES,
-    "order": ORDER_FEATURES,
-    "embedding": EMBEDDING_FEATURES,
+    "grounding": ToolFeatures._fields + ValueFeatures._fields + ArgumentFeatures._fields,
+    "structure": StructureFeatures._fields,
+    "order": OrderFeatures._fields,
+    "embedding": EmbeddingFeatures._fields,
 }
 # What a head sees that is only one thing: beside a scorer, to show that it is more than that.
 BASELINES = {"cosine": ("embedding",), "grounding": ("grounding",), "structure": ("structure", "order")}

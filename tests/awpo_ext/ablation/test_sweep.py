@@ -137,7 +137,7 @@ def test_cells_of_other_settings_are_not_mixed_in(sweep_file):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"base": "nowhere.sh"}, "base='nowhere.sh' is no file"),
+        ({"base": "nowhere.sh"}, "base='nowhere.sh' is not a file"),
         ({"presets": ["grpo"]}, "presets=['grpo']: choose from awpo, outcome_only"),
         ({"presets": ["awpo", "awpo"]}, "names one twice"),
         ({"seeds": [-1]}, "seeds=[-1] must be whole numbers"),

@@ -105,7 +105,7 @@ def test_errors_are_messages_not_tracebacks(awpo_data, arguments, says):
 def test_show_of_a_row_that_is_not_there(awpo_data, converted):
     result = awpo_data("inspect", converted[0] / "val.parquet", "--row", 5)
     assert result.exit_code == 1
-    assert "there is no row 5; it has 5" in result.output
+    assert "no row 5; 5 fit" in result.output
 
 
 def test_the_data_commands_of_the_docs_run(awpo_data, tmp_path, monkeypatch):

@@ -52,7 +52,7 @@ def test_a_good_judge_is_measured_and_keeps_its_limits(data):
     report = report_of(data, "GoodJudge")
     assert report["agreement"]["auc"]["value"] == 1 and report["order"]["accuracy"]["value"] == 1
     assert report["kinds"].keys() == {"empty", "swapped", "praise"} and len(report["rows"]) == 96
-    assert report["fitness"]["level"] == "reservations" and report["refused"] == []
+    assert report["summary"]["level"] == "reservations" and report["refused"] == []
     assert report["coverage"]["unscored"] == {} and report["data"]["sources"] == 24
     page = (data.parent / "out" / "GoodJudge.html").read_text()
     assert "Is this judge fit for training?" in page and "Worst mistakes" in page
@@ -248,7 +248,7 @@ def test_tokens_and_cost_of_an_llm_judge_are_in_the_report(data, monkeypatch):
     def answer(request):
         return verdict_text(9 if "Lyon is asked" in request.messages[0]["content"] else 2)
 
-    monkeypatch.setattr(chat_judge, "ChatClient", lambda config: PaidClient(answer))
+    monkeypatch.setattr(chat_judge, "ChatClient", lambda config, route: PaidClient(answer))
     options = json.dumps({"base_url": "http://127.0.0.1:8000/v1", "model": "grader", "preflight": False})
     arguments = ["--judge", "llm", "--judge-kwargs", options, "--data", str(data), "--out", str(data.parent / "out")]
     result = CliRunner().invoke(app, [*EVAL, *arguments, "--votes", "1", "--min-auc", "0.8"])

@@ -23,7 +23,7 @@ def file(tmp_path):
 
 def run(file, *, answer=None, monkeypatch=None, options=OPTIONS, judge="llm"):
     if monkeypatch is not None:
-        monkeypatch.setattr(chat_judge, "ChatClient", lambda config: FakeClient(answer))
+        monkeypatch.setattr(chat_judge, "ChatClient", lambda config, route: FakeClient(answer))
     text = options if isinstance(options, str) else json.dumps(options)
     return CliRunner().invoke(app, ["judge", "try", "--judge", judge, "--judge-kwargs", text, "--file", str(file)])
 

@@ -70,8 +70,8 @@ def test_from_rollouts_to_a_card(tiny_bert, tmp_path):
         (("calibrate", "{tmp}/none", "--data", "{tmp}/x"), "awpo_scorer.json is missing"),
         (("train-classifier", "{tmp}/x", "--out", "{tmp}/y", "--base", "b"), "no such file"),
         (("train-classifier", "{tmp}/x", "--out", "{tmp}/y", "--base", "b", "--objective", "z"), "objective='z'"),
-        (("distil", "{tmp}/x", "--out", "{tmp}/y", "--judge", "none"), "is not there"),
-        (("distil", "{tmp}/x", "--out", "{tmp}", "--judge", "none"), "is there already"),
+        (("distil", "{tmp}/x", "--out", "{tmp}/y", "--judge", "none"), "does not exist"),
+        (("distil", "{tmp}/x", "--out", "{tmp}", "--judge", "none"), "already exists"),
         (("distil", "{tmp}/x", "--out", "{tmp}/y", "--judge-kwargs", "[sk-1]"), "must be a JSON object"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_name_that_is_no_folder_is_looked_for_on_the_hub(tmp_path, monkeypatch
     folder = hugging_face(tmp_path / "snapshot")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str({"org/m": folder}[name]))
     assert checkpoint.resolve(Path("org/m"), None) == folder
-    with pytest.raises(EvalError, match=r"org/other: no such folder, and the hub's model cannot be had \(KeyError"):
+    with pytest.raises(EvalError, match=r"org/other: no such folder, and the hub's model cannot be loaded \(KeyError"):
         checkpoint.resolve(Path("org/other"), None)
 
 

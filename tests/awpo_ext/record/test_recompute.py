@@ -36,7 +36,7 @@ def test_a_number_that_was_changed_is_found(tmp_path):
 def test_another_configuration_gives_other_numbers(tmp_path):
     record = open_record(made_up_record(tmp_path, steps=1, validation=False))
     (part,) = record.parts()
-    update = update_of(record.part_table(part), part.info().reliability)
+    update = update_of(record.table("rollouts", [part]), part.info().reliability)
     config = config_of(record, 0)
     as_it_was, alone = compute(update, config), compute(update, AwpoConfig(gate="none"))
     assert not np.allclose(as_it_was.advantage, alone.advantage)
@@ -46,7 +46,7 @@ def test_another_configuration_gives_other_numbers(tmp_path):
 
 def test_what_does_not_fit_is_named(tmp_path):
     record = open_record(made_up_record(tmp_path, steps=1))
-    update = update_of(record.part_table(record.parts()[0]), None)
+    update = update_of(record.table("rollouts", record.parts()), None)
     with pytest.raises(RecordError, match="no signal 'style'; signals: reasoning"):
         compute(update, AwpoConfig(reasoning_key=("style",)))
     with pytest.raises(RecordError, match="no start number 3"):

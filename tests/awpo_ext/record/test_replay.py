@@ -47,7 +47,7 @@ def readable(tmp_path):
     folder = made_up_record(tmp_path, steps=2, groups=2, size=4, validation=False)
     record = open_record(folder)
     for part in record.parts():
-        rows = record.part_table(part).to_pylist()
+        rows = record.table("rollouts", [part]).to_pylist()
         for row in rows:
             row["response"] = TRUTH if row["session"] < 2 else WRONG
             row["extra"] = json.dumps({"second": row["session"] == 1})
@@ -78,7 +78,7 @@ def test_the_runs_own_outcomes_are_recomputed(readable, thinking):
         outcomes = verified(said, "toolrl", {}).outcome
         rows = [
             {**row, "outcome": float(value)}
-            for row, value in zip(record.part_table(part).to_pylist(), outcomes, strict=True)
+            for row, value in zip(record.table("rollouts", [part]).to_pylist(), outcomes, strict=True)
         ]
         write_part(readable, part.key, part.info(), rows, record.groups([part.key.step]).to_pylist())
     found = run(readable)
@@ -140,7 +140,7 @@ def test_texts_that_were_not_kept_are_named(tmp_path):
     folder = made_up_record(tmp_path, steps=1, validation=False)
     record = open_record(folder)
     (part,) = record.parts()
-    rows = [{**row, "has_text": False, "response": None} for row in record.part_table(part).to_pylist()]
+    rows = [{**row, "has_text": False, "response": None} for row in record.table("rollouts", [part]).to_pylist()]
     write_part(folder, part.key, part.info(), rows, record.groups().to_pylist())
     assert run(folder).checked.difference < 1e-6
     with pytest.raises(RecordError, match="could read no rollout: their texts were not kept"):

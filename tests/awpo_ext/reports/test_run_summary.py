@@ -4,16 +4,15 @@ import json
 
 import pytest
 
-from awpo_ext.reports.run_summary import before_after, plot, read_steps, shown_rows, step_line
+from awpo_ext.reports.run_summary import HEADINGS, before_after, plot, read_steps, shown_rows, step_line
 from reward_models.errors import UserError
 
 
-def record(step, **data):
-    return json.dumps({"step": step, "data": {key.replace("__", "/"): value for key, value in data.items()}})
-
-
 def metrics(step, gate):
-    return record(step, awpo__outcome__mean=float(step), awpo__gate__mean=gate, awpo__clip_radius=0.2 - gate / 10)
+    judge = {"awpo/leverage/mean": gate / 2, "awpo/leverage/equal": gate, "awpo/reliability": gate}
+    judge |= {"awpo/reliability/low": gate - 0.1, "awpo/reliability/high": gate + 0.1}
+    outcome = {"awpo/outcome/mean": float(step), "awpo/gate/mean": gate, "awpo/clip_radius": 0.2 - gate / 10}
+    return json.dumps({"step": step, "data": outcome | judge})
 
 
 def validation(step, value):
@@ -40,6 +39,9 @@ def test_table_and_figure(files, tmp_path):
     steps = read_steps(files)
     shown = shown_rows(steps, every=5)
     assert [row[0] for row in shown] == ["0", "1", "3"] and shown[-1][-1] == "1.500"
+    by_name = dict(zip(HEADINGS, shown[-1], strict=True))
+    assert (by_name["leverage"], by_name["reliability"]) == ("0.150", "0.300 [0.20, 0.40]")
+    assert "" in shown[0]  # a validation before training has no judge
     plot(steps, str(tmp_path / "run.png"))
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
 
@@ -64,4 +66,8 @@ def test_bad_files_are_named(tmp_path, content, message):
 def test_step_line_reads_verls_console():
     line = "(TaskRunnerV1 pid=1) step:7 - awpo/outcome/mean:-1.25 - awpo/clip_radius:np.float64(0.15) - x:oops"
     assert step_line(line) == "step 7: outcome -1.250, clip radius 0.150"
+    judge = (
+        "step:8 - awpo/leverage/mean:0.25 - awpo/reliability:0.2 - awpo/reliability/low:0.1 - awpo/reliability/high:0.3"
+    )
+    assert step_line(judge) == "step 8: leverage 0.250, reliability 0.200 [0.10, 0.30]"
     assert step_line("Training Progress: 10%") is None

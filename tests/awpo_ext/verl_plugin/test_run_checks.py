@@ -83,7 +83,7 @@ def test_bypass_mode_goes_with_what_verl_reads_of_it():
     assert "rollout_is=token is not read with bypass_mode=True" in problem
 
 
-@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("outcome_plus_reasoning", False)])
+@pytest.mark.parametrize(("metric", "warns"), [("reward", True), ("outcome_plus_reasoning", False), ("awpo", False)])
 def test_filtering_groups_by_outcome_warns(caplog, metric, warns):
     filtering = ["algorithm.filter_groups.enable=True", f"algorithm.filter_groups.metric={metric}"]
     assert problems([*GOOD, *filtering]) == []
@@ -111,6 +111,12 @@ def test_a_preset_with_a_fixed_radius_may_keep_verls_loss(preset):
 def test_one_update_a_batch_warns_that_clipping_is_inert(caplog):
     assert problems([*GOOD, "data.train_batch_size=64", "actor_rollout_ref.actor.ppo_mini_batch_size=64"]) == []
     assert "no clip radius has any effect" in caplog.text
+
+
+@pytest.mark.parametrize(("preset", "warns"), [("reliability", True), ("awpo", False)])
+def test_the_experimental_gate_says_so(caplog, preset, warns):
+    assert problems([*GOOD, f"+algorithm.awpo.preset={preset}"]) == []
+    assert ("gate=reliability is experimental" in caplog.text) == warns
 
 
 BAD_TOOLS = '[{"name": "f", "parameters": {"type": "object", "properties": {"x": {"enum": "a"}}}}]'

@@ -73,7 +73,7 @@ def test_what_cannot_be_compared_is_refused():
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"format": 0}', '{"format": 1, "rows": [{}], "name": "a"}'])
 def test_a_file_that_is_no_report_is_named(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(ValueError, match=r"a\.json: is no report"):
+    with pytest.raises(ValueError, match=r"a\.json: not a report"):
         read_results(tmp_path / "a.json")
     with pytest.raises(ValueError, match=r"b\.json: cannot be read"):
         read_results(tmp_path / "b.json")

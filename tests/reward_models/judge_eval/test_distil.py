@@ -195,7 +195,7 @@ def test_files_that_do_not_do_are_refused_by_line(tmp_path, text, message):
 
 
 def test_missing_and_foreign_files_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="is not there"):
+    with pytest.raises(ValueError, match="does not exist"):
         read_rollouts([tmp_path / "none.jsonl"])
     with pytest.raises(ValueError, match=r"without \*\.jsonl"):
         read_rollouts([tmp_path])

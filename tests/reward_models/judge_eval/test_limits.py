@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from reward_models.judge_eval.limits import Limits, broken_limits, fitness, show
+from reward_models.judge_eval.limits import Limits, broken_limits, show, summarise
 from reward_models.judge_eval.records import VerdictFile
 from reward_models.judge_eval.report import make_report
-from reward_models.judge_eval.run import ExaminationConfig, examine
+from reward_models.judge_eval.run import EvalConfig, ask_judge
 from reward_models.statistics import Interval
 from tests.reward_models.judge_eval.fakes import GoodJudge, rows
 
@@ -18,12 +18,12 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    path = tmp_path_factory.mktemp("fitness")
-    file, data, config = VerdictFile(path / "v.jsonl", "j"), rows(24), ExaminationConfig(votes=1)
-    found = asyncio.run(examine(GoodJudge(), data, file, config, lambda name, size: lambda: None))
+    path = tmp_path_factory.mktemp("limits")
+    file, data, config = VerdictFile(path / "v.jsonl", "j"), rows(24), EvalConfig(votes=1)
+    found = asyncio.run(ask_judge(GoodJudge(), data, file, config, lambda name, size: lambda: None))
     file.close()
     made = make_report("good", "fake:Good", {}, "h", path, data, found, config)
-    return with_agreement(made, ece=Interval(0.02, 0.01, 0.03))  # the fake's scores are no probabilities
+    return with_agreement(made, ece=Interval(0.02, 0.01, 0.03))  # the fake's scores are not probabilities
 
 
 def with_agreement(report, **parts):
@@ -35,7 +35,7 @@ def with_kind(report, auc):
 
 
 def test_a_judge_without_reservations_is_fit(report):
-    assert fitness(report).level == "fit" and fitness(report).findings == []
+    assert summarise(report).level == "fit" and summarise(report).findings == []
 
 
 @pytest.mark.parametrize(
@@ -50,22 +50,22 @@ def test_a_judge_without_reservations_is_fit(report):
         (lambda r: replace(r, canaries=replace(r.canaries, swayed=9, share=Interval(0.2, 0, 1))), "9 of 48 attacks"),
         (lambda r: replace(r, canaries=replace(r.canaries, threshold=math.nan, share=NOTHING)), "good control"),
         (lambda r: replace(r, order=replace(r.order, flips=Interval(0.3, 0, 1))), "In 30% of the pairs"),
-        (lambda r: with_agreement(r, ece=Interval(0.2, 0.1, 0.3)), "Scores are no probabilities"),
+        (lambda r: with_agreement(r, ece=Interval(0.2, 0.1, 0.3)), "Scores are not probabilities"),
         (lambda r: replace(r, broke=3), "On 3 rows the judge raised"),
     ],
 )
 def test_each_reservation_is_said_alone(report, change, words):
-    found = fitness(change(report))
+    found = summarise(change(report))
     assert found.level == "reservations" and len(found.findings) == 1 and words in found.findings[0]
 
 
 def test_no_better_than_chance_is_unfit(report):
-    chance = fitness(with_agreement(report, auc=Interval(0.55, 0.5, 0.6)))
+    chance = summarise(with_agreement(report, auc=Interval(0.55, 0.5, 0.6)))
     assert chance.level == "unfit" and "not shown to be better than chance" in chance.headline
-    worse = fitness(with_agreement(report, auc=Interval(0.3, 0.2, 0.4)))
+    worse = summarise(with_agreement(report, auc=Interval(0.3, 0.2, 0.4)))
     assert worse.level == "unfit" and "worse than chance" in worse.headline
-    assert fitness(with_agreement(report, auc=NOTHING)).level == "unfit"
-    assert fitness(with_agreement(report, auc=Interval(0.9, math.nan, math.nan))).level == "unfit"  # one source
+    assert summarise(with_agreement(report, auc=NOTHING)).level == "unfit"
+    assert summarise(with_agreement(report, auc=Interval(0.9, math.nan, math.nan))).level == "unfit"  # one source
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_limits(report, limits, change, kept):
 
 
 def test_a_broken_limit_makes_a_fit_judge_unfit(report):
-    assert fitness(report, ["--min-auc 0.99 is not kept"]).level == "unfit"
+    assert summarise(report, ["--min-auc 0.99 is not kept"]).level == "unfit"
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, True, "0.5"])

@@ -134,7 +134,7 @@ def test_missing_server_and_missing_folder_are_values_too(server, folder, tmp_pa
     assert score(judge, ROLLOUTS[:1])[0].reason == "error"
     judge = judge_at(server, tmp_path / "none")
     assert score(judge, ROLLOUTS[:1])[0].reason == "load_failed"
-    with pytest.raises(JudgeNotReadyError, match="is no scorer's folder"):
+    with pytest.raises(JudgeNotReadyError, match="not a scorer's folder"):
         judge.check()
     broken = shutil.copytree(folder, tmp_path / "broken")
     (broken / "tokenizer.json").write_text("{")

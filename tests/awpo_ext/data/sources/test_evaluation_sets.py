@@ -130,7 +130,5 @@ def test_a_hub_id_is_a_folder_of_files_and_offline_says_so(tmp_path, monkeypatch
         raise OSError("no route\nto the hub")
 
     monkeypatch.setattr(hub, "snapshot_download", offline)
-    with pytest.raises(
-        DataError, match=r"owner/x: there is no such local path.*OSError: no route\); without a network"
-    ):
+    with pytest.raises(DataError, match=r"owner/x: no such local path.*OSError: no route\); without a network"):
         local_or_hub(Path("owner/x"))

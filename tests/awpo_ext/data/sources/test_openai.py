@@ -107,7 +107,7 @@ def test_tools_for_all_records_and_functions_alone():
         (record(tools=[]), "record 0: no tools: give each record a field 'tools', or all of them --tools FILE"),
         ({"texts": []}, "no known form: columns texts, known forms are xlam: query, answers"),
         ({"prompt": [], "reward_model": {}}, "a form that `awpo data toolrl` reads"),
-        (record(messages=record()["messages"][:2]), "no answer: there is no message of the assistant after"),
+        (record(messages=record()["messages"][:2]), "no answer: no message of the assistant follows"),
         (record(messages=[*record()["messages"][:2], {"role": "assistant", "content": " "}]), "neither calls a tool nor says"),
         (record(messages=[{"role": "robot", "content": "x"}]), "messages[0]: an unknown role: 'robot'"),
         (record(messages=[*record()["messages"][:2], {"role": "user", "tool_calls": [call("x")]}]), "not the assistant's"),

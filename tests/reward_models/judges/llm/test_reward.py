@@ -97,7 +97,7 @@ def test_the_spread_is_a_column(monkeypatch):
 
 def test_a_trial_judgement_finds_a_server_that_refuses_the_schema(monkeypatch, caplog):
     def answers(answer, **options):
-        monkeypatch.setattr(chat_judge, "ChatClient", lambda config: FakeClient(answer))
+        monkeypatch.setattr(chat_judge, "ChatClient", lambda config, route: FakeClient(answer))
         preflight(judge="llm", judge_kwargs={**ENDPOINT, **options})
 
     refusal = Unscored(UnscoredReason.REFUSED, "HTTP 400")

@@ -120,7 +120,7 @@ def change(rows, **values):
     ("objective", "rows", "message"),
     [
         ("pairs", change(labelled_rows(9), pair=None), "no row has a `pair`"),
-        ("pairs", [row for row in labelled_rows(9) if row.pair], "which is not there: keep pairs together"),
+        ("pairs", [row for row in labelled_rows(9) if row.pair], "which is missing: keep pairs together"),
         ("pairs", change(labelled_rows(9), label=0.5), "`pair` stands at the worse row"),
         ("labels", change(labelled_rows(9), label=1.0), "labels are 1.0: add rows of good and of bad"),
         ("scores", change(labelled_rows(9), label=0.25), "labels are 0.25: add rows of good and of bad"),
@@ -158,7 +158,7 @@ def test_folders_are_not_overwritten_and_nothing_is_resumed_from_nothing(tiny_be
     with pytest.raises(ValueError, match="nothing to resume"):
         train_classifier(config, data, tmp_path / "out", resume=True, quiet=True)
     (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="already exists"):
         train_classifier(config, data, tmp_path / "out", quiet=True)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reward_models import Rollout
-from reward_models.scorers.features.arguments import ARGUMENT_FEATURES, argument_features
+from reward_models.scorers.features.arguments import ArgumentFeatures, argument_features
 from reward_models.scorers.features.trace import read_trace
 from tests.reward_models.scorers.helpers import tool
 
@@ -22,7 +22,7 @@ def features(thought, *arguments, question="A flight from Rome to Oslo for two."
     calls = "\n".join(json.dumps({"name": name, "parameters": item}) for item in arguments)
     response = f"<think>{thought}</think>\n<tool_call>\n{calls}\n</tool_call>"
     found = argument_features(read_trace(Rollout(question, json.dumps(tools), response, "", "test")))
-    return dict(zip(ARGUMENT_FEATURES, found, strict=True))
+    return dict(zip(ArgumentFeatures._fields, found, strict=True))
 
 
 THOUGHT = "The from city is Rome and to_city is Oslo. I set seats to 2."

@@ -222,9 +222,9 @@ def test_data_that_cannot_teach_is_refused(made, tmp_path):
         write_labelled(tmp_path / "rows.jsonl", chosen)
         with pytest.raises(ValueError, match=message):
             train_scorer(config, [tmp_path / "rows.jsonl"], tmp_path / "out")
-    with pytest.raises(ValueError, match="stands in an earlier file too"):
+    with pytest.raises(ValueError, match="is in an earlier file too"):
         train_scorer(config, [root / "train.jsonl"] * 2, tmp_path / "out")
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="already exists"):
         train_scorer(config, [root / "train.jsonl"], root / "scorer")
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reward_models import Rollout
-from reward_models.scorers.features.embeddings import EMBEDDING_FEATURES, embedding_features, texts_of
-from reward_models.scorers.features.grounding import TOOL_FEATURES, VALUE_FEATURES, grounding_features
-from reward_models.scorers.features.order import ORDER_FEATURES, OrderModel
-from reward_models.scorers.features.structure import STRUCTURE_FEATURES, structure_features
+from reward_models.scorers.features.embeddings import EmbeddingFeatures, embedding_features, texts_of
+from reward_models.scorers.features.grounding import ToolFeatures, ValueFeatures, grounding_features
+from reward_models.scorers.features.order import OrderFeatures, OrderModel
+from reward_models.scorers.features.structure import StructureFeatures, structure_features
 from reward_models.scorers.features.trace import MAX_THOUGHT, read_tools, read_trace
 from reward_models.scorers.features.vector import BASELINES, FEATURES, GROUPS, columns_of, lexical_features
 from tests.reward_models.scorers.helpers import TOOLS, honest_rollout
@@ -35,11 +35,11 @@ def with_thought(thought, rollout=HONEST):
 
 def named(rollout):
     found = grounding_features(read_trace(rollout))
-    return dict(zip(TOOL_FEATURES + VALUE_FEATURES, found, strict=True))
+    return dict(zip(ToolFeatures._fields + ValueFeatures._fields, found, strict=True))
 
 
 def structure(thought):
-    return dict(zip(STRUCTURE_FEATURES, structure_features(read_trace(with_thought(thought))), strict=True))
+    return dict(zip(StructureFeatures._fields, structure_features(read_trace(with_thought(thought))), strict=True))
 
 
 def test_an_honest_trace_is_grounded():
@@ -114,7 +114,9 @@ def test_the_order_model_learns_which_sentences_open_and_close():
     held = read_trace(honest_rollout(14)).thought
     parts = held.split(". ")
     turned = ". ".join(reversed([part.rstrip(".") for part in parts])) + "."
-    straight, backwards = (dict(zip(ORDER_FEATURES, model.features(text), strict=True)) for text in (held, turned))
+    straight, backwards = (
+        dict(zip(OrderFeatures._fields, model.features(text), strict=True)) for text in (held, turned)
+    )
     assert straight["order"] > 0.9 and backwards["order"] < 0
     assert OrderModel.fit([]).features(held)[0] == 0
 
@@ -127,7 +129,7 @@ def test_the_order_model_refuses_broken_weights():
 def test_the_groups_cover_the_features_once():
     assert len(set(FEATURES)) == len(FEATURES) == sum(map(len, GROUPS.values()))
     assert set().union(*BASELINES.values()) == set(GROUPS)
-    assert [FEATURES[number] for number in columns_of("order")] == list(ORDER_FEATURES)
+    assert [FEATURES[number] for number in columns_of("order")] == list(OrderFeatures._fields)
 
 
 def test_a_long_thought_keeps_its_ends_and_a_call_is_kept():
@@ -153,8 +155,8 @@ def test_tools_are_read_plain_and_wrapped():
 def test_any_text_gives_finite_features(thought, question, tools, call):
     rollout = Rollout(question, tools, tagged(thought, calls=[call]), "", "test")
     trace = read_trace(rollout)
-    found = lexical_features(trace)
-    assert np.isfinite(found).all() and found.shape == (len(FEATURES) - len(ORDER_FEATURES) - len(EMBEDDING_FEATURES),)
+    found, model_made = lexical_features(trace), len(OrderFeatures._fields) + len(EmbeddingFeatures._fields)
+    assert np.isfinite(found).all() and found.shape == (len(FEATURES) - model_made,)
     assert np.array_equal(found, lexical_features(read_trace(rollout)))
     assert np.isfinite(ORDER.features(trace.thought)).all()
     if trace.thought.strip():
