@@ -21,6 +21,7 @@ from reward_models.parsing.engine_jobs import run_verl, run_vllm
 PARSERS = (
     (r"<function=[^>]+>\s*(?:<parameter|</function)", "vllm:qwen3_coder"),
     (r"<arg_key>", "vllm:glm45"),
+    (r"\]<\]minimax\[>\[|<invoke name=\"[^\"]+\">\s*<(?!parameter|/invoke)", "vllm:minimax_m3"),
     (r"<invoke name=", "vllm:minimax_m2"),
     (r"<｜DSML｜function_calls", "vllm:deepseek_v32"),
     (r"<｜DSML｜tool_calls", "vllm:deepseek_v4"),

@@ -1,14 +1,21 @@
-"""Texts per second of the response parser, by dialect: python benchmarks/parsing.py [--dialects hermes,glm]
+"""Texts per second of the parser by dialect, and of the whole reward: python benchmarks/parsing.py [--dialects hermes,glm]
 
 Each text has a thought of a few sentences and one call or two with typical arguments, and is read with the row's tools.
-`named` is with the dialect given, `auto` with it found; the ratio is to `hermes` in the same run. Medians of CPU time.
+`named` is with the dialect given, `auto` with it found, `reward` is `compute_score` with `strict` and no judge, each text
+new to it. All are timed in turn with an anchor, `json.loads` of the same thought and calls as a message; `x json` is the
+time of `named` in times of the anchor, the median of the rounds. Rates are of the fastest round, in CPU time of one core.
 """
 
 import argparse
+import asyncio
+import itertools
+import json
 import time
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from reward_models.parsing import DIALECTS, ToolCall, parse_response, render_response
+from reward_models.reward import compute_score
 
 THOUGHT = (
     "The user asks for the weather in two cities over the next days and wants it in metric units. "
@@ -21,31 +28,67 @@ CALLS = [
 ]
 TOOLS = """[{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {
 "city": {"type": "string"}, "days": {"type": "integer"}, "metric": {"type": "boolean"}, "fields": {"type": "array"}}}}}]"""
+COUNTS = (1, 2, 1, 1)  # one call is more common than two
+PASSES = 10
 
 
-def texts_per_second(dialect: str, texts: list[str], repeats: int = 7, rounds: int = 300) -> float:
-    """The median over `repeats` passes of `rounds` times all texts, after one that is not counted."""
+def timed(call: Callable[[], object]) -> float:
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
+def message(calls: Sequence[ToolCall]) -> str:
+    found = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    return json.dumps({"thought": THOUGHT, "calls": found}, ensure_ascii=False)
+
+
+def rounds(name: str, number: int) -> list[tuple[float, float, float, float]]:
+    """Seconds of the anchor, named, auto and reward in each of `number` rounds, after one that is not counted."""
+    wanted = [CALLS[:count] for count in COUNTS]
+    texts = [render_response(calls, name, THOUGHT, tools=TOOLS) for calls in wanted]
+    anchors = [message(calls) for calls in wanted]
+    truths = [json.dumps([{"name": call.name, "arguments": call.arguments} for call in calls]) for calls in wanted]
+    marks = itertools.count()
+
+    async def reward(rows: list[tuple[str, str]]) -> None:
+        for text, truth in rows:
+            extra = {"tools": TOOLS, "question": "", "index": 0}
+            kwargs = {"verifier": "strict", "verifier_kwargs": {"dialect": name}, "judge": "none"}
+            found = await compute_score("b", text, truth, extra, **kwargs)
+            assert found["score"] == 4.0
+
+    def new_rows() -> list[tuple[str, str]]:
+        numbered = itertools.product(range(PASSES), zip(texts, truths, strict=True))
+        return [(text.replace("Nothing", f"{next(marks)}: nothing"), truth) for _, (text, truth) in numbered]
+
     seconds = []
-    for _ in range(repeats + 1):
-        started = time.thread_time()
-        for _ in range(rounds):
-            for text in texts:
-                parse_response(text, dialect, tools=TOOLS)
-        seconds.append(time.thread_time() - started)
-    return rounds * len(texts) / median(seconds[1:])
+    loop = asyncio.new_event_loop()
+    for _ in range(number + 1):
+        rows = new_rows()
+        seconds.append(
+            (
+                timed(lambda: [json.loads(text) for _ in range(PASSES) for text in anchors]),
+                timed(lambda: [parse_response(t, name, tools=TOOLS) for _ in range(PASSES) for t in texts]),
+                timed(lambda: [parse_response(t, "auto", tools=TOOLS) for _ in range(PASSES) for t in texts]),
+                timed(lambda rows=rows: loop.run_until_complete(reward(rows))),
+            )
+        )
+    loop.close()
+    return seconds[1:]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dialects", default=",".join(DIALECTS))
-    names = parser.parse_args().dialects.split(",")
-    base = None
-    for name in dict.fromkeys(["hermes", *names]):
-        texts = [render_response(CALLS[:count], name, THOUGHT, tools=TOOLS) for count in (1, 2)]
-        texts += [texts[0]] * 2  # one call is more common than two
-        named, auto = texts_per_second(name, texts), texts_per_second("auto", texts)
-        base = base or named
-        print(f"{name:12} named {named:8,.0f}/s  auto {auto:8,.0f}/s  ratio to hermes {named / base:.2f}")
+    parser.add_argument("--rounds", type=int, default=150)
+    options = parser.parse_args()
+    print(f"{'dialect':12} {'json/s':>9} {'named/s':>9} {'auto/s':>9} {'reward/s':>9} {'x json':>7}")
+    for name in options.dialects.split(","):
+        seconds = rounds(name, options.rounds)
+        fastest = [PASSES * len(COUNTS) / min(column) for column in zip(*seconds, strict=True)]
+        ratio = median(named / anchor for anchor, named, *_ in seconds)
+        print(f"{name:12} " + " ".join(f"{rate:9,.0f}" for rate in fastest) + f" {ratio:7.1f}", flush=True)
 
 
 if __name__ == "__main__":

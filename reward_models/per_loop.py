@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
+
+from reward_models.options import plain
 
 T = TypeVar("T")
 
@@ -37,9 +39,14 @@ class PerLoop(Generic[T]):
 
 
 def options_key(value: Any) -> Hashable:
-    """A key for options in plain containers; unlike the values themselves, true, 1 and 1.0 are three."""
-    if isinstance(value, dict):
-        return tuple((name, options_key(item)) for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return tuple(map(options_key, value))
-    return type(value), value if isinstance(value, Hashable) else repr(value)
+    """A key for options, in plain containers or in omegaconf's; unlike the values themselves, true, 1 and 1.0 are three."""
+    kind = type(value)
+    if kind is str or value is None:
+        return value
+    if kind is dict:
+        return dict, tuple([(name, options_key(item)) for name, item in value.items()])
+    if kind in (list, tuple):
+        return list, tuple(map(options_key, value))
+    if isinstance(value, Mapping | Sequence) and not isinstance(value, str | bytes):
+        return options_key(plain(value))
+    return kind, value if isinstance(value, Hashable) else repr(value)

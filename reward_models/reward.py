@@ -10,17 +10,16 @@ It does not mix the two: `score`, which verl takes as the reward, is the outcome
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from reward_models.details import details_of
-from reward_models.judges import Judge, JudgeNotReadyError, make_judge
+from reward_models.judges import Judge, make_judge
+from reward_models.judges.preflight import ask_endpoint
 from reward_models.llm_client.tally import counting
 from reward_models.options import OneOf, Options, Range, plain
 from reward_models.per_loop import PerLoop, options_key
@@ -37,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 _VERL_KWARGS = ("reward_router_address", "reward_model_tokenizer")  # verl adds them where it serves a reward model
 _OPTIONS = "a mapping of option names to values"
-_PREFLIGHT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class _Scorer:
     verifier: Verifier
     judge: Judge
     pool: VerifierPool | None  # where the verifier may not run in the loop
+    opened: bool  # whether prompts end in an open thought
 
 
 @dataclass(frozen=True)
@@ -75,14 +74,17 @@ class RewardKwargs(Options, owner="reward_kwargs"):
     def make_verifier(self) -> Verifier:
         return make_verifier(self.verifier, **self.verifier_kwargs)
 
+    def scorer(self) -> _Scorer:
+        return _scorers.get(options_key(vars(self)), self.make)
+
     def make(self) -> _Scorer:
         verifier, pool = self.make_verifier(), None
         if verifier.needs_process:
             pool = VerifierPool(self.verifier, self.verifier_kwargs, verifier.outcome_range, self.verifier_processes)
-        return _Scorer(verifier, self.make_judge(), pool)
+        return _Scorer(verifier, self.make_judge(), pool, "opened" in (self.thinking, verifier.reading[1]))
 
 
-_scorers: PerLoop[_Scorer] = PerLoop()
+_scorers, _scorers_as_given = PerLoop[_Scorer](), PerLoop[_Scorer]()
 _failures_logged: set[str] = set()
 
 
@@ -140,14 +142,12 @@ class RewardFunction:
         embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
         truth, naming data source and row, and for options that do not fit.
         """
-        kwargs = self._read(reward_kwargs)
-        scorer = _scorers.get(options_key(vars(kwargs)), kwargs.make)
-        opened = "opened" in (kwargs.thinking, scorer.verifier.reading[1])
-        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info, opened)
+        scorer = self._scorer(reward_kwargs)
+        rollout = rollout_of(data_source, solution_str, ground_truth, extra_info, scorer.opened)
         outcome = await _verify(scorer, rollout)
         limits = outcome.limits or scorer.verifier.outcome_range
         # Before the judge is waited for: the verifier has just read the texts.
-        view = read_rollout(rollout, *scorer.verifier.reading)
+        view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
         with counting() as tally:
             verdict = await _ask(scorer.judge, rollout)
         return _columns(_Judged(outcome, limits, view, verdict, tally.tokens if tally.calls else None))
@@ -176,7 +176,7 @@ class RewardFunction:
         scorer = self._read(reward_kwargs).make()
         scorer.verifier.check()
         scorer.judge.check()
-        _run(_ask_endpoint(scorer.judge))
+        ask_endpoint(scorer.judge)
 
     def outcome_range(self, **reward_kwargs: Any) -> tuple[float, float]:
         """(R_min, R_max) of the outcomes that `reward_kwargs` give: what AWPO's `reward_min` and `reward_max` must be.
@@ -192,6 +192,12 @@ class RewardFunction:
         Raises ValueError where the judge or its options do not fit.
         """
         return self._read(reward_kwargs).make_judge().needs_group
+
+    def _scorer(self, given: Mapping[str, Any]) -> _Scorer:
+        """The running loop's scorer of these options, which are read once and not with every response."""
+        # A served model's tokenizer is not used, and may be slow to compare.
+        own = {**self._defaults, **given, "reward_model_tokenizer": None}
+        return _scorers_as_given.get(options_key(own), lambda: self._read(own).scorer())
 
     def _read(self, given: Mapping[str, Any]) -> RewardKwargs:
         address = given.get("reward_router_address")
@@ -213,24 +219,6 @@ def __getattr__(name: str) -> RewardFunction:
     if verifier == name or verifier not in KNOWN_VERIFIERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return RewardFunction(verifier=verifier)
-
-
-async def _ask_endpoint(judge: Judge) -> None:
-    try:
-        await asyncio.wait_for(judge.preflight(), _PREFLIGHT_S)
-    except asyncio.TimeoutError:
-        raise JudgeNotReadyError(
-            f"the judge's endpoint did not answer its preflight within {_PREFLIGHT_S:.0f} s; see that it is up, or "
-            "set judge_kwargs.preflight=false to start without asking it"
-        ) from None
-    finally:
-        await judge.aclose()
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to its end in a thread of its own: the caller's may have a running loop."""
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        executor.submit(asyncio.run, work).result()
 
 
 async def _verify(scorer: _Scorer, rollout: Rollout) -> Outcome:

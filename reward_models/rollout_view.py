@@ -113,7 +113,10 @@ def read_rollout(rollout: Rollout, dialect: str = "auto", thinking: str = "auto"
     ValueError for one that is unknown, and where `turns` or `tool_answers` have another form than the module says.
     """
     turns = turns_of(rollout)
-    texts = [rollout.response] if turns is None else [text for turn in turns for text in turn]
+    if turns is None:
+        step = Step(rollout.response, read_text(rollout, rollout.response, dialect, thinking))
+        return RolloutView(rollout.question, (step,))
+    texts = [text for turn in turns for text in turn]
     answers = _tool_answers(rollout, turns)
     steps = [
         Step(text, read_text(rollout, text, dialect, thinking), given)
@@ -133,10 +136,8 @@ def turns_of(rollout: Rollout) -> list[list[str]] | None:
     return turns
 
 
-def _tool_answers(rollout: Rollout, turns: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]]:
+def _tool_answers(rollout: Rollout, turns: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """For each text of the model what the tools answered; the last texts may have no entry."""
-    if turns is None:
-        return [()]
     given = rollout.extra_info.get("tool_answers")
     by_turn = [list(turn) for turn in given] if given is not None else []
     if len(by_turn) > len(turns) or any(len(found) > len(turn) for found, turn in zip(by_turn, turns, strict=False)):

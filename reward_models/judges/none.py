@@ -9,6 +9,8 @@ from reward_models.judges.base import Judge
 from reward_models.options import Options
 from reward_models.types import Rollout, Unscored, UnscoredReason, Verdict
 
+_DISABLED = Unscored(UnscoredReason.JUDGE_DISABLED)
+
 
 @dataclass(frozen=True)
 class NoneConfig(Options, owner="judge 'none'"):
@@ -22,4 +24,4 @@ class NoneJudge(Judge):
         NoneConfig.read(options)
 
     async def score(self, rollout: Rollout) -> Verdict:
-        return Unscored(UnscoredReason.JUDGE_DISABLED)
+        return _DISABLED

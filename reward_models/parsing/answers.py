@@ -23,7 +23,7 @@ FENCE = re.compile(r"```[\w+-]*[ \t]*\r?\n")
 SIGN = re.compile(r"[^\W_]|[\u2600-\u27bf\U0001f000-\U0001faff]")
 # One "<" before all its alternatives, and what may follow: a text of many is passed quickly.
 _TAG = re.compile(
-    r"<(?=[/a-z|｜])(?:/?(?:(?:mm:|seed:)?think|thinking|(?:seed:|minimax:)?tool_calls?|function_calls?|response|arg_key|arg_value)>"
+    r"<(?=[/a-z|｜\]])(?:\]minimax\[>\[|/?(?:(?:mm:|seed:)?think|thinking|(?:seed:|minimax:)?tool_calls?|function_calls?|response|arg_key|arg_value)>"
     r"|(?:function|parameter)=|invoke name=|parameter name=|/?｜DSML｜|｜tool▁"
     r"|\|(?:channel|message|call|constrain|python_tag|tool_call)|(?:tool_call|channel)\|>|(?:start|end)_function_call>)"
     r"|\[(?:TOOL_CALLS|ARGS|CALL_ID|/?THINK)\]"

@@ -56,9 +56,10 @@ class Outside:
 
     def add(self, start: int, end: int) -> None:
         """Add text before, between or after calls; Unreadable where it holds a tag."""
-        if start < end:
-            check_no_tag(self._text, start, end)
-        self._spans.append(strip_span(self._text, start, end))
+        span = strip_span(self._text, start, end)
+        if span[0] < span[1]:
+            check_no_tag(self._text, *span)
+        self._spans.append(span)
 
     def body(self, calls: CallList) -> Body:
         """The calls, and the stripped pieces of text as lines of an answer."""

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
-from reward_models.parsing.json_values import is_encodable
+from reward_models.parsing.json_values import is_plain
 from reward_models.parsing.limits import MAX_DEPTH, MAX_VALUES
 from reward_models.parsing.python_calls import read_calls
 from reward_models.parsing.source import Source
@@ -22,6 +22,10 @@ _BLOCK = re.compile(r"call:(?<!\wcall:)([^\W\d][\w.-]{0,127})(?=\{)|```(tool_cod
 _QUOTE = re.compile(r'<\|"\|>|<escape>')
 _KEY = re.compile(r"\s*([^\s<>{}\[\]:,][^<>{}\[\]:,]*):")
 _BARE = re.compile(r"[^<>{}\[\],]*")
+# A whole pair whose value is a string without "<", or bare: most are, and one step is faster than five.
+_PLAIN_PAIR = re.compile(
+    r'\s*([^\s<>{}\[\]:,][^<>{}\[\]:,]*):[ \t\r\n]*(?:<\|"\|>([^<]*)<\|"\|>[ \t\r\n]*|([^<>{}\[\],\s][^<>{}\[\],]*))(?=[,}])'
+)
 _PRINTED = re.compile(r"print\((.*)\)", re.DOTALL)
 _API = "default_api."
 
@@ -76,7 +80,7 @@ class _Values:
 
     def __init__(self, reader: Source, tool: str, calls: CallList) -> None:
         self._text, self._tools, self._tool, self._calls = reader.text, reader.tools, tool, calls
-        self._skip = reader.skip
+        self._skip, self._plain = reader.skip, reader.plain
         self._values = 0
 
     def object(self, start: int, depth: int) -> tuple[dict[str, Any], int]:
@@ -85,10 +89,17 @@ class _Values:
         value: dict[str, Any] = {}
         position = self._skip(start + 1)
         while not self._text.startswith("}", position):
-            key, position = self._key(start, position)
+            pair = _PLAIN_PAIR.match(self._text, position) if self._plain else None
+            key, position = (pair[1].strip(), position) if pair else self._key(start, position)
             if key in value:
                 self._calls.problems.append(Problem(ParseCode.DUPLICATE_KEY, start, position))
-            value[key], position = self._value(position, depth + 1, key if depth == 0 else None)
+            argument = key if depth == 0 else None
+            if pair:
+                self._count(position)
+                value[key] = pair[2] if pair[3] is None else self._typed(argument, pair[3].strip(), position)
+                position = pair.end()
+            else:
+                value[key], position = self._value(position, depth + 1, argument)
             position = self._after(start, position, "}")
         return value, position + 1
 
@@ -104,9 +115,7 @@ class _Values:
 
     def _value(self, start: int, depth: int, argument: str | None) -> tuple[Any, int]:
         start = self._skip(start)
-        self._values += 1
-        if self._values > MAX_VALUES:
-            raise Unreadable(ParseCode.TOO_MANY_TOKENS, start, len(self._text))
+        self._count(start)
         if self._text.startswith("{", start):
             return self.object(start, depth)
         if self._text.startswith("[", start):
@@ -122,6 +131,11 @@ class _Values:
             raise Unreadable(ParseCode.NOT_MARKUP, start, bare.end())
         return self._typed(argument, bare.group().strip(), start), bare.end()
 
+    def _count(self, start: int) -> None:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise Unreadable(ParseCode.TOO_MANY_TOKENS, start, len(self._text))
+
     def _typed(self, argument: str | None, text: str, start: int) -> Any:
         # Within lists and objects no type is declared: no schema knows this name.
         value, codes = self._tools.value(self._tool, argument or "", text)
@@ -133,7 +147,7 @@ class _Values:
         if end < 0:
             raise Unreadable(ParseCode.UNCLOSED_BLOCK, quote.start(), len(self._text))
         string = self._text[quote.end() : end]
-        if not (string.isascii() or is_encodable(string)):
+        if not (self._plain or is_plain(string)):
             self._calls.problems.append(Problem(ParseCode.LONE_SURROGATE, quote.start(), end))
         return string, end + len(quote.group())
 

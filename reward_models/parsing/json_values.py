@@ -10,7 +10,8 @@ from typing import Any
 from reward_models.parsing.limits import MAX_CALLS, MAX_CONTAINERS, MAX_DEPTH, MAX_NUMBER_CHARS
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
-BLANK = re.compile(r"[ \t\r\n]*")
+_BLANKS = " \t\r\n"
+BLANK = re.compile(rf"[{_BLANKS}]*")
 # A string (an open one runs to the end, so that it is not scanned again), a container without containers or escapes
 # inside (most are, and one step is faster than four), or a single bracket.
 _STRUCTURE = re.compile(
@@ -66,9 +67,10 @@ class JsonReader:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._shallow = text.count("[") + text.count("{") <= MAX_DEPTH
-        # Surrogates are there as such or as an escape.
-        self._encodable = text.isascii() and "\\u" not in text
+        self._shallow = len(text) <= MAX_DEPTH or text.count("[") + text.count("{") <= MAX_DEPTH
+        # No string of the text, as it is or after JSON's escapes, holds a lone surrogate.
+        self.plain = text.isascii() or is_plain(text)
+        self._encodable = self.plain and ("\\u" not in text or not ("\\ud" in text or "\\uD" in text))
         self._known: dict[int, tuple[Any, int, tuple[Problem, ...]] | Problem] = {}
 
     def read(self, start: int, problems: list[Problem]) -> tuple[Any, int]:
@@ -100,7 +102,7 @@ class JsonReader:
 
     def skip(self, start: int) -> int:
         """Where the blanks from `start` on end."""
-        return BLANK.match(self.text, start).end()
+        return BLANK.match(self.text, start).end() if self.text[start : start + 1] in _BLANKS else start
 
     def _read(self, start: int) -> tuple[Any, int, tuple[Problem, ...]] | Problem:
         if not self._shallow and (problem := self._beyond_limits(start)):
@@ -157,8 +159,13 @@ def read_whole(text: str) -> tuple[Any, tuple[ParseCode, ...]]:
 
 def is_encodable(value: Any) -> bool:
     """Whether no string in a JSON value (or tuple) holds a lone surrogate."""
+    return is_plain(json.dumps(value, ensure_ascii=False))
+
+
+def is_plain(text: str) -> bool:
+    """Whether the text holds no lone surrogate."""
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
-from reward_models.parsing.json_values import is_encodable
+from reward_models.parsing.json_values import BLANK, is_encodable
 from reward_models.parsing.source import Source
 from reward_models.parsing.tool_types import json_value
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
@@ -22,9 +23,9 @@ class Markup:
     """How a format writes calls.
 
     `block` matches what opens a wrapper or a bare call, `wrappers` gives each wrapper's closing tag. `call` and
-    `argument` match an opening tag, with the name as group 1; group 2 of `argument`, where there is one, says "true"
-    for a string and "false" for JSON. `within` matches what no value may hold. `line_breaks`: one after the opening and
-    one before the closing tag are no part of a value.
+    `argument` match an opening tag, with the name as group 1 and blanks after the tag of `call`; group 2 of `argument`,
+    where there is one, says "true" for a string and "false" for JSON. `within` matches what no value may hold.
+    `line_breaks`: one after the opening and one before the closing tag are no part of a value.
     """
 
     block: re.Pattern[str]
@@ -36,11 +37,21 @@ class Markup:
     within: re.Pattern[str]
     line_breaks: bool = False
 
+    @cached_property
+    def plain_argument(self) -> re.Pattern[str]:
+        """A whole argument whose value, the last group, has no "<"; the blanks after it too."""
+        return re.compile(rf"{self.argument.pattern}([^<]*){re.escape(self.argument_end)}{BLANK.pattern}")
+
+    @cached_property
+    def plain_call(self) -> re.Pattern[str]:
+        """What follows the opening tag of a call with plain arguments only: most are, and they are read in one step."""
+        return re.compile(rf"(?:{self.plain_argument.pattern})*{re.escape(self.call_end)}")
+
 
 _QWEN = Markup(
     block=re.compile(r"<(?:seed:)?tool_call>|<function="),
     wrappers={"<tool_call>": "</tool_call>", "<seed:tool_call>": "</seed:tool_call>"},
-    call=re.compile(r"<function=([^<>\s]+)>"),
+    call=re.compile(r"<function=([^<>\s]+)>[ \t\r\n]*"),
     call_end="</function>",
     argument=re.compile(r"<parameter=([^<>\n]+)>"),
     argument_end="</parameter>",
@@ -50,7 +61,7 @@ _QWEN = Markup(
 _GLM = Markup(
     block=re.compile("<tool_call>"),
     wrappers={},
-    call=re.compile(r"<tool_call>\s*([^<>{}\[\]\s\"']+)"),
+    call=re.compile(r"<tool_call>\s*([^<>{}\[\]\s\"']+)[ \t\r\n]*"),
     call_end="</tool_call>",
     argument=re.compile(r"<arg_key>([^<>]+)</arg_key>\s*<arg_value>"),
     argument_end="</arg_value>",
@@ -59,7 +70,7 @@ _GLM = Markup(
 _MINIMAX = Markup(
     block=re.compile(r"<(?:minimax:tool_call|function_calls|tool_calls?)>|<invoke name="),
     wrappers={f"<{name}>": f"</{name}>" for name in ("minimax:tool_call", "function_calls", "tool_calls", "tool_call")},
-    call=re.compile(r'<invoke name="([^<>"]+)">'),
+    call=re.compile(r'<invoke name="([^<>"]+)">[ \t\r\n]*'),
     call_end="</invoke>",
     # The attribute is left of DeepSeek's form by a decoder that skips the token `｜DSML｜`.
     argument=re.compile(r'<parameter name="([^<>"]+)"(?: string="(true|false)")?>'),
@@ -69,7 +80,7 @@ _MINIMAX = Markup(
 DSML = Markup(
     block=re.compile("<｜DSML｜(?:function|tool)_calls>"),
     wrappers={f"<｜DSML｜{name}>": f"</｜DSML｜{name}>" for name in ("function_calls", "tool_calls")},
-    call=re.compile(r'<｜DSML｜invoke name="([^<>"]+)">'),
+    call=re.compile(r'<｜DSML｜invoke name="([^<>"]+)">[ \t\r\n]*'),
     call_end="</｜DSML｜invoke>",
     argument=re.compile(r'<｜DSML｜parameter name="([^<>"]+)"(?: string="(true|false)")?>'),
     argument_end="</｜DSML｜parameter>",
@@ -118,8 +129,33 @@ def _read_call(reader: Source, start: int, markup: Markup, calls: CallList) -> i
     opening = markup.call.match(text, start)
     if opening is None:
         raise _broken(text, start, markup.call_end)
+    if plain := markup.plain_call.match(text, opening.end()):
+        found, end = markup.plain_argument.findall(text, opening.end(), plain.end()), plain.end()
+    else:
+        found, end = _arguments(reader, start, opening.end(), markup)
     name, arguments, codes = opening[1], {}, []
-    position = reader.skip(opening.end())
+    for key, *declared, value in found:
+        key = key.strip()
+        if markup.line_breaks:
+            value = value.removeprefix("\n").removesuffix("\n")
+        if key in arguments:
+            codes.append(ParseCode.DUPLICATE_KEY)
+        if declared != ["true"]:
+            is_json = declared == ["false"]
+            value, problems = json_value(value) if is_json else reader.tools.value(name, key, value)
+            codes += problems
+        arguments[key] = value
+    if not (reader.plain or is_encodable(arguments)):
+        codes.append(ParseCode.LONE_SURROGATE)
+    if codes:
+        calls.problems += [Problem(code, start, end) for code in codes]
+    calls.add_named(name, arguments, (start, end))
+    return end
+
+
+def _arguments(reader: Source, start: int, position: int, markup: Markup) -> tuple[list[tuple[Any, ...]], int]:
+    """What `plain_argument` finds, for any values: the groups of each argument and its text, and the call's end."""
+    text, found = reader.text, []
     while not text.startswith(markup.call_end, position):
         argument = markup.argument.match(text, position)
         end = text.find(markup.argument_end, argument.end()) if argument else -1
@@ -127,35 +163,9 @@ def _read_call(reader: Source, start: int, markup: Markup, calls: CallList) -> i
             raise _broken(text, start, markup.call_end)
         if stray := markup.within.search(text, argument.end(), end):
             raise Unreadable(ParseCode.STRAY_TAG, *stray.span())
-        key, value = argument[1].strip(), _value(text, argument.end(), end, markup.line_breaks)
-        if key in arguments:
-            codes.append(ParseCode.DUPLICATE_KEY)
-        arguments[key] = _typed(reader, argument, name, key, value, codes)
+        found.append((*argument.groups(), text[argument.end() : end]))
         position = reader.skip(end + len(markup.argument_end))
-    span = (start, position + len(markup.call_end))
-    if not (text.isascii() or is_encodable(arguments)):
-        codes.append(ParseCode.LONE_SURROGATE)
-    calls.problems += [Problem(code, *span) for code in codes]
-    calls.add_named(name, arguments, span)
-    return span[1]
-
-
-def _value(text: str, start: int, end: int, line_breaks: bool) -> str:
-    if line_breaks and text.startswith("\n", start, end):
-        start += 1
-    if line_breaks and text.endswith("\n", start, end):
-        end -= 1
-    return text[start:end]
-
-
-def _typed(reader: Source, argument: re.Match[str], tool: str, key: str, text: str, codes: list[ParseCode]) -> Any:
-    """The value of the text: as the tag says, or else by the tool's schema."""
-    declared = argument[2] if argument.re.groups > 1 else None
-    if declared == "true":
-        return text
-    value, found = json_value(text) if declared else reader.tools.value(tool, key, text)
-    codes += found
-    return value
+    return found, position + len(markup.call_end)
 
 
 def _broken(text: str, start: int, closing: str) -> Unreadable:

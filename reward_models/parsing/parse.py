@@ -16,6 +16,7 @@ from reward_models.parsing.harmony import looks_like_harmony, read_harmony
 from reward_models.parsing.json_calls import read_json, read_openai
 from reward_models.parsing.limits import MAX_CHARS
 from reward_models.parsing.markup_calls import read_glm, read_minimax, read_qwen3_coder
+from reward_models.parsing.nested_calls import read_minimax_m3
 from reward_models.parsing.python_calls import read_python
 from reward_models.parsing.source import Source
 from reward_models.parsing.tagged import read_hermes, read_toolrl
@@ -32,6 +33,7 @@ _READERS: dict[str, Callable[[Source, int], Body]] = {
     "qwen3_coder": read_qwen3_coder,
     "glm": read_glm,
     "minimax": read_minimax,
+    "minimax_m3": read_minimax_m3,
     "mistral": read_mistral,
     "kimi": read_kimi,
     "deepseek": read_deepseek,
@@ -71,8 +73,8 @@ def parse_response(
         openai: a message in JSON, with `content` and/or `tool_calls`, or the list of tool calls; fence allowed.
         json: an object `{"name", "arguments" | "parameters"}` or a list of them, fence allowed; or an answer.
         python: calls `[f(a=1), g.h(b="x")]`, brackets optional, fence allowed; or an answer.
-        qwen3_coder, glm, minimax: calls in tags, values as text; mistral, kimi, deepseek, llama3: JSON between special
-        tokens; gemma; harmony. Text around is the answer.
+        qwen3_coder, glm, minimax, minimax_m3: calls in tags, values as text; mistral, kimi, deepseek, llama3: JSON
+        between special tokens; gemma; harmony. Text around is the answer.
         vllm:<parser>, verl:<parser>: vLLM's or verl's own parser (`reward_models.parsing.engines`).
     Where the thought can be read and the rest cannot, the thought is still given.
 
@@ -128,7 +130,7 @@ def _without_end_tokens(text: str) -> str:
         else:
             break
     # White space alone is left: spans and answers are stripped anyway.
-    return text[:end] if end < len(text.rstrip()) else text
+    return text if end == len(text) or end == len(text.rstrip()) else text[:end]
 
 
 def _parse(reader: Source, dialect: str, thought: Span | None, start: int) -> ParsedResponse:

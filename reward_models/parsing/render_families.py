@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from reward_models.parsing.nested_calls import MARK
+from reward_models.parsing.tool_types import ToolTypes
 from reward_models.parsing.types import ToolCall
 
 Renderer = Callable[[Sequence[ToolCall], str | None], str]
 
 # Dialects whose strings cannot hold every text: nothing in them is escaped.
-WITHOUT_ESCAPES = ("qwen3_coder", "glm", "minimax", "gemma")
+WITHOUT_ESCAPES = ("qwen3_coder", "glm", "minimax", "minimax_m3", "gemma")
 
 _GEMMA_QUOTE = '<|"|>'
 
@@ -51,6 +53,28 @@ def _minimax(call: ToolCall) -> str:
     pairs = call.arguments.items()
     arguments = "".join(f'<parameter name="{key}">{_text(value)}</parameter>\n' for key, value in pairs)
     return f'<invoke name="{call.name}">\n{arguments}</invoke>\n'
+
+
+def _minimax_m3(call: ToolCall) -> str:
+    arguments = "".join(_element(key, value) for key, value in call.arguments.items())
+    return f'{MARK}<invoke name="{call.name}">{arguments}{MARK}</invoke>\n'
+
+
+def _element(name: str, value: Any) -> str:
+    inner = _text(value)
+    if isinstance(value, list | dict) and value and _fits_tags(value):
+        items = value.items() if isinstance(value, dict) else (("item", item) for item in value)
+        inner = "".join(_element(key, item) for key, item in items)
+    return f"{MARK}<{name}>{inner}{MARK}</{name}>"
+
+
+def _fits_tags(value: Any) -> bool:
+    """Whether a value reads the same as tags without a schema; as JSON any list or object does."""
+    if isinstance(value, dict):
+        return all(key.isidentifier() and key != "item" and _fits_tags(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_fits_tags, value))
+    return not isinstance(value, str) or ToolTypes.typed(value, frozenset()) == (value, ())
 
 
 def _kimi(call: ToolCall) -> str:
@@ -102,6 +126,7 @@ FAMILIES: dict[str, Renderer] = {
     "qwen3_coder": _around("", _qwen3_coder),
     "glm": _around("", _glm),
     "minimax": _around("<minimax:tool_call>\n", _minimax, "</minimax:tool_call>"),
+    "minimax_m3": _around(f"{MARK}<tool_call>\n", _minimax_m3, f"{MARK}</tool_call>"),
     "mistral": _around("", lambda call: f"[TOOL_CALLS]{call.name}[ARGS]{to_json(call.arguments)}"),
     "kimi": _around("<|tool_calls_section_begin|>", _kimi, "<|tool_calls_section_end|>"),
     "deepseek": _around("<｜tool▁calls▁begin｜>", _deepseek, "<｜tool▁calls▁end｜>"),

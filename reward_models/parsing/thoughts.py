@@ -96,6 +96,8 @@ def _without_label(text: str, start: int, end: int, form: ThinkingForm) -> Span:
 
 def strip_span(text: str, start: int, end: int) -> Span:
     """The span without the white space around; (start, start) where nothing else is there."""
+    if start < end and not (text[start].isspace() or text[end - 1].isspace()):
+        return start, end
     stripped = text[start:end].lstrip()
     start = end - len(stripped) if stripped else start
     return start, start + len(stripped.rstrip())

@@ -34,14 +34,18 @@ JSON_TYPES = {
     "null": "null",
 }
 Types = frozenset[str]  # names of JSON types; empty where anything goes
+Schemas = list[Any]  # of one value, which may have alternatives
+ITEM = None  # in place of a field's name
 
 _ANY: Types = frozenset()
 _STRING: Types = frozenset({"string"})
+_NUMBERS: Types = frozenset({"integer", "number"})
+_NO_ARGUMENTS: Mapping[str, Types] = {}
 _CACHED_ROWS = 1024
 _MAX_DEPTH = 8
+_MAX_SCHEMAS = 16
 _ALTERNATIVES = ("anyOf", "oneOf", "allOf")
 _WORD = re.compile(r"\w+")
-_INTEGER = re.compile(r"-?[0-9]+")
 # As JSON has them, and as Python prints them: templates of untyped formats write `True` and `None` too.
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 
@@ -49,17 +53,40 @@ _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": No
 class ToolTypes:
     """The types of each tool's arguments by name; `names` are the tools' names."""
 
-    def __init__(self, arguments: Mapping[str, Mapping[str, Types]]) -> None:
-        self._arguments = arguments
-        self.names = frozenset(arguments)
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self._parameters = parameters
+        self._arguments = {tool: _arguments(given) for tool, given in parameters.items()}
+        self.names = frozenset(parameters)
 
     def value(self, tool: str, argument: str, text: str) -> tuple[Any, Sequence[ParseCode]]:
+        """`typed` by what the schema says of the argument."""
+        return self.typed(text, self.of(tool, argument))
+
+    def of(self, tool: str, argument: str) -> Types:
+        """The types of an argument, none where the schema does not say."""
+        return self._arguments.get(tool, _NO_ARGUMENTS).get(argument, _ANY)
+
+    def inside(self, tool: str, schemas: Schemas | None, name: str | None) -> tuple[Types, Schemas]:
+        """The types and schemas of a field, or with ITEM of a list's items, in a value of these schemas.
+
+        None in place of schemas: of an argument of the tool.
+        """
+        parameters = self._parameters.get(tool)
+        if schemas is None:
+            return self.of(tool, name), _inner(parameters, name, parameters)
+        if not schemas:
+            return _ANY, schemas
+        found = [inner for schema in schemas for inner in _inner(schema, name, parameters)][:_MAX_SCHEMAS]
+        types = [_types(schema, parameters, 0) for schema in found]
+        return (_ANY if None in types else frozenset().union(*types)), found
+
+    @staticmethod
+    def typed(text: str, types: Types) -> tuple[Any, Sequence[ParseCode]]:
         """The value that `text` stands for, and what is wrong with it where it is read as JSON.
 
         A string where the schema has nothing but strings; of other types the first that the text is. Text that is none
         of them stays text, for the schema check to refuse. Where no type is declared, the text is JSON or else a string.
         """
-        types = self._arguments.get(tool, {}).get(argument, _ANY)
         if types == _STRING:
             return text, ()
         stripped = text.strip()
@@ -67,12 +94,9 @@ class ToolTypes:
             word = _WORDS[stripped]
             kind = "null" if word is None else "boolean"
             return (word if kind in types or "string" not in types else text), ()
-        if (
-            _INTEGER.fullmatch(stripped)
-            and len(stripped) <= MAX_NUMBER_CHARS
-            and not stripped.lstrip("-").startswith("0")
-        ):
-            return (int(stripped) if not types or types & {"integer", "number"} else text), ()
+        digits = stripped.removeprefix("-")
+        if digits.isascii() and digits.isdigit() and digits[0] != "0" and len(stripped) <= MAX_NUMBER_CHARS:
+            return (int(stripped) if not types or types & _NUMBERS else text), ()
         return _json_or_text(text, stripped, types)
 
 
@@ -132,23 +156,41 @@ def _from_text(text: str) -> ToolTypes:
 
 
 def _from_list(definitions: Any) -> ToolTypes:
-    arguments = {}
+    parameters = {}
     for definition in definitions if isinstance(definitions, Sequence) else ():
         if isinstance(definition, Mapping) and isinstance(definition.get("function"), Mapping):
             definition = definition["function"]
         if isinstance(definition, Mapping) and isinstance(definition.get("name"), str):
-            arguments[definition["name"]] = _arguments(definition.get("parameters"))
-    return ToolTypes(arguments)
+            parameters[definition["name"]] = definition.get("parameters")
+    return ToolTypes(parameters)
 
 
 def _arguments(parameters: Any) -> dict[str, Types]:
+    return {str(name): _types(schema, parameters, 0) or _ANY for name, schema in _properties(parameters).items()}
+
+
+def _properties(parameters: Any) -> Mapping[str, Any]:
     if not isinstance(parameters, Mapping):
         return {}
     properties = parameters.get("properties")
     # ToolRL and xLAM write the properties without the schema around them.
     if not isinstance(properties, Mapping):
         properties = {} if isinstance(parameters.get("type"), str) else parameters
-    return {str(name): _types(schema, parameters, 0) or _ANY for name, schema in properties.items()}
+    return properties
+
+
+def _inner(schema: Any, name: str | None, root: Mapping[str, Any], depth: int = 0) -> list[Any]:
+    """The schemas of a field, or with ITEM of the items, in a schema or any of its alternatives."""
+    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+        return []
+    if name is ITEM:
+        found = [schema["items"]] if isinstance(schema.get("items"), Mapping) else []
+    else:
+        properties = _properties(schema) if schema is root else schema.get("properties")
+        found = [properties[name]] if isinstance(properties, Mapping) and name in properties else []
+    others = [_referred(schema["$ref"], root)] if isinstance(schema.get("$ref"), str) else []
+    others += [part for key in _ALTERNATIVES if isinstance(schema.get(key), list) for part in schema[key]]
+    return (found + [inner for part in others for inner in _inner(part, name, root, depth + 1)])[:_MAX_SCHEMAS]
 
 
 def _types(schema: Any, root: Mapping[str, Any], depth: int) -> Types | None:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from reward_models.rollout_view import RolloutView
 from reward_models.types import Rollout
 
 
@@ -17,7 +18,8 @@ class Outcome:
     for their numbers); `parts` is the decomposition that the verifier documents. `valid` is False only where the
     response could not be judged because the machinery failed: the numbers then stand in the middle of the range and
     say nothing about the response. `limits` is the lowest and the highest outcome that this row allows, where they are
-    not the verifier's `outcome_range`: what AWPO takes for nothing solved and all solved.
+    not the verifier's `outcome_range`: what AWPO takes for nothing solved and all solved. `view` is the rollout as the
+    verifier has read it by its `reading`, if it has and says so, so that nobody reads it again.
     """
 
     format: float
@@ -27,6 +29,7 @@ class Outcome:
     reasons: tuple[str, ...] = ()
     valid: bool = True
     limits: tuple[float, float] | None = None
+    view: RolloutView | None = field(default=None, repr=False, compare=False)
 
     @property
     def outcome(self) -> float:

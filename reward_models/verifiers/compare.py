@@ -94,6 +94,8 @@ def compare_any(
     depth: int = MAX_DEPTH,
 ) -> Difference:
     """EQUAL where `given` equals one of the `accepted` values, else the difference from the nearest of them."""
+    if len(accepted) == 1:
+        return compare(given, accepted[0], shape, normalise, depth)
     nearest = None
     for wanted in accepted:
         difference = compare(given, wanted, shape, normalise, depth)

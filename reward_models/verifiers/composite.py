@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from reward_models.options import Options, Range, refuse_unknown, require
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
+from reward_models.verifiers.reading import Reading
 
 _OWNER = "verifier 'composite'"
 _MAX_WEIGHT = 1e6
@@ -28,9 +29,10 @@ _NAMED = "a mapping of verifier names"
 
 
 @dataclass(frozen=True)
-class CompositeConfig(Options, owner=_OWNER):
+class CompositeConfig(Reading, owner=_OWNER):
     """Which verifiers, and how they count.
 
+    `dialect`, `thinking`: see `parse_response`; for all parts that read by a dialect, a part's own dialect comes first.
     `parts`: verifier -> weight > 0. `options`: verifier -> its own options. `gates`: verifier -> the verifier whose
     outcome must be perfect for the first to count, else it counts as 0: {"strict": "format"} is no correctness without
     format.
@@ -51,6 +53,12 @@ class CompositeConfig(Options, owner=_OWNER):
             if weight == 0:
                 raise ValueError(f"{_OWNER}: parts.{name}={weight!r} must be above 0; leave the part out")
         refuse_unknown(self.options, list(self.parts), f"{_OWNER}: options")
+        for name, options in self.options.items():
+            if options.get("thinking", self.thinking) != self.thinking:
+                raise ValueError(
+                    f"{_OWNER}: options.{name}.thinking={options['thinking']!r} is the template's, and the same for all "
+                    f"parts; set thinking={options['thinking']} of the composite"
+                )
         refuse_unknown(self.gates, list(self.parts), f"{_OWNER}: gates")
         for name, gate in self.gates.items():
             if gate not in self.parts or gate == name:
@@ -73,6 +81,8 @@ class CompositeVerifier(Verifier):
         config = self.config = CompositeConfig.read(options)
         self.verifiers = {name: make_verifier(name, **config.options.get(name, {})) for name in config.parts}
         for name, verifier in self.verifiers.items():
+            self._tell(verifier, config.options.get(name, {}))
+        for name, verifier in self.verifiers.items():
             low, high = verifier.outcome_range
             if not low < high:
                 raise ValueError(
@@ -81,6 +91,15 @@ class CompositeVerifier(Verifier):
         # In the order of `verify`: rounding must not put a perfect answer beside the end of the range.
         self.outcome_range = (0.0, Outcome(*_split(config.parts), reason="").outcome)
         self.heavy = any(verifier.heavy for verifier in self.verifiers.values())
+
+    def _tell(self, verifier: Verifier, options: Mapping[str, Any]) -> None:
+        """Give a part what all parts share, where it knows of it."""
+        own = getattr(verifier, "config", None)
+        shared = {"thinking": self.config.thinking}
+        if self.config.dialect != "auto" and "dialect" not in options:
+            shared["dialect"] = self.config.dialect
+        if isinstance(own, Options) and not isinstance(verifier, CompositeVerifier):
+            verifier.config = replace(own, **{key: value for key, value in shared.items() if hasattr(own, key)})
 
     def check(self) -> None:
         for verifier in self.verifiers.values():

@@ -64,7 +64,7 @@ class FormatVerifier(Verifier):
         codes = format_codes(view) + self._length_codes(view.as_one)
         wrong = tuple(dict.fromkeys(code for code in codes if code != WELL_FORMED))
         reasons = wrong or codes
-        return Outcome(float(not wrong), 0.0, reasons[0], reasons=reasons)
+        return Outcome(float(not wrong), 0.0, reasons[0], reasons=reasons, view=view)
 
     def _length_codes(self, parsed: ParsedResponse) -> tuple[str, ...]:
         length = len((parsed.thought or "").strip())
@@ -82,6 +82,8 @@ WELL_FORMED = FormatCode.WELL_FORMED.value
 
 def format_codes(view: RolloutView) -> tuple[str, ...]:
     """(WELL_FORMED,) or what is wrong with the layout of the model's texts."""
+    if len(view.steps) == 1:
+        return _step_codes(view.steps[0])
     codes = dict.fromkeys(code for step in view.steps for code in _step_codes(step))
     return tuple(code for code in codes if code != WELL_FORMED) or (WELL_FORMED,)
 
@@ -126,10 +128,12 @@ def _end_of_calls(parsed: ParsedResponse) -> int:
 
 
 def _hermes_layout(text: str, start: int, parsed: ParsedResponse) -> bool:
-    spans = sorted(call.span for call in parsed.calls if call.span)
+    spans = sorted([call.span for call in parsed.calls if call.span])
     ends = [begin for begin, _ in spans[1:]] + [len(text)]
-    gaps = (text[span[1] : end] for span, end in zip(spans, ends, strict=False))
-    return not any(gap.replace("<tool_call>", "").replace("</tool_call>", "").strip() for gap in gaps)
+    for span, end in zip(spans, ends, strict=False):
+        if text[span[1] : end].replace("<tool_call>", "").replace("</tool_call>", "").strip():
+            return False
+    return True
 
 
 _LAYOUTS: dict[str, Callable[[str, int, ParsedResponse], bool]] = {

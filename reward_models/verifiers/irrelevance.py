@@ -12,7 +12,7 @@ from reward_models.parsing import ParsedResponse, Status
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.expected import read_expected
-from reward_models.verifiers.reading import Reading, parse_own, problem_codes
+from reward_models.verifiers.reading import Reading, problem_codes, read_own
 
 ABSTAINED = "abstained"
 CALLED = "called_a_tool"
@@ -39,8 +39,9 @@ class IrrelevanceVerifier(Verifier):
                 f"the row expects {len(expected)} call(s), and the verifier 'irrelevance' is for rows that expect none; "
                 "'strict' takes both"
             )
-        codes = abstention_codes(parse_own(rollout, self.config))
-        return Outcome(0.0, float(codes == (ABSTAINED,)), codes[0], reasons=codes)
+        view = read_own(rollout, self.config)
+        codes = abstention_codes(view.as_one)
+        return Outcome(0.0, float(codes == (ABSTAINED,)), codes[0], reasons=codes, view=view)
 
 
 def abstention_codes(parsed: ParsedResponse) -> tuple[str, ...]:

@@ -112,10 +112,12 @@ class Matcher:
         self, expected: Sequence[ExpectedCall], predicted: Sequence[ToolCall], tools: Mapping[str, Tool]
     ) -> bool:
         # The usual right answer has the calls in the order of the truth: no assignment is needed.
-        return len(expected) == len(predicted) and all(
-            wanted.name == given.name and self.pair(wanted, given, tools.get(given.name)).loss == 0
-            for wanted, given in zip(expected, predicted, strict=True)
-        )
+        if len(expected) != len(predicted):
+            return False
+        for wanted, given in zip(expected, predicted, strict=True):
+            if wanted.name != given.name or self.pair(wanted, given, tools.get(given.name)).loss:
+                return False
+        return True
 
     def pair(self, wanted: ExpectedCall, given: ToolCall, tool: Tool | None) -> _Pair:
         """Compare the arguments of two calls of one name."""

@@ -91,6 +91,7 @@ class StrictVerifier(Verifier):
             reason=main[0],
             parts={"score": score, **parts},
             reasons=reasons,
+            view=view,
         )
 
     def _match(

@@ -19,6 +19,7 @@ Quirks of the published code (`rlla.py` in its repository) that are kept, each p
 Deliberate differences:
 - No environment variables (scaling is an option; no length reward, no coarse modes) and no chat-template splitting by
   experiment name.
+- With `thinking=opened`, a thought that ends before any `<think>` has the layout as if it opened in the text.
 - A text beyond the parser's bounds on length and depth is unreadable: -3, and format 0 where it is too long.
 - The ground truth is read block by block, so its own thought may mention tags, and one that cannot be read is a
   ValueError; published code takes the first `<tool_call>` anywhere and crashes or scores what it finds.
@@ -32,8 +33,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from reward_models.options import Options, Range
-from reward_models.parsing import MAX_CHARS, ParseCode
+from reward_models.options import OneOf, Options, Range
+from reward_models.parsing import MAX_CHARS, THINKING, ParseCode
 from reward_models.types import Rollout
 from reward_models.verifiers.base import Outcome, Verifier
 from reward_models.verifiers.toolrl_text import GroundTruth, TextError, parse_ground_truth, read_json_lines
@@ -62,6 +63,8 @@ class ToolRLConfig(Options, owner=_OWNER):
     of two forms. `schedule_form=paper` (section 4.3): a response without the format gets 0 for it. `schedule_form=code`
     (the published code under SCHEDULEREWARD=1): it gets -`format_start` (1 - step / `schedule_steps`), and never more than
     -`format_max`; that is -2 + 2 step / 150 and at most -1, also after the last step of the schedule.
+
+    `thinking`: "opened" where the prompt ends in an open thought, so that its tag is not in the response.
     """
 
     format_max: Annotated[float, Range(0.0, _LIMIT)] = 1.0
@@ -70,6 +73,7 @@ class ToolRLConfig(Options, owner=_OWNER):
     correctness_start: Annotated[float, Range(0.01, _LIMIT)] = CORRECTNESS_MAX
     schedule_steps: Annotated[int, Range(0, 10**9)] = 0
     schedule_form: Literal["paper", "code"] = "paper"
+    thinking: Annotated[str, OneOf(THINKING)] = "auto"
 
     def at(self, step: float) -> tuple[float, float, float]:
         """(format's lowest, format's highest, correctness' highest) at a training step; any step without a schedule."""
@@ -105,6 +109,8 @@ class ToolRLVerifier(Verifier):
         format_min, format_max, correctness_max = self.config.at(self._step(rollout))
         truth = parse_ground_truth(rollout.ground_truth)
         response = rollout.response.strip()
+        if (rollout.extra_info.get("thinking") or self.config.thinking) == "opened":
+            response = _with_opening(response)
         format_score = format_max if matches_format(response, truth) else format_min
         if not truth.calls:
             limits = (format_min, format_max)
@@ -127,6 +133,11 @@ class ToolRLVerifier(Verifier):
         if isinstance(step, bool) or not isinstance(step, int | float) or step < 0:
             raise ValueError(f"{_OWNER}: schedule_steps needs extra_info[{_STEP!r}], which verl adds; it is {step!r}")
         return step
+
+
+def _with_opening(response: str) -> str:
+    end = response.find("</think>")
+    return response if end < 0 or response.find("<think>", 0, end) >= 0 else f"<think>{response}"
 
 
 def matches_format(response: str, truth: GroundTruth) -> bool:

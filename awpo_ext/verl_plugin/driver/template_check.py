@@ -19,7 +19,7 @@ from reward_models.reward import RewardFunction
 
 REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
 VERIFIER_KEY = f"{REWARD_KEY}.verifier_kwargs"
-_READS_THINKING = ("strict", "format", "irrelevance")
+_READS_THINKING = ("strict", "format", "irrelevance", "ast", "exec", "state", "composite")
 # The dialect of each of verl's tool parsers that has one.
 LOOP_DIALECTS = {
     "hermes": "hermes",

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from reward_models.options import OneOf
 from reward_models.parsing import ParsedResponse, Status, ToolCall
+from reward_models.parsing.thoughts import split_thought
+from reward_models.parsing.types import Unreadable
 from reward_models.types import Rollout
 from reward_models.verifiers.ast.literals import NotALiteral, read_calls
 from reward_models.verifiers.ast.rows import LANGUAGES, read_row
@@ -61,7 +63,8 @@ class AstVerifier(Verifier):
             raise ValueError(f"extra_info['possible_answer'] must be a JSON string, got {str(answers)[:200]!r}")
         expected = read_row(rollout.tools, answers, language, self.config.underscore_names)
         if language != "python" and self.config.dialect == "python":
-            codes = _judge_source(expected, rollout.response)
+            thinking = rollout.extra_info.get("thinking") or self.config.thinking
+            codes = _judge_source(expected, rollout.response, thinking)
         else:
             codes = _judge_parsed(expected, parse_own(rollout, self.config))
         return Outcome(0.0, float(codes == (AstCode.ACCEPTED.value,)), codes[0], reasons=codes)
@@ -103,10 +106,12 @@ def _judge_parsed(expected: Sequence[AstCall], parsed: ParsedResponse) -> tuple[
     return (NO_CALL,) if parsed.status is Status.ABSTAINED else problem_codes(parsed)
 
 
-def _judge_source(expected: Sequence[AstCall], response: str) -> tuple[str, ...]:
+def _judge_source(expected: Sequence[AstCall], response: str, thinking: str) -> tuple[str, ...]:
     """Calls in Java or JavaScript syntax, after a thought or without one."""
     try:
-        calls = read_calls(response.rsplit("</think>", 1)[-1])
+        calls = read_calls(response[split_thought(response, thinking)[1] :])
+    except Unreadable as error:
+        return (error.problem.code.value,)
     except NotALiteral:
         return (NOT_CALLS,)
     return check_calls(expected, calls)

@@ -59,8 +59,8 @@ class StateConfig(Reading, owner=_OWNER):
 
     `classes`: name in `involved_classes` -> "package.module:Class"; no other class is ever made. Its public methods are
     the tools. `extra_call_cost`: what each call beyond the ground truth's number takes from a right turn's 1; 0 is
-    BFCL's rule. `float_tolerance`: by how much numbers may differ, relative or absolute. `dialect`: a name of
-    `parsing.DIALECTS`, or `auto`. `sandbox`: options of `SandboxConfig`.
+    BFCL's rule. `float_tolerance`: by how much numbers may differ, relative or absolute. `dialect`,
+    `thinking`: see `parse_response`. `sandbox`: options of `SandboxConfig`.
     """
 
     classes: Annotated[Mapping[str, str], "a mapping of class names to 'package.module:Class'"] = field(

@@ -127,6 +127,13 @@ def test_what_does_not_agree_names_the_key(agree, manifest, reading, options, me
         agree(manifest, reading, **options)
 
 
+@pytest.mark.parametrize("verifier", ["ast", "exec", "state", "composite", "irrelevance"])
+def test_every_verifier_that_reads_texts_must_know_of_an_open_thought(agree, verifier):
+    with pytest.raises(AwpoSetupError, match=r"verifier_kwargs\.thinking=opened"):
+        agree(None, XML, verifier=verifier)
+    agree(None, XML, verifier=verifier, thinking="opened")
+
+
 def test_doctor_shows_a_call_as_the_template_writes_it(agree):
     facts = dict(agree({"dialect": "hermes"}, XML, facts=True))
     assert facts["data made for dialect"] == "hermes" and facts["chat template's dialect"] == "qwen3_coder"

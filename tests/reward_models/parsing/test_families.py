@@ -46,6 +46,13 @@ FORMS = [
         "minimax",
         '<function_calls>\n<invoke name="get_weather">\n<parameter name="city">Paris</parameter>\n</invoke>\n</function_calls>',
     ),
+    (
+        "minimax_m3",
+        ']<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="get_weather">]<]minimax[>[<city>Paris]<]minimax[>[</city>'
+        "]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>",
+    ),
+    ("minimax_m3", '<tool_call>\n<invoke name="get_weather"><city>Paris</city></invoke>\n</tool_call>'),
+    ("minimax_m3", '<minimax:tool_call><invoke name="get_weather"><city>Paris</city></invoke></minimax:tool_call>'),
     ("mistral", '[TOOL_CALLS][{"name": "get_weather", "arguments": {"city": "Paris"}}]'),
     ("mistral", '[TOOL_CALLS] [{"name": "get_weather", "arguments": {"city": "Paris"}, "id": "abcdefghi"}]'),
     ("mistral", '[TOOL_CALLS]get_weather[ARGS]{"city": "Paris"}'),
@@ -134,6 +141,11 @@ def test_a_damaged_call_is_no_call_and_no_abstention(dialect, text):
         ("qwen3_coder", "<tool_call><function=f></function></tool_call>", "<function=g></function>"),
         ("glm", "<tool_call>f</tool_call>", "<tool_call>g</tool_call>"),
         ("minimax", '<invoke name="f"></invoke>', '<invoke name="g"></invoke>'),
+        (
+            "minimax_m3",
+            ']<]minimax[>[<tool_call>]<]minimax[>[<invoke name="f">]<]minimax[>[</invoke>',
+            ']<]minimax[>[<invoke name="g">]<]minimax[>[</invoke>]<]minimax[>[</tool_call>',
+        ),
         ("mistral", "[TOOL_CALLS]f[ARGS]{}", "[TOOL_CALLS]g[ARGS]{}"),
         ("llama3", "<function=f>{}</function>", "<function=g>{}</function>"),
         ("llama3", '<|python_tag|>{"name": "f", "parameters": {}};', '{"name": "g", "parameters": {}}'),
@@ -182,6 +194,10 @@ def test_values_of_text_follow_the_schema():
         ("<function=f></function></tool_call>", "stray_tag"),
         ("<tool_call>f<arg_key>a</arg_key></tool_call>", "not_markup"),
         ('<invoke name="f"><parameter name="a">1</parameter>', "unclosed_block"),
+        ('<tool_call><invoke name="f"><a>1</a></invoke>', "unclosed_block"),
+        ('<tool_call><invoke name="f"><a>x <b>y</b></a></invoke></tool_call>', "stray_tag"),
+        ('<tool_call><invoke name="f">]<]minimax[>[<a>1</a></invoke></tool_call>', "not_markup"),
+        ("The token ]<]minimax[>[ alone.", "stray_tag"),
         ("[TOOL_CALLS]", "not_markup"),
         ("[TOOL_CALLS]f", "not_markup"),
         ("[TOOL_CALLS]f[ARGS]{} and so on", "not_markup"),
@@ -202,6 +218,8 @@ def test_broken_markup_says_why(text, code):
     [
         ("<function=f><parameter=a>1</parameter><parameter=a>2</parameter></function>", "duplicate_key"),
         ("<tool_call>f<arg_key>a</arg_key><arg_value>\ud800</arg_value></tool_call>", "lone_surrogate"),
+        ('<tool_call><invoke name="f"><a>1</a><a>2</a></invoke></tool_call>', "duplicate_key"),
+        ('<tool_call><invoke name="f"><a>\ud800</a></invoke></tool_call>', "lone_surrogate"),
         ("[TOOL_CALLS]f[ARGS][1]", "not_markup"),
         ("<|tool_call>call:f{a:1,a:2}<tool_call|>", "duplicate_key"),
         (

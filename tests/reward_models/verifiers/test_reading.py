@@ -41,6 +41,37 @@ def test_a_cut_off_thought_is_no_answer_where_the_template_opens_one():
     assert outcome(text, "irrelevance", truth="[]", thinking="opened").outcome == 0.0
 
 
+CALL = f"Paris is asked.\n</think>\n{RESPONSES['toolrl']}"
+PARTS = {"strict": 3, "format": 1, "irrelevance": 1}
+
+
+def test_a_thought_that_begins_in_the_prompt_has_toolrl_s_layout():
+    for options in ({"thinking": "opened"}, {"extra": {"thinking": "opened"}}):
+        assert [outcome(text, "toolrl", **options).outcome for text in (CALL, f"<think>{CALL}")] == [4.0, 4.0]
+        for text in (f"x <think>{CALL}", RESPONSES["toolrl"], f"Paris.</think> and\n{RESPONSES['toolrl']}"):
+            assert outcome(text, "toolrl", **options).outcome == 3.0
+    assert outcome(CALL, "toolrl").outcome == 3.0  # as published
+
+
+@pytest.mark.parametrize("told", ["option", "row"])
+def test_what_the_template_opens_is_the_same_for_all_parts(told):
+    options = {"parts": PARTS, "thinking": "opened"} if told == "option" else {"parts": PARTS}
+    extra = {} if told == "option" else {"thinking": "opened"}
+    cut = outcome("No tool fits, and so I", "composite", "[]", extra, **options)
+    assert cut.parts == {"strict": 0.0, "format": 0.0, "irrelevance": 0.0}
+    assert cut.reasons[0] == "unclosed_think"
+    whole = outcome("No tool fits.</think>I cannot.", "composite", "[]", extra, **options)
+    assert set(whole.parts.values()) == {1.0}
+
+
+def test_parts_take_the_composite_s_dialect_unless_they_have_one():
+    options = {"parts": {"strict": 1, "format": 1}, "dialect": "hermes", "options": {"format": {"dialect": "glm"}}}
+    parts = outcome(f"t</think>{RESPONSES['hermes']}", "composite", **options).parts
+    assert parts == {"strict": 1.0, "format": 0.0}
+    with pytest.raises(ValueError, match=r"options\.strict\.thinking='opened' is the template's"):
+        make_verifier("composite", parts=PARTS, options={"strict": {"thinking": "opened"}})
+
+
 def test_other_closing_tags_do_not_trip_the_layout():
     for closing in ("[/THINK]", "</thinking>", "<channel|>"):
         assert outcome(f"t{closing}{RESPONSES['hermes']}", "format", dialect="hermes").outcome == 1.0

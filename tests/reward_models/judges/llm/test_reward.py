@@ -45,7 +45,7 @@ def test_the_endpoint_is_asked_before_the_run_unless_told_not_to(monkeypatch):
     asked = Preflights.asked
     preflight(**choice, judge_kwargs={"preflight": False})
     assert Preflights.asked == asked
-    monkeypatch.setattr("reward_models.reward._PREFLIGHT_S", 0.05)
+    monkeypatch.setattr("reward_models.judges.preflight.PREFLIGHT_S", 0.05)
     with pytest.raises(JudgeNotReadyError, match=r"did not answer.*judge_kwargs\.preflight=false"):
         preflight(**choice, judge_kwargs={"wait": 30})
 

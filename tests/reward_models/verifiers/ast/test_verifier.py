@@ -1,5 +1,6 @@
 """The verifier `ast` on rollouts: responses, rows and options that are wrong, and properties."""
 
+import dataclasses
 import json
 
 import pytest
@@ -74,7 +75,7 @@ JAVA_ANSWER = {"A.f": {"m": [{"k": [1]}], "n": [5]}}
         ('<think>\nA.f fits (n=6L?).\n</think>\nA.f(m=new HashMap<>() {{ put("k", 1); }}, n=5L)', OK),
         ("[A.f(m=new HashMap<>(), n=5L)]", "value_error"),
         ('[A.f(m=new HashMap<>() {{ put("k", 1); }}, n=5L), A.f(n=5L)]', "wrong_count"),
-        ('<think>[A.f(m=new HashMap<>() {{ put("k", 1); }}, n=5L)]', "not_calls"),
+        ('<think>[A.f(m=new HashMap<>() {{ put("k", 1); }}, n=5L)]', "unclosed_think"),
         ("I call A.f.", "not_calls"),
         ("", "not_calls"),
         ("[]", "wrong_count"),
@@ -83,6 +84,16 @@ JAVA_ANSWER = {"A.f": {"m": [{"k": [1]}], "n": [5]}}
 def test_a_response_in_java_syntax(response, reason):
     row = rollout(response, [JAVA_TOOL], [JAVA_ANSWER], "bfcl/simple_java")
     assert AstVerifier().verify(row).reason == reason
+
+
+@pytest.mark.parametrize(("prefix", "reason"), [("", "unclosed_think"), ("t</think>", OK), ("<think>t</think>", OK)])
+def test_source_text_after_a_thought_that_the_prompt_opens(prefix, reason):
+    row = rollout(
+        prefix + 'A.f(m=new HashMap<>() {{ put("k", 1); }}, n=5L)', [JAVA_TOOL], [JAVA_ANSWER], "bfcl/simple_java"
+    )
+    assert AstVerifier(thinking="opened").verify(row).reason == reason
+    told = dataclasses.replace(row, extra_info={**row.extra_info, "thinking": "opened"})
+    assert AstVerifier().verify(told).reason == reason
 
 
 def test_java_values_in_json():
