@@ -54,7 +54,7 @@ def test_the_address_of_verls_own_server(monkeypatch):
     asked = []
 
     class Client(FakeClient):
-        def __init__(self, config):
+        def __init__(self, config, route):
             super().__init__(verdict_text(6))
             self.config = config
 
