@@ -54,7 +54,7 @@ def test_the_address_of_verls_own_server(monkeypatch):
     asked = []
 
     class Client(FakeClient):
-        def __init__(self, config):
+        def __init__(self, config, route):
             super().__init__(verdict_text(6))
             self.config = config
 
@@ -81,7 +81,7 @@ def test_the_address_of_verls_own_server(monkeypatch):
 
 def test_the_spread_is_a_column(monkeypatch):
     monkeypatch.setattr(
-        chat_judge, "ChatClient", lambda config: FakeClient(lambda request: verdict_text(4 + 2 * request.vote))
+        chat_judge, "ChatClient", lambda config, route: FakeClient(lambda request: verdict_text(4 + 2 * request.vote))
     )
 
     def spread(answer=None, **options):
