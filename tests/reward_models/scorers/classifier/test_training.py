@@ -121,7 +121,7 @@ def change(rows, **values):
     [
         ("pairs", change(labelled_rows(9), pair=None), "no row has a `pair`"),
         ("pairs", [row for row in labelled_rows(9) if row.pair], "which is missing: keep pairs together"),
-        ("pairs", change(labelled_rows(9), label=0.5), "`pair` stands at the worse row"),
+        ("pairs", change(labelled_rows(9), label=0.5), "`pair` belongs to the worse row"),
         ("labels", change(labelled_rows(9), label=1.0), "labels are 1.0: add rows of good and of bad"),
         ("scores", change(labelled_rows(9), label=0.25), "labels are 0.25: add rows of good and of bad"),
     ],
@@ -155,7 +155,7 @@ def test_validation_rows_must_be_of_other_sources(tiny_bert, data, tmp_path):
 
 def test_folders_are_not_overwritten_and_nothing_is_resumed_from_nothing(tiny_bert, data, tmp_path):
     config = TrainConfig(str(tiny_bert), max_tokens=128)
-    with pytest.raises(ValueError, match="nothing to resume"):
+    with pytest.raises(ValueError, match="nothing can be resumed"):
         train_classifier(config, data, tmp_path / "out", resume=True, quiet=True)
     (tmp_path / "out").mkdir()
     with pytest.raises(ValueError, match="already exists"):
