@@ -52,9 +52,9 @@ def test_public_names_are_there_and_typed(package):
 
 
 def test_the_version_is_one():
-    project = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.M)[1]
     shown = subprocess.run([sys.executable, "-m", "awpo_ext", "--version"], capture_output=True, text=True, timeout=60)
-    assert shown.stdout == f"awpo-ext {awpo_ext.__version__}\n" and awpo_ext.__version__ == project
+    assert shown.stdout == f"awpo-ext {awpo_ext.__version__}\n" and awpo_ext.__version__ == cited
 
 
 def test_a_judge_in_the_current_folder_is_found(tmp_path):
