@@ -25,7 +25,7 @@ def view(
     """Look at every rollout of a run in the browser.
 
     Curves, groups, and for each rollout its prompt, calls, judge and advantage. Follows a run that goes on.
-    Needs awpo-ext[view].
+    Needs the extra `view`.
     """
     with TemporaryDirectory(prefix="awpo-view-") as folder:
         paths = list(runs or [])

@@ -26,7 +26,7 @@ def judge(completions, **_):
 
 @pytest.fixture
 def trainer(tmp_path):
-    trl = pytest.importorskip("trl", reason="needs TRL: pip install 'awpo-ext[trl]'")
+    trl = pytest.importorskip("trl", reason="needs TRL: the extra trl")
     from datasets import Dataset
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
