@@ -33,7 +33,7 @@ _API = "default_api."
 def read_gemma(reader: Source, start: int) -> Body:
     """Calls in Gemma's own syntax, or in a fence: Python's after `tool_code`, JSON after `json`; text may be around."""
     text, calls, outside = reader.text, CallList(), Outside(reader.text)
-    position = start
+    values, position = _Values(reader, calls), start
     while block := _BLOCK.search(text, position):
         if block[2]:
             outside.add(position, block.start())
@@ -42,7 +42,7 @@ def read_gemma(reader: Source, start: int) -> Body:
         opening = next(token for token in _CLOSING if text.endswith(token, position, block.start()))
         first, closing = block.start() - len(opening), _CLOSING[opening]
         outside.add(position, first)
-        arguments, position = _Values(reader, block[1], calls).object(block.end(), 0)
+        arguments, position = values.arguments(block[1], block.end())
         position = reader.skip(position)
         if not text.startswith(closing, position):
             code = ParseCode.NOT_MARKUP if text.find(closing, position) >= 0 else ParseCode.UNCLOSED_BLOCK
@@ -76,12 +76,17 @@ def _read_fence(reader: Source, block: re.Match[str], calls: CallList) -> int:
 
 
 class _Values:
-    """Reads the values of one call."""
+    """Reads the values of one response's calls, which are bounded together."""
 
-    def __init__(self, reader: Source, tool: str, calls: CallList) -> None:
-        self._text, self._tools, self._tool, self._calls = reader.text, reader.tools, tool, calls
+    def __init__(self, reader: Source, calls: CallList) -> None:
+        self._text, self._tools, self._tool, self._calls = reader.text, reader.tools, "", calls
         self._skip, self._plain = reader.skip, reader.plain
         self._values = 0
+
+    def arguments(self, tool: str, start: int) -> tuple[dict[str, Any], int]:
+        """The arguments of a call of `tool` whose brace opens at `start`, and their end. Raises Unreadable."""
+        self._tool = tool
+        return self.object(start, 0)
 
     def object(self, start: int, depth: int) -> tuple[dict[str, Any], int]:
         """The object whose brace opens at `start`, and its end. Raises Unreadable."""

@@ -86,6 +86,7 @@ class _Elements:
         """The names and values of the tags up to the closing one, and its end. `schemas` are those of what they are in."""
         if depth >= MAX_DEPTH:
             raise Unreadable(ParseCode.TOO_DEEP, start, len(self._text))
+        self._values += depth > 0  # a tag with tags in it takes twice as long
         found: list[tuple[str, Any]] = []
         position = self._reader.skip(start)
         closing = self.mark + closing

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reward_models.parsing import MAX_DEPTH, Status, parse_response
+from reward_models.parsing import MAX_DEPTH, ParseCode, Status, parse_response
 from tests.reward_models.parsing.texts import (
     BAD_ARGUMENTS,
     LONG,
@@ -159,3 +159,19 @@ def test_json_corner_cases(dialect, arguments, status, code):
     text = writers[dialect](arguments)
     parsed = parse_response(text, dialect)
     assert (parsed.status, [problem.code.value for problem in parsed.problems]) == (status, [code])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "call"),
+    [
+        ("gemma", "<|tool_call>call:f{" + ",".join(f"a{i}:1" for i in range(500)) + "}<tool_call|>"),
+        (
+            "minimax_m3",
+            '<tool_call><invoke name="f">' + "".join(f"<a{i}>1</a{i}>" for i in range(500)) + "</invoke></tool_call>",
+        ),
+    ],
+)
+def test_the_values_of_all_calls_are_bounded_together(dialect, call):
+    assert parse_response(call * 2, dialect).status is Status.VALID
+    for name in (dialect, "auto"):
+        assert parse_response(call * 3, name).problems[0].code is ParseCode.TOO_MANY_TOKENS
