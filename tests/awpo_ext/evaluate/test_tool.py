@@ -209,7 +209,7 @@ def test_a_key_is_not_repeated(data, tmp_path, monkeypatch):
         (("--k", "2"), "--samples 1"),
         (("--limit", "0"), "--limit 0"),
         (("--verifier-kwargs", "{"), "must be a JSON object"),
-        (("--checkpoint", "nowhere"), "--base-url and --model, or by --checkpoint"),
+        (("--checkpoint", "nowhere"), "--checkpoint nowhere: no such folder"),
         (("--model", "other"), "it serves: fake"),
         (("--temperature", "-1"), "temperature=-1"),
     ],

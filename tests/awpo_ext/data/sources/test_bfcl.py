@@ -185,7 +185,7 @@ def test_a_damaged_entry_is_named(bfcl_folder, change, says):
 
 
 def test_a_damaged_line_and_a_missing_file_are_named(bfcl_folder):
-    with pytest.raises(DataError, match=r"no file possible_answer/BFCL_v4_multiple\.json"):
+    with pytest.raises(DataError, match=r"the file possible_answer/BFCL_v4_multiple\.json is missing"):
         convert_bfcl(find_source(bfcl_folder), BfclOptions(("multiple",)))
     path = bfcl_folder / "BFCL_v4_simple_python.json"
     path.write_text(path.read_text()[:-20])
