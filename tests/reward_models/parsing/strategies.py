@@ -36,7 +36,8 @@ json_values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(hostile_text, inner, max_size=4)),
     max_leaves=12,
 )
-identifiers = st.text(string.ascii_letters + "_", min_size=1, max_size=8).map(lambda name: f"f_{name}")  # never a word of Python's
+# "f_" and not "f": `for` is no name in Python
+identifiers = st.text(string.ascii_letters + "_", min_size=1, max_size=8).map(lambda name: f"f_{name}")
 tool_names = st.lists(identifiers, min_size=1, max_size=3).map(".".join)
 argument_names = st.one_of(identifiers, hostile_text, st.sampled_from(["class", "None", "name", "arguments", "ﬁ"]))
 tool_calls = st.builds(ToolCall, tool_names, st.dictionaries(argument_names, json_values, max_size=4))
