@@ -5,10 +5,10 @@
 A prompt gives four key-value pairs and asks for two of them. A full response writes `k1 is v1 k2 is v2`, then calls a tool
 with v1 and v2. Filler words may be written too; they use up the length, so that a thought full of them never
 comes to its call. The outcome is what the project's ToolRL verifier says of the text (`exact`: 1 where it is exactly right,
-else 0); the judge scores the share of right statements, plus a bias for filler, plus noise. The model learns from noisy
-demonstrations first (70 % of the values are made up), then by policy gradient with the kernel that trains. The advantages of a
-batch are brought to one root mean square. Several supervised starts, shared by all estimators; printed: sampled success on
-held-out prompts, as the difference from outcome-only, paired by seed, with its 95 % interval.
+else 0); the judge scores the share of right statements, plus a bias for filler, plus noise. The model learns from
+demonstrations first (in the second half of them 75 % of the values are made up), then by policy gradient with the kernel that
+trains. The advantages of a batch are brought to one root mean square. Several supervised starts, shared by all estimators;
+printed: sampled success on held-out prompts, as the difference from outcome-only, paired by seed, with its 95 % interval.
 """
 
 import argparse
@@ -31,17 +31,19 @@ WORDS = [*map(str, range(VALUES)), *"abcdef", "ask", "is", "call", "end", "indee
 # (weight of right statements, weight of filler) in the score
 JUDGES = {"good": (0.9, 0.0), "weak": (0.4, 0.0), "useless": (0.0, 0.0), "gameable": (0.4, 0.6), "turns": (0.9, 0.0)}
 TURNED = (0.0, 0.9)  # what the judge `turns` is from half time on
-STARTS, DEMONSTRATIONS, BATCH, GROUP, HELD_OUT = 2, 600, 16, 4, 800
+STARTS, DEMONSTRATIONS, BATCH, GROUP, HELD_OUT, RATE = 2, 500, 16, 4, 800, 5e-4
 VERIFIER = make_verifier("toolrl")
 
 
 class LanguageModel(nn.Module):
-    """A pre-norm transformer, two layers of width 48; samples with a cache of keys and values."""
+    """A pre-norm transformer, two layers of width 48, each token seen with the one before it, which makes looking a value up
+    by its key easy to learn; samples with a cache of keys and values."""
 
     def __init__(self, width: int = 48, heads: int = 2, layers: int = 2):
         super().__init__()
         self.heads = heads
-        self.tokens, self.places = nn.Embedding(VOCABULARY, width), nn.Embedding(PROMPT + LENGTH, width)
+        self.tokens, self.before = nn.Embedding(VOCABULARY, width), nn.Embedding(VOCABULARY, width)
+        self.places = nn.Embedding(PROMPT + LENGTH, width)
         self.blocks = nn.ModuleList(
             nn.ModuleDict(
                 {
@@ -58,9 +60,10 @@ class LanguageModel(nn.Module):
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, VOCABULARY)
 
     def forward(self, x: torch.Tensor, cache: list[torch.Tensor] | None = None) -> torch.Tensor:
-        """Logits of `(B, T)` tokens; with a cache, of those that follow the ones it holds."""
+        """Logits of `(B, T)` tokens; with a cache that holds some, of the second of the two latest tokens `(B, 2)`."""
         past = cache[0].shape[-2] if cache else 0
-        h = self.tokens(x) + self.places.weight[past : past + x.shape[1]]
+        h = self.tokens(x) + self.before(F.pad(x[:, :-1], (1, 0), value=PAD))
+        h = (h[:, 1:] if past else h) + self.places.weight[past : past + x.shape[1] - bool(past)]
         for i, block in enumerate(self.blocks):
             qkv = block["qkv"](block["norm1"](h)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
             q, kv = qkv[0], qkv[1:]
@@ -82,7 +85,7 @@ class LanguageModel(nn.Module):
             token = torch.multinomial(logits.softmax(-1), 1, generator=g)[:, 0].masked_fill(done, PAD)
             done |= token == END
             x = torch.cat([x, token[:, None]], 1)
-            logits = self(token[:, None], cache)[:, -1]
+            logits = self(x[:, -2:], cache)[:, -1]
         return x
 
 
@@ -97,10 +100,10 @@ def draw(g: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     return prompts, np.stack([k[:, 0], v[:, 0], k[:, 1], v[:, 1]], 1)
 
 
-def demonstrations(facts: np.ndarray, g: np.random.Generator) -> np.ndarray:
-    """Responses in which 70 % of the values are made up, and one in five begins with a filler."""
+def demonstrations(facts: np.ndarray, g: np.random.Generator, noise: float) -> np.ndarray:
+    """Responses in which so many of the values are made up, and one in five begins with a filler."""
     n = len(facts)
-    made_up = g.random((n, 2)) < 0.7
+    made_up = g.random((n, 2)) < noise
     v = np.where(made_up, g.integers(VALUES, size=(n, 2)), facts[:, [1, 3]])
     fixed = [np.full(n, token) for token in (IS, CALL, END, PAD, FILLER)]
     is_, call, end, pad, filler = fixed
@@ -114,9 +117,10 @@ def start(number: int) -> LanguageModel:
     torch.manual_seed(number)
     g, model = np.random.default_rng(number), LanguageModel()
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
-    for _ in range(DEMONSTRATIONS):
+    for step in range(DEMONSTRATIONS):
         prompts, facts = draw(g, 64)
-        x = torch.from_numpy(np.concatenate([prompts, demonstrations(facts, g)], 1))
+        noise = 0.75 if step >= DEMONSTRATIONS // 2 else 0.0
+        x = torch.from_numpy(np.concatenate([prompts, demonstrations(facts, g, noise)], 1))
         logits, y = model(x[:, :-1])[:, PROMPT - 1 :], x[:, PROMPT:]
         loss = F.cross_entropy(logits.reshape(-1, VOCABULARY), y.reshape(-1), ignore_index=PAD)
         optimizer.zero_grad()
@@ -162,7 +166,7 @@ def success(model: LanguageModel) -> tuple[float, float]:
 
 def train(model: LanguageModel, name: str, judge: str, exact: bool, seed: int, steps: int) -> tuple[float, float]:
     """`success` after so many steps of policy gradient, each on BATCH prompts with GROUP rollouts."""
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), RATE)
     g, sampler = np.random.default_rng(1000 + seed), torch.Generator().manual_seed(1000 + seed)
     estimator = Estimator(name, 1, *((0.0, 1.0) if exact else VERIFIER.outcome_range))
     for step in range(steps):
@@ -187,7 +191,7 @@ def train(model: LanguageModel, name: str, judge: str, exact: bool, seed: int, s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--judges", nargs="+", choices=JUDGES, default=list(JUDGES))
     parser.add_argument("--outcomes", nargs="+", choices=("toolrl", "exact"), default=["toolrl", "exact"])
     parser.add_argument("--estimators", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
