@@ -28,8 +28,9 @@ def check_settings(config: DictConfig, section: AwpoConfig) -> None:
     group_filter.check_filter(config)
     if section.gate == "reliability":
         logger.warning(
-            "awpo-ext: algorithm.awpo.gate=reliability is experimental: in a toy world it ended below outcome-only under a judge "
-            "that can be flattered (docs/evidence.md); watch awpo/reliability and the validation reward beside a run with preset=outcome_only"
+            "awpo-ext: algorithm.awpo.gate=reliability is experimental: in a toy world it ended below outcome-only under a "
+            "judge that can be flattered (docs/evidence.md); watch awpo/reliability and the validation reward beside a run "
+            "with preset=outcome_only"
         )
 
 
