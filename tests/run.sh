@@ -2,7 +2,7 @@
 # Makes the CPU environment (`.venv`, reused) and runs all tests in it, end-to-end runs included.
 #
 #   bash tests/run.sh                     everything but tests marked slow
-#   bash tests/run.sh -n 2 -m "not e2e"   the fast part
+#   bash tests/run.sh -n 2 -m "not e2e and not slow"   the fast part
 #   AWPO_TEST_PROFILE=deep bash tests/run.sh tests/awpo_ext
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
