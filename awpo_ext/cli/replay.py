@@ -100,6 +100,8 @@ def _show_movers(console: Any, movers: list[dict[str, Any]]) -> None:
 
 
 def _write(path: Path, figures: Any, found: Any, change: Any) -> None:
+    from awpo_ext.record.json_values import finite
+
     path.parent.mkdir(parents=True, exist_ok=True)
     settings = {key: value for key, value in asdict(change).items() if value and not key.endswith("_kwargs")}
     report = {
@@ -110,7 +112,7 @@ def _write(path: Path, figures: Any, found: Any, change: Any) -> None:
         "figures": {name: {side: asdict(value) for side, value in sides.items()} for name, sides in figures.items()},
         "movers": found.comparison.movers(),
     }
-    path.write_text(json.dumps(report, indent=1).replace("NaN", "null"), encoding="utf-8")
+    path.write_text(json.dumps(finite(report), indent=1, allow_nan=False), encoding="utf-8")
 
 
 def _range(text: str | None) -> list[int] | None:

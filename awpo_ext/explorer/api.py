@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from awpo_ext.explorer.detail import finite, rollout_detail
+from awpo_ext.explorer.detail import rollout_detail
 from awpo_ext.explorer.index import RunIndex, stamp_of
 from awpo_ext.record import Record, open_record
+from awpo_ext.record.json_values import finite
 from awpo_ext.record.reader import Part, read_metrics
 
 MAX_SEARCH = 1000  # characters

@@ -7,11 +7,11 @@ anew from the texts (pieces, `read_again`, the comparison) reads them in the dia
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from awpo_ext.explorer.calls import compared
+from awpo_ext.record.json_values import finite
 from reward_models.parsing import ParsedResponse, Status, ToolCall
 from reward_models.rollout_view import read_text
 from reward_models.types import Rollout
@@ -70,19 +70,6 @@ def search_texts(row: Mapping[str, Any]) -> list[str]:
     """The texts that a search looks into."""
     names = ("response", "words", "prompt", "ground_truth", "tools", "question")
     return [text for text in (*(row.get(name) for name in names), *(row.get("texts") or ())) if text]
-
-
-def finite(value: Any) -> Any:
-    """The value with null for what JSON cannot say (NaN, infinities) and U+FFFD for what UTF-8 cannot."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, Mapping):
-        return {str(key): finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(one) for one in value]
-    return value
 
 
 def _rollout(row: Mapping[str, Any]) -> Rollout:

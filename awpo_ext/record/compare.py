@@ -60,7 +60,7 @@ class Comparison:
             )
 
     def movers(self) -> list[dict[str, Any]]:
-        """The rollouts whose advantage moves most; of equals the first."""
+        """The rollouts whose advantage moves most; ties keep the record's order."""
         return sorted(self.rollouts, key=lambda row: -row["moved"])[:MOVERS]
 
     def figures(self) -> dict[str, dict[str, Interval]]:

@@ -26,7 +26,7 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Update:
-    """What the estimator got in one update; `(N,)` and `(N, K)`, NaN where there is no score."""
+    """What the estimator got in one update; `(N,)` and `(N, K)`, NaN for an unscored rollout."""
 
     step: int
     batch: int

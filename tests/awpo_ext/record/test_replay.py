@@ -194,3 +194,16 @@ def test_the_command(readable, tmp_path):
     assert report["figures"]["leverage"]["new"]["value"] == 0 and np.isfinite(report["movers"][0]["moved"])
     wrong = CliRunner().invoke(app, ["replay", str(readable), "--steps", "9"])
     assert wrong.exit_code == 1 and "no training step to replay among [9]" in wrong.output
+
+
+def test_the_report_keeps_a_text_that_says_nan(tmp_path):
+    rows = [
+        {"input": "q", "output": "x", "gts": "y", "score": float(s), "step": 1, "uid": f"NaN_{s}_0"} for s in range(2)
+    ]
+    (tmp_path / "1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = CliRunner().invoke(
+        app, ["replay", str(tmp_path / "1.jsonl"), "--no-rewards", "--set", "gate=none", "--out", str(tmp_path / "out")]
+    )
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "out" / "replay.json").read_text()
+    assert {row["group"] for row in json.loads(text)["movers"]} == {"NaN"}
