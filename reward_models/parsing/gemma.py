@@ -15,6 +15,7 @@ from reward_models.parsing.limits import MAX_DEPTH, MAX_VALUES
 from reward_models.parsing.python_calls import read_calls
 from reward_models.parsing.source import Source
 from reward_models.parsing.thoughts import strip_span
+from reward_models.parsing.tool_types import ANYTHING, typed
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
 _CLOSING = {"<|tool_call>": "<tool_call|>", "<start_function_call>": "<end_function_call>", "": ""}
@@ -85,7 +86,7 @@ class _Values:
 
     def arguments(self, tool: str, start: int) -> tuple[dict[str, Any], int]:
         """The arguments of a call of `tool` whose brace opens at `start`, and their end. Raises Unreadable."""
-        self._tool = tool
+        self._types_of = self._tools.arguments(tool)
         return self.object(start, 0)
 
     def object(self, start: int, depth: int) -> tuple[dict[str, Any], int]:
@@ -143,8 +144,9 @@ class _Values:
 
     def _typed(self, argument: str | None, text: str, start: int) -> Any:
         # Within lists and objects no type is declared: no schema knows this name.
-        value, codes = self._tools.value(self._tool, argument or "", text)
-        self._calls.problems += [Problem(code, start, start + len(text)) for code in codes]
+        value, codes = typed(text, self._types_of.get(argument or "", ANYTHING))
+        if codes:
+            self._calls.problems += [Problem(code, start, start + len(text)) for code in codes]
         return value
 
     def _string(self, quote: re.Match[str]) -> tuple[str, int]:
