@@ -153,6 +153,14 @@ class JsonReader:
 
 def read_whole(text: str) -> tuple[Any, tuple[ParseCode, ...]]:
     """The one value that the text consists of, blanks around allowed, and what is wrong with it. Raises Unreadable."""
+    if len(text) <= MAX_DEPTH and text.isascii() and "\\" not in text:
+        # Too short for any limit, and without surrogates. What is wrong with it is said below.
+        try:
+            value, end = _STRICT.raw_decode(text)
+            if end == len(text):
+                return value, ()
+        except ValueError:
+            pass
     reader = JsonReader(text)
     found = reader.read_anew(reader.skip(0))
     if isinstance(found, Problem):
