@@ -84,7 +84,9 @@ def main() -> None:
     parser.add_argument("--dialects", default=",".join(DIALECTS))
     parser.add_argument("--rounds", type=int, default=150)
     options = parser.parse_args()
-    print(f"{'dialect':12} {'json/s':>9} {'named/s':>9} {'auto/s':>9} {'reward/s':>9} {'x json: named':>13} {'reward':>7}")
+    print(
+        f"{'dialect':12} {'json/s':>9} {'named/s':>9} {'auto/s':>9} {'reward/s':>9} {'x json: named':>13} {'reward':>7}"
+    )
     for name in options.dialects.split(","):
         seconds = rounds(name, options.rounds)
         fastest = [PASSES * len(COUNTS) / min(column) for column in zip(*seconds, strict=True)]
