@@ -62,7 +62,9 @@ class RunRecorder:
             if writer is not None:
                 before = channel.reliability.as_dict() if channel.reliability else None
                 key, seen = PartKey(place[0], batch=place[1]), self._batch(batch, channel)
-                writer.put_part(key, before, lambda: self._rows(seen, channel.result, radius, tokenizer))
+                now, start = vars(channel.config), vars(self._awpo)
+                changed = {name: value for name, value in now.items() if value != start[name]}
+                writer.put_part(key, before, lambda: self._rows(seen, channel.result, radius, tokenizer), changed)
                 return {"awpo/record/seconds": time.monotonic() - started}
         return {}
 
