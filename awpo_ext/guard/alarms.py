@@ -144,7 +144,7 @@ class Guard:
 
     def as_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
-        tests = {name: test.as_dict() for name, test in self._tests.items() if test.wealth.looks or name in self.raised}
+        tests = {name: test.as_dict() for name, test in self._tests.items() if test.wealth.looks}
         return {"raised": self.raised, "tests": tests, "pools": self._pools}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -181,13 +181,14 @@ class Guard:
         test = self._tests[name]
         if test.wealth.value < self.limit(name) or (name in STUCK and name in self.raised):
             return None  # what is stuck stays so: it is said once
-        since = test.steps[test.onset]
+        onset = test.onset()
+        since = test.steps[onset]
         if isinstance(test, RiseTest):
-            before, after = test.before_after()
+            before, after = test.before_after(onset)
             if not after - before >= RISES[name].least:
                 return None
             alarm = Alarm(name, step, since, before, after)
-            test.forget()
+            self._tests[name] = RiseTest()  # what has risen is normal from here on
         else:
             alarm = Alarm(name, step, since)
         self.raised.setdefault(name, []).append(step)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 HORIZON = 200  # looks over which new bets get about the same share of the money; later ones get less
@@ -22,41 +22,26 @@ _MOST = 1e200
 
 @dataclass
 class Wealth:
-    """The money of several bets, each begun anew at every look.
+    """The money of several bets, each begun anew at every look: of each bet summed over its starts, after `looks` looks."""
 
-    looks: how many there were.
-    money: of each bet, summed over its starts.
-    gain, since: of each bet's best start so far the log of its product, and the look at which it began, from 0.
-    """
-
-    looks: int = 0
-    money: list[float] = field(default_factory=list)
-    gain: list[float] = field(default_factory=list)
-    since: list[int] = field(default_factory=list)
+    looks: int
+    money: list[float]
 
     @classmethod
     def of(cls, bets: int) -> Wealth:
-        return cls(0, [0.0] * bets, [0.0] * bets, [0] * bets)
+        return cls(0, [0.0] * bets)
 
     def bet(self, factors: Sequence[float]) -> None:
         """One look; a factor for each bet, above 0."""
         fresh = start_share(self.looks)
         for k, factor in enumerate(factors):
             self.money[k] = min(_MOST, factor * (self.money[k] + fresh))
-            if self.gain[k] <= 0.0:
-                self.gain[k], self.since[k] = 0.0, self.looks
-            self.gain[k] += math.log(factor)
         self.looks += 1
 
     @property
     def value(self) -> float:
         """What reaches 1 / a with a chance of at most a while nothing is wrong."""
         return sum(self.money) / len(self.money)
-
-    @property
-    def onset(self) -> int:
-        """The look, from 0, at which the best start of the richest bet began: since when something is wrong, if it is."""
-        return self.since[max(range(len(self.money)), key=self.money.__getitem__)]
 
 
 def start_share(look: int) -> float:
@@ -90,7 +75,6 @@ class RiseTest:
         self.steps: list[int] = []
         self._values: list[float] = []
         self._sorted: list[float] = []
-        self._first = 0  # the look, by `wealth`, of the first value here
 
     def look(self, step: int, value: float, raw: float | None = None) -> None:
         """A finite value of a step; `raw` is what people read, the value itself if not given."""
@@ -100,27 +84,25 @@ class RiseTest:
         self.raw.append(value if raw is None else raw)
         self.steps.append(step)
 
-    @property
     def onset(self) -> int:
-        """The place in `raw` and `steps` from which on the series is high, if it is; 0 before the first look."""
-        return max(0, self.wealth.onset - self._first)
+        """The place in `raw` and `steps` from which on the series is high, if it is: where the ranks before and after differ
+        most (after Pettitt 1979); 0 where no split shows a rise.
+        """
+        n, best, place, below = len(self._values), 0.0, 0, 0.0
+        for i, value in enumerate(self._values[:-1], 1):
+            rank = (bisect.bisect_left(self._sorted, value) + bisect.bisect_right(self._sorted, value)) / 2
+            below += n / 2 - rank  # how far the ranks so far are below the middle, in sum
+            if below / math.sqrt(i * (n - i)) > best:
+                best, place = below / math.sqrt(i * (n - i)), i
+        return place
 
-    def before_after(self) -> tuple[float, float]:
+    def before_after(self, onset: int) -> tuple[float, float]:
         """Means of `raw` before the onset and from then on; NaN where there is none."""
-        return _mean(self.raw[: self.onset]), _mean(self.raw[self.onset :])
-
-    def forget(self) -> None:
-        """Take what has been since the onset for normal, and look for a further rise from there."""
-        start = self.onset
-        self.raw, self.steps, self._values = self.raw[start:], self.steps[start:], self._values[start:]
-        self._sorted = sorted(self._values)
-        self.wealth = Wealth.of(len(POWERS))
-        self._first = -len(self._values)
+        return _mean(self.raw[:onset]), _mean(self.raw[onset:])
 
     def as_dict(self) -> dict[str, Any]:
         """For a checkpoint; JSON keeps every bit of it."""
-        return {"wealth": vars(self.wealth), "raw": self.raw, "steps": self.steps, "values": self._values,
-                "first": self._first}  # fmt: skip
+        return {"wealth": vars(self.wealth), "raw": self.raw, "steps": self.steps, "values": self._values}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> RiseTest:
@@ -128,7 +110,7 @@ class RiseTest:
         made = cls()
         made.wealth = wealth_of(saved["wealth"], len(POWERS))
         made.raw, made._values = _numbers(saved["raw"]), _numbers(saved["values"])
-        made.steps, made._first = [int(step) for step in saved["steps"]], int(saved["first"])
+        made.steps = [int(step) for step in saved["steps"]]
         if not len(made.raw) == len(made._values) == len(made.steps):
             raise ValueError("the lists of a saved test differ in length")
         made._sorted = sorted(made._values)
@@ -136,45 +118,49 @@ class RiseTest:
 
 
 class StuckTest:
-    """Does something hold in nearly all looks? It is a false alarm where each time, given the past, its chance is at most 1/2."""
+    """Does something hold in nearly all looks? A false alarm: each time, given the past, its chance is at most 1/2."""
 
     def __init__(self) -> None:
         self.wealth = Wealth.of(1)
         self.steps: list[int] = []
+        self._holds: list[bool] = []
 
     def look(self, step: int, holds: bool) -> None:
-        self.wealth.bet([1.0 + STUCK_BET if holds else 1.0 - STUCK_BET])
+        self.wealth.bet([self._factor(holds)])
         self.steps.append(step)
+        self._holds.append(holds)
 
-    @property
     def onset(self) -> int:
-        return self.wealth.onset
+        """The place in `steps` from which on it held, if it did: where a bet would best have begun."""
+        best, place, gain = 0.0, 0, 0.0
+        for i in reversed(range(len(self._holds))):
+            gain += math.log(self._factor(self._holds[i]))
+            if gain > best:
+                best, place = gain, i
+        return place
 
     def as_dict(self) -> dict[str, Any]:
-        return {"wealth": vars(self.wealth), "steps": self.steps}
+        return {"wealth": vars(self.wealth), "steps": self.steps, "holds": self._holds}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> StuckTest:
         """What `as_dict` gave. ValueError, KeyError or TypeError for anything else."""
         made = cls()
         made.wealth, made.steps = wealth_of(saved["wealth"], 1), [int(step) for step in saved["steps"]]
-        if made.wealth.looks != len(made.steps):
+        made._holds = [bool(one) for one in saved["holds"]]
+        if not made.wealth.looks == len(made.steps) == len(made._holds):
             raise ValueError("the lists of a saved test differ in length")
         return made
+
+    @staticmethod
+    def _factor(holds: bool) -> float:
+        return 1.0 + STUCK_BET if holds else 1.0 - STUCK_BET
 
 
 def wealth_of(saved: Mapping[str, Any], bets: int) -> Wealth:
     """ValueError, KeyError or TypeError for what no `Wealth` of so many bets can be."""
-    made = Wealth(
-        int(saved["looks"]), _numbers(saved["money"]), _numbers(saved["gain"]), [int(look) for look in saved["since"]]
-    )
-    lengths = {len(made.money), len(made.gain), len(made.since)}
-    if (
-        lengths != {bets}
-        or made.looks < 0
-        or min(made.money) < 0.0
-        or not all(0 <= s <= made.looks for s in made.since)
-    ):
+    made = Wealth(int(saved["looks"]), _numbers(saved["money"]))
+    if len(made.money) != bets or made.looks < 0 or min(made.money) < 0.0:
         raise ValueError(f"{made} is not the state of a test")
     return made
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awpo_ext.guard.statistics import (
@@ -58,7 +58,6 @@ def test_agreement_is_that_of_the_method(rows):
     from awpo_ext.config import AwpoConfig
     from awpo_ext.reliability import ReliabilityState, updated
 
-    rows = sorted(rows)
     group = [row[0] for row in rows]
     success = np.array([row[1] / 4 for row in rows])
     judge = np.array([NAN if row[2] is None else row[2] / 4 for row in rows])
@@ -123,7 +122,8 @@ def test_the_thought_is_read_where_there_is_one():
     assert thought_of("<think>never ends") == "<think>never ends"
 
 
-@given(st.text(max_size=200), st.integers(1, 40))
+@settings(max_examples=60)
+@given(st.text(max_size=60), st.integers(1, 40))
 def test_shares_are_shares(text, times):
     assert 0.0 <= repeated(text * times) < 1.0
     values = text_values([Text("a", text * times, text), Text("b", text, "")])
