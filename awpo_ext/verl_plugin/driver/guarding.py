@@ -29,13 +29,14 @@ from awpo_ext.guard.statistics import TEXTS, Rollouts, Text, Values, number_valu
 from awpo_ext.metrics import leverage
 from awpo_ext.verl_plugin.driver.estimator import StepChannel
 from awpo_ext.verl_plugin.driver.judge_monitor import NO_FAULT
+from awpo_ext.verl_plugin.driver.recording import field_values
 from awpo_ext.verl_plugin.driver.run_checks import guard_options, record_options
 from reward_models.types import UnscoredReason
 
 logger = logging.getLogger(__name__)
 
 WAIT_S = 5.0  # that a step's metrics wait for its statistics, which have had the whole update's time
-_FIELDS = ["extra_fields", "extra_info", "reward_model", "data_source", "raw_prompt", "responses"]
+_ROW = ["extra_fields", "extra_info", "reward_model", "data_source", "raw_prompt"]
 _NOT_SEEN = ("reward_extra_info", "raw_prompt", "min_global_steps", "max_global_steps")  # by a reward function
 _NO_FAULT_CODES = [float(UnscoredReason(name).code) for name in NO_FAULT]
 
@@ -59,7 +60,7 @@ class RunGuard:
         self._off = awpo is None or not options.enable
         self._halvings, self._closed = 0, False
         self._stop: str | None = None
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="awpo-guard")
+        self._pool: ThreadPoolExecutor | None = None
         self._waiting: deque[tuple[int, dict[str, bool], Future[Values]]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked: Future[list[Opinion]] | None = None
@@ -67,6 +68,8 @@ class RunGuard:
 
     @classmethod
     def of(cls, config: DictConfig, awpo: AwpoConfig | None) -> RunGuard:
+        if awpo is None:
+            return cls(GuardOptions(enable=False), None, None)
         record = record_options(config)
         run = str(record.path or config.trainer.default_local_dir) if record.enable else None
         reward = config.reward.get("custom_reward_function") or {}
@@ -104,6 +107,7 @@ class RunGuard:
             second = [i for i, key in enumerate(keys) if self._options.asks_second(key)][: self._options.second_most]
             places = sorted({*read, *second})
             rows = dict(zip(places, _fetched(batch, [keys[i] for i in places]), strict=True))
+            self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="awpo-guard")
             job = self._pool.submit(_measured, numbers, {i: rows[i] for i in read}, tokenizer)
             self._waiting.append((step, told, job))
             if second:
@@ -141,7 +145,8 @@ class RunGuard:
         self._halvings, self._closed = int(saved["halvings"]), bool(saved["closed"])
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -209,8 +214,9 @@ def _rollouts(channel: StepChannel) -> Rollouts:
 
 
 def _fetched(batch: Any, keys: list[str]) -> list[dict[str, Any]]:
-    found = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=_FIELDS)
-    lists = {name: list(found[name]) for name in _FIELDS if name in found.keys()}  # noqa: SIM118  (a TensorDict)
+    found = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=[*_ROW, "responses"])
+    lists = {name: field_values(found[name]) for name in _ROW if name in found.keys()}  # noqa: SIM118  (a TensorDict)
+    lists["responses"] = list(found["responses"])
     return [{name: values[i] for name, values in lists.items()} for i in range(len(keys))]
 
 

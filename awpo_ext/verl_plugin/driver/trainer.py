@@ -45,9 +45,9 @@ class AwpoTrainerMixin:
         self._first = FirstResponses.of(self._awpo, config) if self._awpo is not None else None
         self._reliability = ReliabilityState()
         self._recorder = RunRecorder(config, self._awpo, record_options(config))
-        self._guard = RunGuard.of(config, self._awpo)
         if self._awpo is not None:
             tell_thinking(config)
+        self._guard = RunGuard.of(config, self._awpo)
         super().__init__(config)
 
     def _build_replay_buffer(self):
