@@ -36,7 +36,7 @@ from reward_models.verifiers import make_verifier
 
 ONSET, FIRST, GROWTH = 60, 0.02, 0.2  # the trick's first step, its share there, and how fast its odds grow
 PARTS = ("numbers", "honest", "tricks", "learned")
-PROMPTS, SIZE, READ = 12, 4, 32
+PROMPTS, SIZE, READ = 8, 4, 16
 VERIFIER, CONFIG = make_verifier("strict"), AwpoConfig(gate="signal")
 LISTED = " ".join(f"{tool['function']['name']}: {tool['function']['description']}" for tool in TOOLS)
 TEMPLATE = (

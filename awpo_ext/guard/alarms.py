@@ -91,7 +91,7 @@ class Guard:
         self.false_alarms = false_alarms
         self.raised: dict[str, list[int]] = {}  # the steps of the alarms of each kind
         self.latest: dict[str, float] = {}
-        self._tests: dict[str, RiseTest | StuckTest] = {
+        self._tests: dict[str, Any] = {  # kind -> its RiseTest or StuckTest
             **{name: RiseTest() for name in RISES},
             **{name: StuckTest() for name in STUCK},
         }
@@ -123,7 +123,7 @@ class Guard:
                 continue
             self.latest[name] = pooled
             excuse = RISES[name].excused * success if RISES[name].excused else 0.0
-            self._tests[name].look(step, pooled - excuse, pooled)  # type: ignore[call-arg]
+            self._tests[name].look(step, pooled - excuse, pooled)
             looked.append(name)
         for name, held in holds.items():
             self._tests[name].look(step, held)

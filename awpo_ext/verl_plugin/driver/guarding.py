@@ -38,6 +38,12 @@ logger = logging.getLogger(__name__)
 WAIT_S = 5.0  # that a step's metrics wait for its statistics, which have had the whole update's time
 _ROW = ["extra_fields", "extra_info", "reward_model", "data_source", "raw_prompt"]
 _NOT_SEEN = ("reward_extra_info", "raw_prompt", "min_global_steps", "max_global_steps")  # by a reward function
+# What a gate does by its own definition is no alarm; `reliability` is shut until outcomes have confirmed the judge.
+_BY_DESIGN = {
+    "none": ("gate_shut", "gate_open", "no_say", "all_say"),
+    "always": ("gate_open",),
+    "reliability": ("gate_shut", "no_say"),
+}
 _NO_FAULT_CODES = [float(UnscoredReason(name).code) for name in NO_FAULT]
 
 
@@ -102,7 +108,7 @@ class RunGuard:
             keys = [batch.keys[int(row)] for row in channel.final_row]
             numbers = _rollouts(channel)
             holds = share_values(channel.result.gate.numpy(), leverage(channel.result)["mean"])
-            told = {} if self._awpo.gate == "none" or self._closed else holds
+            told = {name: held for name, held in holds.items() if name not in _BY_DESIGN.get(self.method.gate, ())}
             read = spread(numbers.group, TEXTS)
             second = [i for i, key in enumerate(keys) if self._options.asks_second(key)][: self._options.second_most]
             places = sorted({*read, *second})

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awpo_ext.guard.evidence import POWERS, RiseTest, StuckTest, Wealth, rank_factors, start_share
@@ -36,7 +36,8 @@ def test_all_starts_together_have_one_unit():
     assert spent(100_000) == pytest.approx(1 - 200 / 100_200)
 
 
-@given(st.integers(1, 400))
+@settings(max_examples=60)
+@given(st.integers(1, 300))
 def test_a_factor_has_mean_1_over_the_places(t):
     before = [float(i) for i in range(t - 1)]
     factors = np.array([rank_factors(before, k - 0.5) for k in range(t)])
@@ -50,6 +51,7 @@ def test_money_has_mean_1_over_all_orders_of_different_values():
         assert np.mean(orders) == pytest.approx(spent(n), rel=1e-12)
 
 
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 2).map(float), min_size=1, max_size=5))
 def test_ties_only_lose_money(values):
     orders = [looked(order).wealth.value for order in itertools.permutations(values)]
@@ -62,7 +64,7 @@ def test_a_series_that_sinks_has_no_more_evidence(values, data):
     steps = data.draw(st.lists(st.integers(0, 1000), min_size=len(values), max_size=len(values)))
     values = [float(round(value)) for value in values]  # so that differences are exact
     sunk = [value - off for value, off in zip(values, itertools.accumulate(steps), strict=True)]
-    for n in range(1, len(values) + 1):
+    for n in {1, len(values) // 2, len(values) - 1, len(values)} - {0}:
         assert looked(sunk[:n]).wealth.value <= looked(values[:n]).wealth.value * (1 + 1e-9)
 
 

@@ -52,6 +52,7 @@ def test_an_unscored_rollout_is_counted_where_a_score_was_wanted_and_is_no_zero(
     assert values["unscored"][0] == pytest.approx(1 / 3) and values["gap"][0] == pytest.approx(0.7 - 0.75)
 
 
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4), st.none() | st.integers(0, 4)), max_size=24))
 def test_agreement_is_that_of_the_method(rows):
     from awpo_ext.advantage import awpo_advantages

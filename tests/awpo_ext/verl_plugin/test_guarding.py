@@ -184,3 +184,15 @@ def test_what_does_not_fit_is_refused_before_the_run(guard_keys, method, said):
 def test_the_guard_is_on_unless_it_is_turned_off():
     assert guard_options(OmegaConf.create({"algorithm": {}})).enable
     assert not guard_options(OmegaConf.create({"algorithm": {"awpo": {"guard": False}}})).enable
+
+
+@pytest.mark.parametrize(("gate", "watched"), [
+    ("none", set()), ("always", {"gate_shut", "no_say", "all_say"}), ("reliability", {"gate_open", "all_say"}),
+])  # fmt: skip
+def test_what_a_gate_does_by_design_is_not_watched(queue, gate, watched):
+    method = AwpoConfig(gate=gate)
+    made = RunGuard(GuardOptions(), method, None)
+    made.update(queue, computed(queue, method), 1, TOKENIZER)
+    found = {name.rpartition("/")[2] for name in made.end_step(1) if "/evidence/" in name}
+    made.close()
+    assert found & {"gate_shut", "gate_open", "no_say", "all_say"} <= watched and "gap" in found
