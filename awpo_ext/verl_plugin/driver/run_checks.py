@@ -4,10 +4,12 @@ import difflib
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from awpo_ext.config import AwpoConfig
+from awpo_ext.record.examples import ExampleOptions
 from awpo_ext.record.options import RecordOptions
 from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
@@ -38,15 +40,25 @@ def awpo_section(config: DictConfig) -> AwpoConfig:
     if section is not None and not isinstance(section, Mapping | DictConfig):
         raise AwpoSetupError(f"algorithm.awpo={section!r} is not a section; set +algorithm.awpo.<key>=<value>")
     given = OmegaConf.to_container(section, resolve=True) if section is not None else {}
-    given.pop("record", None)  # `record_options` reads it
+    for key in ("record", "examples"):  # `record_options` and `example_options` read them
+        given.pop(key, None)
     return AwpoConfig.from_mapping({**outcome_range(config), **given})
 
 
 def record_options(config: DictConfig) -> RecordOptions:
     """The validated `algorithm.awpo.record`; AwpoSetupError names key, value and what is allowed."""
-    section = (config.algorithm.get("awpo") or {}).get("record")
+    return _section_options(config, "record", RecordOptions)
+
+
+def example_options(config: DictConfig) -> ExampleOptions:
+    """The validated `algorithm.awpo.examples`; AwpoSetupError names key, value and what is allowed."""
+    return _section_options(config, "examples", ExampleOptions)
+
+
+def _section_options(config: DictConfig, name: str, options: type[Any]) -> Any:
+    section = (config.algorithm.get("awpo") or {}).get(name)
     try:
-        return RecordOptions.from_section(OmegaConf.to_container(section) if OmegaConf.is_config(section) else section)
+        return options.from_section(OmegaConf.to_container(section) if OmegaConf.is_config(section) else section)
     except ValueError as error:
         raise AwpoSetupError(str(error)) from error
 
@@ -78,6 +90,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
     refuse_unavailable("estimator and loss", "trainer")
     section = awpo_section(config)
     record_options(config)
+    example_options(config)
     if not config.trainer.use_v1:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
     check_settings(config, section)
