@@ -9,8 +9,12 @@ pytest.importorskip("selenium")
 from awpo_ext.explorer.api import Explorer
 from awpo_ext.explorer.demo import DemoRun, write_demo_run
 from awpo_ext.explorer.export import export_page
+from awpo_ext.record import open_record
+from awpo_ext.record.parts import PartInfo, PartKey, write_part
+from awpo_ext.record.schema import VALIDATION
 from tests.awpo_ext.explorer.browsing import Page
 from tests.awpo_ext.explorer.hostile import MARKER, write_hostile_run
+from tests.awpo_ext.record.made_up import validated
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,26 @@ def test_a_run_that_goes_on_appears_by_itself(chromium, serving, tmp_path):
         name = "step_000002.train.00.parquet"
         (tmp_path / "more/record" / table / name).rename(tmp_path / "run/record" / table / name)
     page.until("return document.querySelector('#shown').innerText === '8'")
+
+
+def test_a_validation_before_training_is_no_step(chromium, serving, tmp_path):
+    """As every run of verl begins: rollouts at step 0 without advantages, and a curve that begins there."""
+    folder = write_demo_run(tmp_path / "run", DemoRun("run", steps=2, groups=2, size=2))
+    record = open_record(folder)
+    rows, prompts = record.rollouts([1]).to_pylist(), record.groups([1]).to_pylist()
+    write_part(record.folder, PartKey(0, VALIDATION), PartInfo(), *validated(rows, prompts))
+    with open(record.folder / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({"step": 0, "metrics": {"val-core/sums/reward/mean@1": 1.5}}) + "\n")
+    page = Page(chromium, serving([folder])).open("#/runs")
+    assert "2 steps · 12 rollouts" in page.until(
+        "return [...document.querySelectorAll('.run-card')].map((one) => one.innerText).find((one) => one.includes('12'))"
+    )
+    page.until("return document.querySelectorAll('.uplot').length")
+    assert page.texts(".chart-card figcaption")[0].startswith("Validation reward: sums")
+    page.open("#/rollouts?sort=oldest")
+    page.press("j")
+    assert "A validation has no advantages" in page.rollout()
+    assert page.complaints() == []
 
 
 def test_an_exported_file_needs_no_server(exported):
