@@ -20,6 +20,7 @@ COLUMNS = (
 NUMBERS = ("step", "outcome", "judge", "advantage")
 HIGH, LOW, SOLVED = 0.7, 0.3, 0.9  # as the filters of `awpo view` have them
 ELLIPSIS = "…"
+MARGIN = 4096  # characters that are read beyond a cell's, so that no secret is cut in two and then not known
 # Control, bidi and other characters that hide or move text; tab and line feed stay.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
@@ -132,7 +133,7 @@ def example_row(
     reasons = [row.get("unread"), *(row.get("outcome_reasons") or [row.get("outcome_reason")])]
     failure = f"unscored: {row['failure']}" if row.get("failure") else ""
     texts = {
-        "prompt": _end(_prompt(row), max_text),
+        "prompt": _end(hide(_prompt(row)[-max_text - MARGIN :]), max_text),
         "thought": view.thought,
         "calls": _calls(row, view),
         "expected": row.get("ground_truth"),
@@ -142,7 +143,7 @@ def example_row(
     cells = {
         "step": step,
         "why": why,
-        **{name: _start(visible(hide(text or "")), max_text) for name, text in texts.items()},
+        **{name: _start(visible(hide((text or "")[: max_text + MARGIN])), max_text) for name, text in texts.items()},
         "outcome": row.get("outcome") if row.get("outcome_valid", True) else None,
         "judge": row.get("reasoning"),
         "advantage": row.get("advantage"),

@@ -1,4 +1,4 @@
-"""The page in a real browser: the three planted faults are found by clicking, and hostile texts do nothing."""
+"""The page in a real browser: filters, links, keys, themes, and hostile texts that do nothing."""
 
 import json
 
@@ -27,39 +27,6 @@ def exported(chromium, demo_folders, tmp_path_factory):
     file = tmp_path_factory.mktemp("export") / "runs.html"
     file.write_text(export_page(Explorer(demo_folders), rollouts=40), encoding="utf-8")
     return Page(chromium, file.as_uri())
-
-
-def finding(page, run, text):
-    """Click on a finding of a run's card, and open the first rollout of what it shows."""
-    page.open("#/runs")
-    page.until("return document.querySelectorAll('.uplot').length")
-    page.until(
-        """const card = [...document.querySelectorAll('.run-card')].find((one) => one.innerText.includes(arguments[0]));
-        const button = [...card.querySelectorAll('.finding')].find((one) => one.innerText.includes(arguments[1]));
-        button?.click(); return Boolean(button)""",
-        run,
-        text,
-    )
-    page.until("return document.querySelector('.list-body .line')")
-    page.press("j")
-    return page.rollout()
-
-
-def test_a_wrong_dialect_is_found_by_clicking(page):
-    shown = finding(page, "suspect A", "cannot be read")
-    assert "could not read this response" in shown and "read as hermes it has" in shown
-    assert page.complaints() == [] and page.hosts() == {"127.0.0.1"}
-
-
-def test_a_broken_judge_is_found_by_clicking(page):
-    shown = finding(page, "suspect B", "not scored by the judge")
-    assert "unscored" in shown and "bad verdict" in shown and "somewhere between an eight and a nine" in shown
-
-
-def test_null_arguments_are_found_by_clicking(page):
-    shown = finding(page, "suspect C", "null in the ground truth")
-    assert "null" in shown and page.shown() > 0
-    page.until("return [...document.querySelectorAll('table.calls td')].some((one) => one.innerText === 'null')")
 
 
 def test_filters_sorts_search_and_links(page):

@@ -100,6 +100,12 @@ def test_any_text_gives_a_row_within_its_bounds(texts):
     json.dumps(list(cells.values()), allow_nan=False).encode()
 
 
+def test_a_hundred_megabytes_of_one_text_are_a_row_as_any_other():
+    huge = "<think>" * 15_000_000
+    for name in ("response", "ground_truth", "words", "prompt", "question", "calls"):
+        assert sum(len(str(cell)) for cell in row(200, **{name: huge}).values()) < 1300, name
+
+
 def test_hidden_characters_are_written_out():
     assert visible("a\u202eb\x00\ud800\n\tü") == "a<U+202E>b<U+0000><U+D800>\n\tü"
 
@@ -107,6 +113,18 @@ def test_hidden_characters_are_written_out():
 def test_secrets_are_hidden():
     shown = example_row({"question": "key sk-1"}, 1, "any", 99, lambda text: text.replace("sk-1", "(hidden)"))
     assert shown["prompt"] == "key (hidden)"
+
+
+def test_a_secret_at_the_end_of_a_cell_is_hidden_whole():
+    for text in ("x" * 55 + "sk-1234567890", "sk-1234567890" + "x" * 55):
+        cells = example_row(
+            {"question": text, "ground_truth": text},
+            1,
+            "any",
+            60,
+            lambda all_: all_.replace("sk-1234567890", "(hidden)"),
+        )
+        assert "sk-" not in cells["prompt"] + cells["expected"] and "567890" not in cells["prompt"] + cells["expected"]
 
 
 def test_when_a_table_is_due():
