@@ -67,8 +67,8 @@ def test_the_judge_does_not_judge(page):
     click(page, "button", "Clear")
     page.until("return !location.hash.includes('f=')")
     choose_sort(page, "judge's score")
-    page.click(".list-body .line")
-    page.until("return !document.querySelector('article.rollout').innerText.includes('bad verdict')")
+    page.until("return !document.querySelector('article.rollout')")
+    page.press("j")
     assert "carefully considered" in page.rollout(), "the highest scores go to long responses that praise themselves"
 
 
