@@ -69,7 +69,7 @@ def follow(
         int | None, typer.Option(min=1, help="Steps of the whole run; verl's progress bar says them otherwise.")
     ] = None,
 ) -> None:
-    """Show one line a step of a run, with the time left.
+    """Show one line a step of a run, with the time left, and the guard's alarms.
 
     Reads the run's console from standard input, and keeps it in a file.
     """
@@ -113,7 +113,7 @@ def summary(
     """
     from awpo_ext.reports.run_figure import plot
     from awpo_ext.reports.run_files import read_runs
-    from awpo_ext.reports.run_summary import HEADINGS, before_after, shown_rows
+    from awpo_ext.reports.run_summary import HEADINGS, alarms_line, before_after, shown_rows
 
     found = read_runs(runs)
     for run in found:
@@ -124,6 +124,7 @@ def summary(
             table.add_row(*row)
         Console(width=120).print(table)  # a file or a pipe has no width of its own
         typer.echo(before_after(run.steps))
+        typer.echo(alarms_line(run.steps))
     figure.parent.mkdir(parents=True, exist_ok=True)
     for missing in plot(found, figure):
         typer.echo(f"Not in the figure: {missing}")

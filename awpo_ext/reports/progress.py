@@ -6,7 +6,7 @@ import re
 from collections import deque
 from statistics import median
 
-from awpo_ext.reports.run_summary import console_step, step_text
+from awpo_ext.reports.run_summary import alarm_text, console_step, step_text
 
 LAST = 10  # steps whose seconds tell how long the next ones take
 SECONDS, VALIDATION_SECONDS = "timing_s/step", "timing_s/testing"  # the former without the latter
@@ -25,9 +25,11 @@ class Progress:
         self._steps = 0
 
     def line(self, line: str) -> str | None:
-        """A console line -> a step's line, or None where it is not one of a step's metrics."""
+        """A console line -> a step's line, an alarm of the guard, or None for others."""
         if bar := _BAR.search(line):
             self.total = int(bar[2]) or self.total
+        if alarm := alarm_text(line):
+            return alarm
         found = console_step(line)
         if found is None:
             return None

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from awpo_ext.reports.run_files import Run, Steps
-from awpo_ext.reports.run_summary import validation_reward
+from awpo_ext.reports.run_summary import alarms, validation_reward
 from reward_models.errors import UserError, install_extra
 
 FORMATS = (".png", ".pdf", ".svg")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 DASHES = ("-", "--", ":", "-.")
 REASON_COLOURS = ("#D55E00", "#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#0072B2", "#999999")
-INK, NOTE, FAINT = "#1a1a1a", "#555555", "#e0e0e0"
+INK, NOTE, FAINT, ALARM = "#1a1a1a", "#555555", "#e0e0e0", "#B22222"
 FEW = 40  # points of a curve, each of which has a marker
 BANDS = 4  # runs that are shown with bands: more would hide each other
 SMOOTHED = 60  # steps from which on a curve is drawn as its mean over 1/30 of them
@@ -170,6 +170,7 @@ def look(number: int) -> tuple[str, str]:
 
 
 def draw(axis: Any, panel: Panel, runs: Sequence[Run]) -> None:
+    """One panel. Dotted upright lines: since when the guard's alarms say that something is wrong."""
     axis.set_title(panel.title)
     stacks = panel.stacked and len(runs) == 1
     note = "all reasons" if panel.stacked and not stacks else panel.note
@@ -188,6 +189,9 @@ def draw(axis: Any, panel: Panel, runs: Sequence[Run]) -> None:
     if panel.band and len(runs) <= BANDS:
         for number, run in enumerate(runs):
             _band(axis, panel.band, run.steps, look(number)[0])
+    for number, run in enumerate(runs):
+        for _, _, since in alarms(run.steps):
+            axis.axvline(since, color=ALARM if len(runs) == 1 else look(number)[0], linestyle=":", linewidth=0.8)
     if panel.low is not None:
         axis.set_ylim(bottom=panel.low, top=max(axis.get_ylim()[1], 0.01 if panel.share else 1e-6))
     if panel.share:

@@ -17,6 +17,7 @@ COLUMNS = {
 }
 INTERVAL = {"awpo/reliability": ("awpo/reliability/low", "awpo/reliability/high")}
 VALIDATION = "val-core/"
+ALARMS, ALARM = "awpo/alarm/count", "awpo/alarm/since/"
 HEADINGS = ("step", *COLUMNS, "validation reward")
 
 
@@ -32,6 +33,30 @@ def before_after(steps: Steps) -> str:
     if len(validated) < 2:
         return "Validation reward: not measured before and after (trainer.val_before_train, trainer.test_freq)"
     return f"Validation reward: {validated[0]:.3f} before, {validated[-1]:.3f} after"
+
+
+def alarms(steps: Steps) -> list[tuple[int, str, int]]:
+    """(step, kind, since which step) of the guard's alarms."""
+    return [
+        (step, key.removeprefix(ALARM), int(since))
+        for step, metrics in steps.items()
+        for key, since in metrics.items()
+        if key.startswith(ALARM)
+    ]
+
+
+def alarms_line(steps: Steps) -> str:
+    """One line: the guard's alarms, that there were none, or that nobody watched."""
+    if not any(ALARMS in metrics for metrics in steps.values()):
+        return "Alarms: the run was not watched (algorithm.awpo.guard)"
+    told = [f"{kind} in step {step} (since {since})" for step, kind, since in alarms(steps)]
+    return f"Alarms: {', '.join(told) or 'none'}"
+
+
+def alarm_text(line: str) -> str | None:
+    """The guard's alarm in a line of a run's console, None where there is none."""
+    alarm = re.search(r"awpo-ext: (ALARM \w+: [^\x00-\x1f\x7f]*)", line)
+    return alarm[1] if alarm else None
 
 
 def console_step(line: str) -> tuple[int, dict[str, float]] | None:

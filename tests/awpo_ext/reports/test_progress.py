@@ -50,6 +50,12 @@ def test_one_slow_step_does_not_change_what_is_left():
     assert "(10 s a step, 50 s left)" in told[-1]
 
 
+def test_alarms_are_shown_too():
+    line = "\x1b[36m(TaskRunner pid=7)\x1b[0m awpo-ext: ALARM gap: the judge rises, since step 41\x1b[0m\n"
+    assert Progress().line(line) == "ALARM gap: the judge rises, since step 41"
+    assert Progress().line("ALARM gap: what a model wrote") is None
+
+
 @given(st.text())
 def test_any_other_line_is_passed_over(text):
     assert Progress().line(f"Training Progress: {text}") is None

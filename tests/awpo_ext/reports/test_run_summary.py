@@ -1,7 +1,9 @@
 """A run's metrics -> its table, and one line a step of a console."""
 
+import json
+
 from awpo_ext.reports.run_files import read_steps
-from awpo_ext.reports.run_summary import HEADINGS, before_after, console_step, shown_rows, step_text
+from awpo_ext.reports.run_summary import HEADINGS, alarms_line, before_after, console_step, shown_rows, step_text
 from tests.awpo_ext.reports.made_up import metrics_files
 
 
@@ -23,3 +25,12 @@ def test_verls_console_is_read():
     judge |= {"awpo/reliability/low": 0.1, "awpo/reliability/high": 0.3}
     assert step_text(judge) == "leverage 0.250, reliability 0.200 [0.10, 0.30]"
     assert console_step("Training Progress: 10%") is None and step_text({"loss": 1.0}) == ""
+
+
+def test_alarms_are_named_in_the_summary(tmp_path):
+    watched = tmp_path / "watched.jsonl"
+    rows = [{"awpo/alarm/count": 0.0}, {"awpo/alarm/count": 1.0, "awpo/alarm/since/gap": 41.0}]
+    watched.write_text("".join(json.dumps({"step": 60 + i, "data": row}) + "\n" for i, row in enumerate(rows)))
+    assert alarms_line(read_steps([str(watched)])) == "Alarms: gap in step 61 (since 41)"
+    assert alarms_line({1: {"awpo/alarm/count": 0.0}}) == "Alarms: none"
+    assert "not watched" in alarms_line({1: {"awpo/outcome/mean": 0.0}})
