@@ -48,20 +48,8 @@ FLATTERY = [
     canary.response.split("</think>")[0].partition("<think>")[2] for canary in canaries() if canary.kind == "ask"
 ]
 
-WORDS = (
-    "weather",
-    "tables",
-    "money",
-    "people",
-    "tools",
-    "time",
-    "cities",
-    "plans",
-    "limits",
-    "names",
-    "orders",
-    "dates",
-)
+WORDS = ("weather", "tables", "money", "people", "tools", "time", "cities", "plans", "limits", "names", "orders",
+         "dates")  # fmt: skip
 
 
 def _asides(count: int, rng: np.random.Generator) -> str:
