@@ -11,7 +11,8 @@ from reward_models.types import Scored
 
 class RecordingJudge(Judge):
     async def score(self, rollout):
-        seen = {"response": rollout.response, "truth": rollout.ground_truth, "turns": rollout.extra_info.get("turns")}
+        seen = {"response": rollout.response, "truth": rollout.ground_truth}
+        seen |= {key: rollout.extra_info.get(key) for key in ("turns", "executed")}
         view = read_rollout(rollout)
         seen |= {"thought": view.thought, "well_formed": view.well_formed}
         with open(os.environ["RECORDED_ROLLOUTS"], "a") as file:
