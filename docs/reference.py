@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import reward_models
 from awpo_ext.config import AwpoConfig
 from reward_models.options import Options, Range
-from reward_models.reward import REWARD_COLUMNS, RewardFunction
+from reward_models.reward import RewardFunction
+from reward_models.reward_columns import REWARD_COLUMNS
 
 API = {
     "The method": ["awpo_ext.advantage", "awpo_ext.clipping", "awpo_ext.config", "awpo_ext.gating", "awpo_ext.metrics"],

@@ -10,7 +10,7 @@ from dataclasses import fields
 import pytest
 
 from awpo_ext.config import AwpoConfig
-from reward_models.reward import REWARD_COLUMNS
+from reward_models.reward_columns import REWARD_COLUMNS
 from tests.paths import ROOT
 
 SITE = ("mkdocs", "material", "mkdocstrings")

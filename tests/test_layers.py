@@ -17,15 +17,17 @@ LAYERS = (
     ("rollout_view", "verl_row", "labelled", "encoders", "llm_client"),
     ("verifiers", "scorers"),
     ("judges",),
-    ("judge_eval", "reward", "details"),
+    ("judge_eval", "reward", "reward_columns", "details"),
 )
 FRONT_ROOM = {
     "__init__",
     "advantage",
     "clipping",
+    "components",
     "config",
     "gating",
     "groups",
+    "inputs",
     "metrics",
     "reliability",
     "signals",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from awpo_ext.record.rows import TURN_SIZES
+from awpo_ext.record.rows import TURN_SIZES, numbers_of
 from reward_models.judge_eval.records import Recorder, VerdictFile, judge_hash
 from reward_models.judges import Judge, make_judge
 from reward_models.judges.llm.chat_judge import ChatJudge
@@ -31,7 +31,8 @@ Advance = Callable[[], None]
 class Outcomes:
     """A verifier's outcomes `(N,)`; NaN, and not valid, where a rollout could not be put to it.
 
-    `unread` says how many those are, and `problem` why the first could not, "" where its text was not kept.
+    `unread` says how many those are, and `problem` why the first could not, "" where its text was not kept. `columns` are
+    all numbers of the reward function by name, as JSON; none for such a rollout.
     """
 
     outcome: np.ndarray
@@ -39,6 +40,7 @@ class Outcomes:
     limits: np.ndarray  # (N, 2)
     unread: int
     problem: str
+    columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ def verified(
     outcome, valid, lowest, highest = (np.array(values) for values in zip(*found, strict=True))
     problems = [one for one in columns if isinstance(one, str)]
     limits = np.stack([lowest, highest], axis=1).astype(float)
-    return Outcomes(outcome.astype(float), valid.astype(bool), limits, len(problems), next(filter(None, problems), ""))
+    problem = next(filter(None, problems), "")
+    numbers = [numbers_of(one if isinstance(one, dict) else {}) for one in columns]
+    return Outcomes(outcome.astype(float), valid.astype(bool), limits, len(problems), problem, numbers)
 
 
 async def _columns(

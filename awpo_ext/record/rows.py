@@ -91,14 +91,14 @@ def _rollout(batch: Batch, i: int) -> dict[str, Any]:
         "outputs": batch.outputs[i],
         "min_version": tag.get("min_global_steps"),
         "max_version": tag.get("max_global_steps"),
-        "outcome": batch.outcome[i],
+        "outcome": None if math.isnan(batch.outcome[i]) else batch.outcome[i],
         "kl_penalty": batch.kl_penalty[i],
         "outcome_valid": bool(batch.outcome_valid[i]),
         "outcome_min": low,
         "outcome_max": high,
         "outcome_reason": _REASON_OF_CODE.get(info.get("outcome_reason")),
         "unread": batch.unread[i],
-        "columns": _columns(info),
+        "columns": numbers_of(info),
         "reasoning": signals[0]["score"],
         "failure": signals[0]["failure"],
         "signals": signals,
@@ -108,7 +108,8 @@ def _rollout(batch: Batch, i: int) -> dict[str, Any]:
     }
 
 
-def _columns(info: Mapping[str, Any]) -> str:
+def numbers_of(info: Mapping[str, Any]) -> str:
+    """JSON of the finite numbers among a reward function's columns, by name."""
     numbers = {name: number for name, value in info.items() if (number := _number(value)) is not None}
     return encodable(to_json(numbers))
 

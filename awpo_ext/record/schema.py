@@ -57,7 +57,11 @@ ROLLOUTS = (
     Column("min_version", pa.int32(), "weights at the start of sampling, as a global step"),
     Column("max_version", pa.int32(), "weights at the end of sampling"),
     # outcome
-    Column("outcome", pa.float64(), "the outcome reward, before a KL penalty"),
+    Column(
+        "outcome",
+        pa.float64(),
+        "the outcome reward, or the sum of its components, before a KL penalty; null without one",
+    ),
     Column("kl_penalty", pa.float64(), "what verl took off it (algorithm.use_kl_in_reward); 0 without"),
     Column("outcome_valid", pa.bool_(), "false where the verifier itself failed; the outcome then says nothing"),
     Column("outcome_min", pa.float64(), "lowest outcome that the row allows"),

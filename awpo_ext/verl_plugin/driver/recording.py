@@ -77,7 +77,7 @@ class RunRecorder:
             with self._guarded() as writer:
                 if writer is not None:
                     channel = build_channel(sampled[0], self._awpo, kl_in_reward=True)
-                    channel.outcome = channel.task
+                    channel.take_reward(channel.task)
                     seen = self._batch(sampled[0], channel)
                     key = PartKey(step, VALIDATION, number)
                     writer.put_part(key, None, lambda: self._rows(seen, None, None, tokenizer))
