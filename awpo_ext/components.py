@@ -13,7 +13,7 @@ from awpo_ext.config import ASSUMED_RANGE, AwpoConfig
 from awpo_ext.groups import centered, require_finite, require_ranges
 from awpo_ext.signals import normalized
 
-ROUNDING = 1e-6  # a value may be this far outside a range that is only assumed
+ROUNDING = 1e-6  # a value may be this far outside of a range, relative above 1
 SCORE = "score"  # verl's reward; its range has columns of other names
 
 
@@ -85,8 +85,8 @@ def as_components(outcome: Any, valid: Any, ranges: Any, config: AwpoConfig) -> 
         ranges: `(N, C, 2)`, NaN where the row does not say; `config.component_range` then, and by default.
 
     Raises:
-        ValueError: other shapes; a valid value that is NaN or infinite, or one outside [0, 1] whose range nobody states; a
-            range that is none.
+        ValueError: other shapes; a valid value that is NaN or infinite, or outside of its row's range, or of [0, 1] where
+            nobody states a range; a range that is none.
     """
     names = config.components
     values = torch.as_tensor(outcome, dtype=torch.float64, device="cpu").detach()
@@ -105,30 +105,38 @@ def as_components(outcome: Any, valid: Any, ranges: Any, config: AwpoConfig) -> 
             raise ValueError(f"outcome_valid has shape {tuple(flags.shape)}; expected {shape} or ({n},)")
         flags = (flags if flags.ndim == 2 else flags.unsqueeze(1)).expand(shape)
     require_finite("outcome (where valid)", values, flags)
-    stated = torch.tensor([config.component_range.get(name, (torch.nan,) * 2) for name in names], dtype=torch.float64)
-    limits = stated.expand(*shape, 2)
-    if ranges is not None:
-        rows = torch.as_tensor(ranges, dtype=torch.float64, device="cpu").detach().reshape(*shape, 2)
-        told = ~rows.isnan().any(dim=-1, keepdim=True)
-        require_ranges(rows[told.squeeze(-1)])
-        limits = torch.where(told, rows, limits)
-    return Components(values, flags, _with_assumed(limits, values, flags, config))
+    return Components(values, flags, _ranges(ranges, values, flags, config))
 
 
-def _with_assumed(limits: torch.Tensor, values: torch.Tensor, valid: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
-    """The ranges, [0, 1] where nobody states one. ValueError for a value that is not in it, with what to set."""
-    untold = limits.isnan().any(dim=-1)
-    low, high = ASSUMED_RANGE
-    outside = untold & valid & (weights_of(config) != 0) & ((values < low - ROUNDING) | (values > high + ROUNDING))
+def _ranges(given: Any, values: torch.Tensor, valid: torch.Tensor, config: AwpoConfig) -> torch.Tensor:
+    """`(N, C, 2)` what each row allows: as given, else as configured, else [0, 1].
+
+    ValueError for a value outside of a given range or of an assumed one, which must be wrong, with what to set. One outside
+    of a configured range only has a p that is clipped, like any outcome.
+    """
+    unknown = (torch.nan, torch.nan)
+    configured = [config.component_range.get(name, unknown) for name in config.components]
+    limits = torch.tensor(configured, dtype=torch.float64).expand(*values.shape, 2)
+    held = torch.zeros_like(valid)
+    if given is not None:
+        rows = torch.as_tensor(given, dtype=torch.float64, device="cpu").detach().reshape(*values.shape, 2)
+        held = ~rows.isnan().any(dim=-1)
+        require_ranges(rows[held])
+        limits = torch.where(held.unsqueeze(-1), rows, limits)
+    assumed = limits.isnan().any(dim=-1)
+    limits = torch.where(assumed.unsqueeze(-1), torch.tensor(ASSUMED_RANGE, dtype=torch.float64), limits)
+    slack = ROUNDING * limits.abs().amax(dim=-1).clamp(min=1.0)
+    outside = (values < limits[..., 0] - slack) | (values > limits[..., 1] + slack)
+    outside &= (held | assumed) & valid & (weights_of(config) != 0)
     if bool(outside.any()):
         i, c = outside.nonzero()[0].tolist()
-        name = config.components[c]
+        name, (low, high) = config.components[c], limits[i, c].tolist()
         raise ValueError(
             f"outcome component '{name}' is {float(values[i, c])} for rollout {i}, outside of [{low}, {high}]; set "
             f"algorithm.awpo.component_range.{name}=[lowest, highest], or return columns {columns_of(name).low} and "
-            f"{columns_of(name).high}"
+            f"{columns_of(name).high} that hold it"
         )
-    return torch.where(untold.unsqueeze(-1), torch.tensor(ASSUMED_RANGE, dtype=torch.float64), limits)
+    return limits
 
 
 def decoupled_advantages(

@@ -21,7 +21,7 @@ from reward_models.judges.preflight import ask_endpoint
 from reward_models.llm_client.tally import counting
 from reward_models.options import OneOf, Options, Range, plain
 from reward_models.per_loop import PerLoop, options_key
-from reward_models.reward_columns import Judged, columns_of
+from reward_models.reward_columns import columns_of
 from reward_models.rollout_view import read_rollout
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
@@ -150,7 +150,7 @@ class RewardFunction:
         view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
         with counting() as tally:
             verdict = await _ask(scorer.judge, rollout)
-        return columns_of(Judged(outcome, limits, form, view, verdict, tally.tokens if tally.calls else None))
+        return columns_of(outcome, limits, form, view, verdict, tally.tokens if tally.calls else None)
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
         """A function of a row's data_source, ground_truth and extra_info: ValueError where no response could be scored.
