@@ -55,9 +55,8 @@ class Components:
 
     def total_range(self, config: AwpoConfig, factors: list[float] | None = None) -> torch.Tensor:
         """`(N, 2)` the lowest and the highest `total` that the row allows."""
-        ends = (
-            (weights_of(config, factors)[:, None] * self.ranges).sort(dim=-1).values
-        )  # a negative weight turns it round
+        weighed = weights_of(config, factors)[:, None] * self.ranges
+        ends = weighed.sort(dim=-1).values  # a negative weight turns a range round
         return torch.stack([_summed(ends[..., 0]), _summed(ends[..., 1])], dim=1)
 
     def above(self) -> torch.Tensor:

@@ -112,8 +112,13 @@ class AwpoConfig(Options):
     unreadable_stop_share: Share = 0.95
 
     def __post_init__(self) -> None:
-        if isinstance(self.reward_components, list | tuple):
-            object.__setattr__(self, "reward_components", dict.fromkeys(self.reward_components, 1.0))
+        names = self.reward_components
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            if len(set(names)) != len(names):
+                raise AwpoConfigError(
+                    f"algorithm.awpo.reward_components={list(names)} names a column twice; give weights"
+                )
+            object.__setattr__(self, "reward_components", dict.fromkeys(names, 1.0))
         super().__post_init__()
         self._read_components()
         for low, high in (("clip_min", "clip_max"), ("difficulty_low", "difficulty_high")):

@@ -48,6 +48,11 @@ from tests.awpo_ext.batches import many
         ({"outcome_error_rate": 0.5}, ["outcome_error_rate=0.5 is out of range", "[0.0, 0.5)"]),
         ({"reward_components": 3}, ["reward_components=3 has the wrong type", "a mapping of column names to weights"]),
         ({"reward_components": {"a": "1"}}, ["algorithm.awpo.reward_components.a='1' has the wrong type", "a number"]),
+        ({"reward_components": ["a", "a"]}, ["reward_components=['a', 'a'] names a column twice"]),
+        (
+            {"reward_components": [{"a": 1}]},
+            ["reward_components=[{'a': 1}] has the wrong type", "or a list of column names"],
+        ),
         ({"reward_components": {"a": 0}}, ["has no weight other than 0"]),
         ({"reward_components": {3: 1.0}}, ["reward_components names 3"]),
         ({"reward_components": ["reasoning"]}, ["reward_components and reasoning_key both name 'reasoning'"]),
