@@ -197,12 +197,17 @@ class AwpoConfig(Options):
         ends = [sorted(w * end for end in bounds.get(name, ASSUMED_RANGE)) for name, w in weights.items()]
         for key, end in (("reward_min", 0), ("reward_max", 1)):
             follows = sum(low_high[end] for low_high in ends)
-            if getattr(self, key) not in (getattr(AwpoConfig, key), follows):
-                raise AwpoConfigError(
-                    f"algorithm.awpo.{key}={getattr(self, key)} does not go with reward_components, by which it is {follows}; "
-                    "leave it out, and set component_range.<name>=[lowest, highest] where a component is not in [0, 1]"
-                )
+            if getattr(self, key) != getattr(AwpoConfig, key):
+                self._follows(key, getattr(self, key), follows)
             object.__setattr__(self, key, follows)
+
+    @staticmethod
+    def _follows(key: str, given: float, follows: float) -> None:
+        if given != follows:
+            raise AwpoConfigError(
+                f"algorithm.awpo.{key}={given} does not go with reward_components, by which it is {follows}; leave it out, "
+                "and set component_range.<name>=[lowest, highest] where a component is not in [0, 1]"
+            )
 
     def _fitted(self, key: str, kind: Any, value: Any) -> Any:
         try:
@@ -240,7 +245,11 @@ class AwpoConfig(Options):
                     f"unknown key algorithm.awpo.{key}={section[key]!r}; {did_you_mean(key, known)}"
                     f"allowed keys: preset, {', '.join(known)}"
                 )
-        return cls(**{**PRESETS[preset], **section})
+        config = cls(**{**PRESETS[preset], **section})
+        for key in ("reward_min", "reward_max"):  # a value that is the default is seen only here
+            if config.components and key in section:
+                cls._follows(key, section[key], getattr(config, key))
+        return config
 
     @classmethod
     def refusal(cls, key: str, misfit: Misfit) -> AwpoConfigError:

@@ -108,12 +108,9 @@ def changed_config(config: AwpoConfig, settings: Mapping[str, Any]) -> AwpoConfi
     if "reasoning_key" in settings:
         base |= {"valid_key": (), "reasoning_weight": (1.0,)}
     if base["reward_components"] or settings.get("reward_components"):
-        base |= {
-            key: getattr(AwpoConfig, key) for key in ("reward_min", "reward_max")
-        }  # they follow from the components
-        ranges = base["component_range"] if "component_range" not in settings else {}
         named = settings.get("reward_components", base["reward_components"]) or ()
-        base["component_range"] = {name: ends for name, ends in ranges.items() if name in named}
+        base["component_range"] = {name: ends for name, ends in base["component_range"].items() if name in named}
+        base = {key: value for key, value in base.items() if key not in ("reward_min", "reward_max")}  # they follow
     return AwpoConfig.from_mapping({**base, **settings})
 
 

@@ -57,6 +57,7 @@ from tests.awpo_ext.batches import many
         ({"reward_components": {3: 1.0}}, ["reward_components names 3"]),
         ({"reward_components": ["reasoning"]}, ["reward_components and reasoning_key both name 'reasoning'"]),
         ({"reward_components": ["a"], "reward_max": 2.0}, ["reward_max=2.0 does not go with reward_components", "1.0"]),
+        ({"reward_components": ["a"], "reward_max": 4.0}, ["reward_max=4.0 does not go with reward_components"]),
         ({"component_range": {"b": [0, 1]}}, ["component_range.b=[0, 1] is the range of nothing"]),
         ({"reward_components": ["ab"], "component_range": {"abc": [0, 1]}}, ["did you mean 'ab'?"]),
         ({"reward_components": ["a"], "component_range": {"a": 2}}, ["component_range.a=2 has the wrong type"]),

@@ -97,10 +97,11 @@ def _check_names_of_columns(config: DictConfig, section: AwpoConfig) -> None:
     groups = config.algorithm.get("filter_groups") or {}
     if groups.get("enable") and groups.get("metric") not in (VERLS_METRIC, group_filter.METRIC):
         named.append(("algorithm.filter_groups.metric", str(groups.get("metric"))))
+    numbers = [column for column in REWARD_COLUMNS if column != "details"]
     for key, name in named:
-        if name not in REWARD_COLUMNS:
-            near = difflib.get_close_matches(name, REWARD_COLUMNS, n=1)
+        if name not in numbers:
+            near = difflib.get_close_matches(name, numbers, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise AwpoSetupError(
-                f"{key}={name} is not a column of {OUR_REWARD}; {hint}columns: {', '.join(REWARD_COLUMNS)}"
+                f"{key}={name} is not a number that {OUR_REWARD} returns; {hint}columns: {', '.join(numbers)}"
             )

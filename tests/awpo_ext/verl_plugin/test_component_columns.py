@@ -122,7 +122,7 @@ def test_what_a_run_may_ask_for():
     assert (section.reward_min, section.reward_max) == (-3.0, 3.5)
     assert problems([*GOOD, *parts]) == []
     for extra, message in (
-        (["+algorithm.awpo.reward_components.form=1"], "reward_components=form is not a column"),
+        (["+algorithm.awpo.reward_components.form=1"], "reward_components=form is not a number that"),
         (["+algorithm.awpo.reward_max=4"], "reward_max=4.0 does not go with reward_components, by which it is 3.5"),
         (["+algorithm.awpo.preset=gdpo", "algorithm.use_kl_in_reward=True"], "use_kl_in_reward=True does not go with"),
     ):
