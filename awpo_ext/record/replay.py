@@ -189,7 +189,8 @@ def _own_rewards(record: Record, steps: list[int] | None, stage: Stage) -> dict[
         kwargs = _reward(record, part.info().attempt).get("reward_kwargs") or {}
         rollouts = [rollout_of_row(row, _thought_opened(kwargs)) for row in rows]
         outcomes = verified(rollouts, kwargs.get("verifier", "toolrl"), kwargs.get("verifier_kwargs") or {})
-        before = np.array([_score(row) for row in rows], dtype=float)
+        summed = bool(config_of(record, part.info()).components)
+        before = np.array([_score(row) if summed else row["outcome"] for row in rows], dtype=float)
         counts["unread"] += outcomes.unread
         counts["recomputed"] += len(rows) - outcomes.unread
         off = np.abs(outcomes.outcome - before) > EQUAL * np.maximum(1.0, np.abs(before))
@@ -199,8 +200,8 @@ def _own_rewards(record: Record, steps: list[int] | None, stage: Stage) -> dict[
 
 
 def _score(row: Mapping[str, Any]) -> float | None:
-    """verl's reward; the outcome where the reward function gave no column of it (with `reward_components` it is another)."""
-    return json.loads(row.get("columns") or "{}").get(SCORE, row["outcome"])
+    """verl's reward, of a run whose outcome is the sum of `reward_components`; None where no column has it."""
+    return json.loads(row.get("columns") or "{}").get(SCORE)
 
 
 def _with_rewards(
