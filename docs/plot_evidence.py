@@ -34,13 +34,12 @@ def read_tables() -> Tables:
         world, names = "", []
         for line in (DOCS / page).read_text(encoding="utf-8").splitlines():
             cells = [cell.strip() for cell in line.strip("| ").split("|")]
-            if named := re.search(r"`--worlds (\w+)", line):
-                world, names = named[1], []
-            elif line.startswith("## Second world"):
-                world, names = SECOND, []
-            elif line.startswith("| judge | outcome only"):
+            if line.startswith("| judge | outcome only"):
                 names = cells[2:]
-            elif line.startswith("| ") and names and world:
+            elif not line.startswith("|"):  # the table is over, or one is announced
+                named = re.search(r"`--worlds (\w+)", line)
+                world, names = named[1] if named else SECOND if line.startswith("## Second world") else world, []
+            elif line.startswith("| ") and names:
                 gains = {name: _gain(cell) for name, cell in zip(names, cells[2:], strict=True)}
                 known = {name: gain for name, gain in gains.items() if gain and name in STYLES}
                 found.setdefault(world, {}).setdefault(cells[0], known)  # of judges that turn, the first
