@@ -123,7 +123,7 @@ def test_what_a_run_may_ask_for():
     assert problems([*GOOD, *parts]) == []
     for extra, message in (
         (["+algorithm.awpo.reward_components.form=1"], "reward_components=form is not a number that"),
-        (["+algorithm.awpo.reward_max=4"], "reward_max=4.0 does not go with reward_components, by which it is 3.5"),
+        (["+algorithm.awpo.reward_max=4"], "reward_max=4 does not go with reward_components, by which it is 3.5"),
         (["+algorithm.awpo.preset=gdpo", "algorithm.use_kl_in_reward=True"], "use_kl_in_reward=True does not go with"),
     ):
         assert any(message in problem for problem in problems([*GOOD, *parts, *extra])), message
