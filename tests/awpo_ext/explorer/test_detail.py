@@ -66,6 +66,18 @@ def test_what_the_run_could_not_read_is_read_again():
     assert not detail["comparison"]["as_stored"] and detail["comparison"]["calls"][0]["verdict"] == "equal"
 
 
+def test_the_truth_of_several_turns_is_compared_too():
+    turns = [[{"name": "deposit", "arguments": {"amount": 4}}], ["withdraw(3)"]]
+    truth = {"involved_classes": ["Bank"], "initial_config": {"Bank": {"balance": 40}}, "turns": turns}
+    calls = [[{"name": "deposit", "arguments": {"amount": 4}}], []]
+    detail = rollout_detail({"ground_truth": json.dumps(truth), "texts": ["a", "b"], "calls": json.dumps(calls)})
+    verdicts = [(call["name"], call["verdict"]) for call in detail["comparison"]["calls"]]
+    assert verdicts == [("deposit", "equal"), ("withdraw", "missing_call")]
+    assert "other calls may be right too" in detail["comparison"]["problem"]
+    damaged = rollout_detail({"ground_truth": json.dumps(truth | {"turns": "none"})})["comparison"]
+    assert damaged["calls"] == [] and "the ground truth is not calls: turns must be" in damaged["problem"]
+
+
 def test_calls_are_compared_argument_by_argument():
     wanted = expect([ToolCall("f", {"a": 1, "b": "x", "c": None}), ToolCall("g", {})])
     given_ = [ToolCall("h", {"z": 0}), ToolCall("f", {"a": "1", "b": "x", "d": 2})]
