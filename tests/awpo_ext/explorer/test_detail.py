@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from awpo_ext.explorer.calls import compared
 from awpo_ext.explorer.detail import MAX_SHOWN, rollout_detail
 from reward_models.parsing import ToolCall
-from reward_models.verifiers.expected import expect
+from reward_models.verifiers.expected import expect, parse_expected
 
 FRAGMENTS = st.sampled_from(
     [
@@ -90,3 +90,8 @@ def test_calls_are_compared_argument_by_argument():
         "d": (None, "2", "extra_argument"),
     }
     assert (first["verdict"], second["verdict"], third["verdict"]) == ("wrong_type", "missing_call", "extra_call")
+
+
+def test_a_mark_of_bfcl_is_not_shown_as_a_value():
+    (call,) = compared(parse_expected('[{"f": {"a": [1, ""], "b": [""]}}]'), [], {})
+    assert [one["expected"] for one in call["arguments"]] == ["1 or left out", '"" or left out']
