@@ -9,14 +9,17 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+from reward_models.parsing import ToolCall
 from reward_models.scorers.data import phrases
 from reward_models.scorers.data.corrupt_calls import (
     altered_argument,
     dropped_argument,
     exchanged_values,
     foreign_tool,
+    mapped,
     swapped_tool,
     swapped_values,
+    with_call,
 )
 from reward_models.scorers.data.original import Context, Original
 from reward_models.scorers.features.lookup import places_of
@@ -40,6 +43,44 @@ def argued_values(row: Original, context: Context) -> Original | None:
 def argued_exchange(row: Original, context: Context) -> Original | None:
     """Two arguments have each other's value, in the thought as in the call: the start is the end."""
     return _argued(row, exchanged_values(row, context))
+
+
+def invented_argument(row: Original, context: Context) -> Original | None:
+    """The call has one more argument of its tool, with a value from nowhere, and as a rule the thought says so."""
+    rng = context.rng
+    parameters = {tool.name: tool.parameters for tool in row.tools}
+    found = [
+        (number, name)
+        for number, call in enumerate(row.calls)
+        for name in parameters.get(call.name, ())
+        if name not in call.arguments
+    ]
+    if not found:
+        return None
+    number, name = rng.choice(found)
+    call = row.calls[number]
+    strangers = [value for other in context.others[:60] for _, value in leaves(other.calls)]
+    value = rng.choice((name, call.name, rng.choice(strangers or [name])))
+    calls = with_call(row.calls, number, ToolCall(call.name, {**call.arguments, name: value}))
+    said = context.pick(phrases.INVENTED).format(name=name, value=value_text(value))
+    thought = row.thought if rng.random() < 0.3 else f"{row.thought.rstrip(' .')}; {said}."
+    return replace(row, calls=calls, thought=thought)
+
+
+def names_as_values(row: Original, context: Context) -> Original | None:
+    """Arguments have the names of arguments as values, in the call as in the thought."""
+    names = [str(name) for call in row.calls for name in call.arguments]
+    pairs = {
+        value_text(value): context.rng.choice((name, context.rng.choice(names)))
+        for name, value in leaves(row.calls)
+        if isinstance(value, str) and value
+    }
+    kept = dict(context.rng.sample(sorted(pairs.items()), context.rng.randint(1, len(pairs)))) if pairs else {}
+    calls = tuple(
+        ToolCall(call.name, mapped(call.arguments, lambda value: kept.get(value_text(value), value)))
+        for call in row.calls
+    )
+    return None if calls == row.calls else replace(row, calls=calls, thought=with_values(row.thought, kept))
 
 
 def misquoted_value(row: Original, context: Context) -> Original | None:

@@ -17,7 +17,9 @@ from reward_models.scorers.data.corrupt_argued import (
     argued_exchange,
     argued_values,
     echo_of_wrong_call,
+    invented_argument,
     misquoted_value,
+    names_as_values,
     unrelated,
 )
 from reward_models.scorers.data.corrupt_calls import (
@@ -173,7 +175,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         other_thought, nearest_thought, wrong_tool_argued, swapped_tool, foreign_tool, dropped_argument,
         altered_argument, swapped_values, exchanged_values, contradiction, truncated, repeated, shuffled, padded, empty,
         boilerplate, praise, tool_listing, keyword_stuffing, question_echo, call_echo, argued_values, argued_exchange,
-        argued_call, misquoted_value, echo_of_wrong_call, unrelated,
+        argued_call, invented_argument, names_as_values, misquoted_value, echo_of_wrong_call, unrelated,
     )
 }  # fmt: skip
 
@@ -184,7 +186,8 @@ def _set(text: str) -> frozenset[str]:
 
 NEEDS_CALL = _set(
     "wrong_tool_argued swapped_tool foreign_tool dropped_argument altered_argument swapped_values exchanged_values "
-    "contradiction call_echo argued_values argued_exchange argued_call misquoted_value echo_of_wrong_call"
+    "contradiction call_echo argued_values argued_exchange argued_call misquoted_value echo_of_wrong_call "
+    "invented_argument names_as_values"
 )
 # One of each family (tool, argument, structure, gaming, nothing said) is never trained on.
 HELD_OUT = ("wrong_tool_argued", "altered_argument", "repeated", "keyword_stuffing", "question_echo")

@@ -137,6 +137,19 @@ ECHOED_CALLS: Mapping[str, Sequence[str]] = {
     ),
 }
 
+# {name} and {value}: an argument that nobody asked for.
+INVENTED: Mapping[str, Sequence[str]] = {
+    "train": (
+        "{name} is {value}, as stated",
+        "{name} is {value}, as implied",
+        "{name} is {value} by default",
+        "{value} for {name}",
+        "{name} vaut {value}",
+        "{name} ist {value}",
+    ),
+    "eval": ("{name} is {value}", "also {name} should be {value}", "{name} = {value} (given)", "{name} es {value}"),
+}
+
 UNRELATED: Mapping[str, Sequence[str]] = {
     "train": (
         "Bread dough should rest for an hour, because the gluten needs time to relax. After that it is folded twice.",

@@ -21,7 +21,7 @@ THOUGHT_ONLY = {
     "empty", "boilerplate", "praise", "tool_listing", "keyword_stuffing", "question_echo", "call_echo", "misquoted_value",
     "unrelated",
 }  # fmt: skip
-BOTH = {"argued_values", "argued_exchange", "argued_call", "echo_of_wrong_call"}
+BOTH = {"argued_values", "argued_exchange", "argued_call", "echo_of_wrong_call", "names_as_values"}
 
 
 def context(number, half="train", seed=0):
@@ -37,8 +37,8 @@ def built():
 
 def test_every_row_is_there_with_its_corruptions(built):
     kinds = {row.kind for row in built}
-    # Rows have other tools, their two values differ in type, and nobody writes thoughts.
-    absent = {"foreign_tool", "exchanged_values", "argued_exchange", "argued_call"}
+    # Rows have other tools and all arguments, their two values differ in type, and nobody writes thoughts.
+    absent = {"foreign_tool", "exchanged_values", "argued_exchange", "argued_call", "invented_argument"}
     assert kinds == {HONEST, *CORRUPTIONS} - absent
     honest = {row.id: row for row in built if row.kind == HONEST}
     assert [row.rollout for row in honest.values()] == [row.rollout for row in ROWS]
@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_rows_whatever_the_kinds(built):
 
 def test_training_and_evaluation_share_no_phrase():
     pools = [pool for pool in vars(phrases).values() if isinstance(pool, dict) and "train" in pool]
-    assert len(pools) == 7
+    assert len(pools) == 8
     for pool in pools:
         assert pool["train"] and pool["eval"] and not set(pool["train"]) & set(pool["eval"])
 
@@ -140,6 +140,25 @@ def test_exchanged_values_are_exchanged_in_the_thought_at_once():
     )
     assert with_values("5 of 15 and 5.5", {"5": "7"}) == "7 of 15 and 5.5"
     assert with_values("New York", {"New York": "Bern", "York": "Rome"}) == "Bern"
+
+
+def test_an_invented_argument_is_one_of_the_tools_and_often_argued_for():
+    row, around = context(3)
+    (call,) = row.calls
+    shorter = replace(row, calls=(replace(call, arguments={"city": call.arguments["city"]}),))
+    thoughts = set()
+    for seed in range(8):
+        changed = corrupt("invented_argument", shorter, replace(around, rng=random.Random(seed)))
+        assert set(changed.calls[0].arguments) == {"city", "days"}
+        thoughts.add(changed.thought == row.thought)
+    assert thoughts == {True, False}
+
+
+def test_names_stand_for_values_in_call_and_thought():
+    row, around = context(3)
+    changed = corrupt("names_as_values", row, around)
+    city = changed.calls[0].arguments["city"]
+    assert city in ("city", "days") and row.calls[0].arguments["city"] not in changed.thought
 
 
 def test_a_misquoted_value_leaves_the_call_right():
