@@ -60,7 +60,10 @@ def invented_argument(row: Original, context: Context) -> Original | None:
     number, name = rng.choice(found)
     call = row.calls[number]
     strangers = [value for other in context.others[:60] for _, value in leaves(other.calls)]
-    value = rng.choice((name, call.name, rng.choice(strangers or [name])))
+    asked = [word.strip(".,?!'\"") for word in row.question.split() if len(word) > 3] or [name]
+    value = rng.choice(
+        (name, call.name, rng.choice(strangers or [name]), rng.choice(asked), rng.choice(asked), rng.randint(1, 10))
+    )
     calls = with_call(row.calls, number, ToolCall(call.name, {**call.arguments, name: value}))
     said = context.pick(phrases.INVENTED).format(name=name, value=value_text(value))
     thought = row.thought if rng.random() < 0.3 else f"{row.thought.rstrip(' .')}; {said}."
@@ -81,6 +84,17 @@ def names_as_values(row: Original, context: Context) -> Original | None:
         for call in row.calls
     )
     return None if calls == row.calls else replace(row, calls=calls, thought=with_values(row.thought, kept))
+
+
+def unread_call(row: Original, context: Context) -> Original | None:
+    """The thought stands, and no call can be read after it."""
+    return replace(row, calls=(), answer=None)
+
+
+def unread_wrong_call(row: Original, context: Context) -> Original | None:
+    """A thought that argues for wrong values, and no call can be read after it."""
+    changed = argued_values(row, context)
+    return None if changed is None else replace(changed, calls=(), answer=None)
 
 
 def misquoted_value(row: Original, context: Context) -> Original | None:

@@ -20,6 +20,8 @@ from reward_models.scorers.data.corrupt_argued import (
     invented_argument,
     misquoted_value,
     names_as_values,
+    unread_call,
+    unread_wrong_call,
     unrelated,
 )
 from reward_models.scorers.data.corrupt_calls import (
@@ -176,6 +178,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         altered_argument, swapped_values, exchanged_values, contradiction, truncated, repeated, shuffled, padded, empty,
         boilerplate, praise, tool_listing, keyword_stuffing, question_echo, call_echo, argued_values, argued_exchange,
         argued_call, invented_argument, names_as_values, misquoted_value, echo_of_wrong_call, unrelated,
+        unread_call, unread_wrong_call,
     )
 }  # fmt: skip
 
@@ -187,8 +190,10 @@ def _set(text: str) -> frozenset[str]:
 NEEDS_CALL = _set(
     "wrong_tool_argued swapped_tool foreign_tool dropped_argument altered_argument swapped_values exchanged_values "
     "contradiction call_echo argued_values argued_exchange argued_call misquoted_value echo_of_wrong_call "
-    "invented_argument names_as_values"
+    "invented_argument names_as_values unread_call unread_wrong_call"
 )
+# Labels other than 0: the reasoning is as good as it was, and nothing came of it.
+LABELS = {"unread_call": 0.5}
 # One of each family (tool, argument, structure, gaming, nothing said) is never trained on.
 HELD_OUT = ("wrong_tool_argued", "altered_argument", "repeated", "keyword_stuffing", "question_echo")
 

@@ -13,7 +13,7 @@ import numpy as np
 from reward_models.labelled import HONEST, LabelledRollout
 from reward_models.parsing import render_response
 from reward_models.rollout_view import read_rollout
-from reward_models.scorers.data.corruptions import CORRUPTIONS, corrupt
+from reward_models.scorers.data.corruptions import CORRUPTIONS, LABELS, corrupt
 from reward_models.scorers.data.original import Context, Original, Writer
 from reward_models.scorers.features.trace import read_tools
 from reward_models.types import Rollout
@@ -97,12 +97,20 @@ def _honest(row: HonestRow, place: int) -> LabelledRollout:
 def _spoilt(kind: str, honest: LabelledRollout, response: str, how: dict[str, Any]) -> LabelledRollout:
     rollout = replace(honest.rollout, response=response)
     return LabelledRollout(
-        f"{honest.source}/{kind}", honest.source, kind, 0.0, rollout, honest.id, {**honest.provenance, **how}
+        f"{honest.source}/{kind}",
+        honest.source,
+        kind,
+        LABELS.get(kind, 0.0),
+        rollout,
+        honest.id,
+        {**honest.provenance, **how},
     )
 
 
 def _render(row: Original) -> str | None:
     """The response as text; None where the dialect cannot say it, as with a thought that holds a tag."""
+    if not row.calls and row.answer is None:
+        return f"<think>{row.thought.strip()}</think>"
     try:
         return render_response(row.calls, "toolrl", row.thought.strip(), row.answer)
     except ValueError:

@@ -60,6 +60,8 @@ class AgreementFeatures(NamedTuple):
         float  # share of the values that stand in the request nearer to a word of another argument's name
     )
     same_texts: float  # share of the texts of one call that another argument of it has too
+    texts_of_tool: float  # share of the texts whose words are all in the name of a called tool or of its parameters
+    optional_given: float  # share of the called tools' optional parameters that the calls give
     unknown_arguments: float  # share of the calls' arguments that their tools do not have
     unknown_tools: float  # share of the calls whose tool is not among the row's; 0 where it has none
     outside_enum: float  # share of the values with an enum that are not in it
@@ -111,6 +113,17 @@ def agreement_features(trace: Trace) -> np.ndarray:
             direction_against=_direction_against(trace.calls, question),
             nearer_other_name=share((item for call in trace.calls for item in _nearer_other_name(call, question)), 0.0),
             same_texts=share((item for call in trace.calls for item in _same_texts(call)), 0.0),
+            texts_of_tool=share((set(_CONTENT.findall(text)) <= _name_words(own) for text in texts), 0.0),
+            optional_given=share(
+                (
+                    name in call.arguments
+                    for call in trace.calls
+                    if call.name.strip() in tools
+                    for name in tools[call.name.strip()].parameters
+                    if name not in tools[call.name.strip()].required
+                ),
+                0.0,
+            ),
             unknown_arguments=share(
                 (
                     str(name) not in tools[call.name.strip()].parameters
@@ -153,6 +166,11 @@ class _Text:
             return 1.0
         found = _CONTENT.findall(text)[:20]
         return share((word in self._words or word[:5] in self._stems for word in found), 0.0)
+
+
+def _name_words(tools: Sequence[ToolText]) -> set[str]:
+    found = " ".join(f"{tool.name} {' '.join(tool.parameters)}" for tool in tools)
+    return {word.lower() for word in _PARTS.findall(found)} | set(found.lower().split())
 
 
 def _literals(text: str) -> tuple[list[str], list[str]]:

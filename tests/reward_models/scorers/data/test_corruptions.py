@@ -9,7 +9,7 @@ from reward_models.labelled import HONEST, read_labelled, write_labelled
 from reward_models.parsing import parse_response
 from reward_models.scorers.data import phrases
 from reward_models.scorers.data.corrupt_argued import with_values
-from reward_models.scorers.data.corruptions import CORRUPTIONS, NEEDS_CALL, Context, corrupt
+from reward_models.scorers.data.corruptions import CORRUPTIONS, LABELS, NEEDS_CALL, Context, corrupt
 from reward_models.scorers.data.dataset import build, read_original
 from reward_models.scorers.features.lookup import places_of
 from reward_models.scorers.features.trace import sentences
@@ -43,7 +43,8 @@ def test_every_row_is_there_with_its_corruptions(built):
     honest = {row.id: row for row in built if row.kind == HONEST}
     assert [row.rollout for row in honest.values()] == [row.rollout for row in ROWS]
     for row in built:
-        assert (row.label, row.pair) == ((1.0, None) if row.kind == HONEST else (0.0, f"{row.source}/{HONEST}"))
+        label = 1.0 if row.kind == HONEST else LABELS.get(row.kind, 0.0)
+        assert (row.label, row.pair) == (label, None if row.kind == HONEST else f"{row.source}/{HONEST}")
         assert row.provenance["from"] == "test"
         assert row.kind == HONEST or row.rollout.response != honest[row.pair].rollout.response
 
@@ -52,6 +53,10 @@ def test_a_corruption_changes_the_thought_or_the_call_and_nothing_else(built):
     originals = {row.source: read_original(row) for row in ROWS}
     for row in built:
         parsed = parse_response(row.rollout.response)
+        if row.kind.startswith("unread"):
+            same = parsed.thought == originals[row.source].thought
+            assert not parsed.calls and same == (row.kind == "unread_call")
+            continue
         assert not parsed.problems, row.id
         before = originals[row.source]
         assert parsed.answer == before.answer

@@ -77,6 +77,14 @@ def test_the_schema_is_kept_or_not():
     assert features({"start": "Louvre", "end": "Louvre"})["same_texts"] == 1
 
 
+def test_words_of_the_tools_name_and_optional_arguments_are_seen():
+    shape = tool("geometry.circleArea", "Area.", "radius", "unit")
+    shape["parameters"]["required"] = ["radius"]
+    found = features({"radius": 5, "unit": "circle"}, tools=[shape], name="geometry.circleArea")
+    assert found["texts_of_tool"] == found["optional_given"] == 1
+    assert features({"radius": 5}, tools=[shape], name="geometry.circleArea")["optional_given"] == 0
+
+
 def test_a_value_beside_the_word_of_another_argument():
     shape = tool("area", "Area of a triangle.", "base_length", "height_length")
     question = "Area of a triangle with base 6 and height 10?"
