@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,8 @@ _SPELT = {word: float(number) for number, word in enumerate(_COUNTED.split())} |
 _SPELT |= {word: 10.0 * tens for tens, word in enumerate(_DECADES.split(), 3)}
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "k": 1e3, "million": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9}
 _SCALED = re.compile(rf"(?<![\w.,])(\d[\d,]*(?:\.\d+)?|[a-z]+)[ -]?({'|'.join(_SCALES)})(?!\w)")
+_HAS_SCALE = re.compile(r"hundred|thousand|million|billion|\d ?(?:k|m|bn)\b")
+_WORD_NUMBER = re.compile(rf"(?<![a-z0-9_])(?:{'|'.join(sorted(_SPELT, key=len, reverse=True))})(?![a-z0-9_])")
 _GLUED = re.compile(r"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)(?=[a-z°²])")  # 10km, 5th, 90s
 
 
@@ -55,7 +58,10 @@ def as_number(text: str) -> float | None:
         return None
 
 
-def numbers_of(text: str) -> set[float]:
+@lru_cache(
+    maxsize=128
+)  # several features ask for those of the same texts, and the rollouts of a group have one request
+def numbers_of(text: str) -> frozenset[float]:
     """The numbers of a text in lower case: written as digits, with a unit (10km, 5th), a scale (2.5 million) or a percent
     sign (as fractions too), and as words up to ninety."""
     found: set[float] = set()
@@ -65,15 +71,15 @@ def numbers_of(text: str) -> set[float]:
             found.add(number)
             if text[match.end() : match.end() + 2].lstrip()[:1] == "%":
                 found.add(round(number / 100, 10))
-    found.update(number for word, number in _SPELT.items() if word in text and places_of(word, text, 1))
+    found.update(_SPELT[word] for word in _WORD_NUMBER.findall(text))
     glued = (as_number(match.group(1)) for match in list(_GLUED.finditer(text))[:100])
     found.update(number for number in glued if number is not None)
-    for match in list(_SCALED.finditer(text))[:100]:
+    for match in list(_SCALED.finditer(text))[:100] if _HAS_SCALE.search(text) else ():
         count, scale = match.groups()
         number = _SPELT.get(count, 1.0 if count == "a" else None) if count.isalpha() else as_number(count)
         if number is not None:
             found.add(number * _SCALES[scale])
-    return found
+    return frozenset(found)
 
 
 def share(items: Iterable[object], neutral: float = 0.5) -> float:
