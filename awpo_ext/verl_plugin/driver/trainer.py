@@ -20,12 +20,12 @@ from awpo_ext.verl_plugin.driver.estimator import step_channel
 from awpo_ext.verl_plugin.driver.first_step import FirstResponses
 from awpo_ext.verl_plugin.driver.group_check import has_group_manager
 from awpo_ext.verl_plugin.driver.group_filter import asks_estimator, install
+from awpo_ext.verl_plugin.driver.group_sizes import write_group_sizes
 from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
 from awpo_ext.verl_plugin.driver.recording import RunRecorder
 from awpo_ext.verl_plugin.driver.run_checks import check_run, record_options, uses_awpo
 from awpo_ext.verl_plugin.driver.state import load_state, save_state
 from awpo_ext.verl_plugin.driver.template_check import tell_thinking
-from awpo_ext.verl_plugin.rollout.group_reward import write_group_sizes
 from awpo_ext.verl_plugin.worker.loss import worker_loss
 from reward_models.llm_client.step_stats import StepCollector
 
