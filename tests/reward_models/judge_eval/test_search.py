@@ -47,7 +47,7 @@ def test_every_text_stands_before_the_wrong_call_and_the_budget_is_kept():
         assert parse_response(rollout.response).calls == calls[name]
     texts = [tried.text for tried in found[0].tried]
     assert len(set(texts)) == len(texts) > 18
-    assert {tried.origin for tried in found[0].tried} >= {"its own", "honest", "template 1"}
+    assert {tried.origin for tried in found[0].tried} >= {"its own", "template 1", "template 2"}
 
 
 def test_it_finds_what_a_judge_pays_for_and_learns_which_move_does_it():
