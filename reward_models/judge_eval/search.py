@@ -71,6 +71,8 @@ class Found:
         return best[0].score if best else float("nan")
 
 
+_Drawn = tuple[Found, Tried, tuple[int, float] | None]
+"""A text to try; with the move that made it and the score that it started from."""
 Ask = Callable[[Sequence[tuple[str, Rollout]]], Awaitable[Sequence[float]]]
 """Scores of (id, rollout), NaN where there is none; ids are stable from run to run."""
 
@@ -123,7 +125,9 @@ async def search(
     logits = np.zeros(len(names))
     gains: list[float] = []
     rng = random.Random(config.seed)
-    batch = [(item, Tried(text, name), None) for item in found for name, text in _first(item.target, config.budget)]
+    batch: list[_Drawn] = [
+        (item, Tried(text, name), None) for item in found for name, text in _first(item.target, config.budget)
+    ]
     while batch:
         await _score(batch, ask)
         advance(len(batch))
@@ -131,15 +135,11 @@ async def search(
             item.tried.append(tried)
         logits, gains = _learn(logits, batch, gains)
         batch = [
-            (item, *drawn)
+            (item, tried, made)
             for item in found
-            for drawn in _next(item, found, names, logits, config, random.Random(rng.random()))
+            for tried, made in _next(item, found, names, logits, config, random.Random(rng.random()))
         ]
     return dict(zip(names, _probabilities(logits).tolist(), strict=True))
-
-
-_Drawn = tuple[Found, Tried, tuple[int, float] | None]
-"""A text to try; with the move that made it and the score that it started from."""
 
 
 def _first(target: Target, budget: int) -> list[tuple[str, str]]:

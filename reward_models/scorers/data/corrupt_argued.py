@@ -106,7 +106,9 @@ def misquoted_value(row: Original, context: Context) -> Original | None:
 def argued_call(row: Original, context: Context) -> Original | None:
     """A wrong call, and a thought that is written for it as the honest ones are; None where nobody writes thoughts."""
     wrong = wrong_call(row, context)
-    thought = None if wrong is None or context.write is None else context.write(wrong, context.rng)
+    if wrong is None or context.write is None:
+        return None
+    thought = context.write(wrong, context.rng)
     return None if thought is None else replace(wrong, thought=thought)
 
 
