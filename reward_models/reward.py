@@ -254,23 +254,27 @@ def _columns(
     outcome: Outcome, limits: tuple[float, float], view: RolloutView, verdict: Verdict, judge_tokens: int | None
 ) -> dict[str, float | str]:
     """The columns of one rollout; `limits` are the outcomes that its row allows. What each says is in `__call__`."""
-    scored = isinstance(verdict, Scored)
-    score = float(outcome.outcome)
+    score = both = float(outcome.outcome)
+    reasoning, failure, spread = math.nan, SCORED_CODE, 0.0
+    if isinstance(verdict, Scored):
+        reasoning, spread, both = verdict.value, verdict.spread or 0.0, score + verdict.value
+    else:
+        failure = verdict.reason.code
     return {
         "score": score,
         "format": float(outcome.format),
         "correctness": float(outcome.correctness),
         "parsable": float(view.well_formed),
         "has_think": float(view.thinks_throughout),
-        "reasoning": verdict.value if scored else math.nan,
-        "reasoning_valid": float(scored),
-        "reasoning_failure": float(SCORED_CODE if scored else verdict.reason.code),
-        "reasoning_spread": (verdict.spread or 0.0) if scored else 0.0,
+        "reasoning": reasoning,
+        "reasoning_valid": float(failure == SCORED_CODE),
+        "reasoning_failure": float(failure),
+        "reasoning_spread": spread,
         "outcome_reason": float(reason_code(outcome.reason)),
         "outcome_valid": float(outcome.valid),
         "outcome_min": float(limits[0]),
         "outcome_max": float(limits[1]),
-        "outcome_plus_reasoning": score + (verdict.value if scored else 0.0),
+        "outcome_plus_reasoning": both,
         "details": details_of(outcome, view, verdict, judge_tokens),
     }
 
