@@ -21,6 +21,7 @@ from pathlib import Path
 from reward_models.llm_client.step_stats import StepReporter
 from reward_models.llm_client.tally import count
 from reward_models.llm_client.totals import Entry, Totals
+from reward_models.private_files import private_fd
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Ledger:
             with self._lock:
                 if self._file is None:
                     self._path.parent.mkdir(parents=True, exist_ok=True)
-                    self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                    self._file = private_fd(self._path)
                 os.write(self._file, line)
         except OSError as error:
             self._off = True

@@ -27,6 +27,7 @@ from awpo_ext.verl_plugin.driver.estimator import StepChannel
 logger = logging.getLogger(__name__)
 
 FOLDER = "record"
+_KEY_VARIABLE = "reward.custom_reward_function.reward_kwargs.judge_kwargs.api_key_env"
 _ROW = ("raw_prompt", "reward_model", "extra_info", "data_source")
 
 
@@ -35,7 +36,8 @@ class RunRecorder:
 
     def __init__(self, config: DictConfig, awpo: AwpoConfig, options: RecordOptions) -> None:
         self._config, self._awpo, self._options = config, awpo, options
-        self._secrets = Secrets()
+        key_variable = OmegaConf.select(config, _KEY_VARIABLE)
+        self._secrets = Secrets(variables=[key_variable] if isinstance(key_variable, str) else [])
         self._writer: RecordWriter | None = None
 
     def start(self, step: int) -> None:

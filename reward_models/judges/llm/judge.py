@@ -15,6 +15,7 @@ from reward_models.judges.base import JudgeNotReadyError
 from reward_models.judges.controls import controls
 from reward_models.judges.llm.chat_judge import ChatJudge, not_finished, split_options
 from reward_models.judges.llm.expected_score import MAX_TOKENS, MAX_TOP, TOP_LOGPROBS, expected_grade
+from reward_models.judges.llm.fencing import clean
 from reward_models.judges.llm.rubric import SCORE, VERDICTS, YES_NO, Prompt, load_rubric
 from reward_models.judges.llm.shown import nothing_to_compare, show_steps, show_task
 from reward_models.judges.llm.verdict import Grade, read_verdict, response_format
@@ -24,10 +25,11 @@ from reward_models.judges.llm_group.ranker import PairAsker
 from reward_models.llm_client import ChatAnswer, ChatRequest
 from reward_models.options import OneOf, Options, Range, Text, require
 from reward_models.rollout_view import read_rollout
-from reward_models.types import Rollout, Scored, Unscored, Verdict
+from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 _OWNER = "judge 'llm'"
 _VOTING_TEMPERATURE = 0.7
+_SAID_CHARS = 200
 _MAX_TOKENS = {SCORE: 512, YES_NO: 16}
 
 
@@ -147,12 +149,14 @@ class LlmJudge(ChatJudge):
             )
         super().__init__(client)
         one_word = self.config.verdict == YES_NO
-        self.structured, self.asks_before_the_run = self.config.structured, self.config.preflight
-        if one_word:
-            self.fix_of_refusal = "set verdict=score if the server knows no logprobs"
-        elif self.config.expected:
-            self.fix_of_refusal += ", and expected=false if it knows no logprobs"
-        self._format = response_format(self.rubric.scale) if self.structured and not one_word else None
+        self.asks_before_the_run = self.config.preflight
+        self._format = response_format(self.rubric.scale) if self.config.structured and not one_word else None
+        if self._format is not None:
+            self.fixes["response_format"] = "set structured=false if the server knows no response_format"
+        if self.config.needs_odds:
+            self.fixes["logprobs"] = self.fixes["top_logprobs"] = (
+                f"set {self._without_odds} if the server knows no logprobs"
+            )
         self._pairs = PairAsker(
             self.ask,
             self.config.reference,
@@ -185,11 +189,21 @@ class LlmJudge(ChatJudge):
         return verdict
 
     async def _trial(self) -> Verdict:
-        judgement = await self.judge(controls()[0])
-        if self.config.needs_odds and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
-            fix = "verdict=score" if self.config.verdict == YES_NO else "expected=false"
-            raise JudgeNotReadyError(f"the judge's server sends no token probabilities (logprobs): set {fix}")
-        return judgement.verdict
+        for rollout in controls():
+            judgement = await self.judge(rollout)
+            verdict, answers = judgement.verdict, [vote.answer for vote in judgement.votes if vote.answer is not None]
+            if self.config.needs_odds and any(answer.finished and not answer.tail for answer in answers):
+                raise JudgeNotReadyError(
+                    f"the judge's server sends no token probabilities (logprobs): set {self._without_odds}"
+                )
+            if isinstance(verdict, Scored) or verdict.reason is not UnscoredReason.BAD_VERDICT:
+                return verdict
+        said = f"; it said {clean(answers[0].text, _SAID_CHARS)!r}" if answers else ""
+        return Unscored(verdict.reason, verdict.detail + said)
+
+    @property
+    def _without_odds(self) -> str:
+        return "verdict=score" if self.config.verdict == YES_NO else "expected=false"
 
     def _prompt(self, rollout: Rollout) -> Prompt | Verdict:
         """The prompt, or a verdict where none is needed."""

@@ -62,8 +62,6 @@ class PromptJudge(ChatJudge):
     A subclass with options of its own takes them in `__init__` and hands the others on: `super().__init__(**options)`.
     """
 
-    structured = False
-
     def __init__(self, **options: Any) -> None:
         self.name = type(self).__name__
         own, client = split_options(options, PromptConfig, self.name)
@@ -138,7 +136,8 @@ class PromptJudge(ChatJudge):
         )
 
     async def _trial(self) -> Verdict:
-        return await self.score(controls()[0])
+        verdicts = [await self.score(rollout) for rollout in controls()]
+        return next((verdict for verdict in verdicts if isinstance(verdict, Scored)), verdicts[0])
 
 
 def _said(error: Exception) -> str:
