@@ -118,6 +118,10 @@ class ChatClient:
         """Totals of this process so far; the keys are those of `totals.Totals.summary`."""
         return self._ledger.totals.summary()
 
+    def note(self, **labels: str) -> None:
+        """Labels for each line of the ledger from now on, such as what the calls are asked by."""
+        self._ledger.labels.update(labels)
+
     async def preflight(self) -> None:
         """Raise JudgeNotReadyError, with the fix, where an endpoint will not do.
 

@@ -31,6 +31,7 @@ class Ledger:
 
     def __init__(self, path: str | os.PathLike[str] | None, model: str) -> None:
         self.totals = Totals()
+        self.labels: dict[str, str] = {}  # further columns of each line
         self._path = None if path is None else Path(path).expanduser()
         self._model = model
         self._file: int | None = None
@@ -45,7 +46,7 @@ class Ledger:
         self._reporter.add(entry)
         if self._path is None or self._off:
             return
-        stamp = {"time": round(time.time(), 3), "pid": os.getpid(), "model": self._model}
+        stamp = {"time": round(time.time(), 3), "pid": os.getpid(), "model": self._model, **self.labels}
         line = json.dumps({**stamp, **asdict(entry)}).encode() + b"\n"
         try:
             with self._lock:

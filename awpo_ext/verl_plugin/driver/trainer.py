@@ -20,7 +20,7 @@ from awpo_ext.verl_plugin.driver.estimator import step_channel
 from awpo_ext.verl_plugin.driver.first_step import FirstResponses
 from awpo_ext.verl_plugin.driver.group_check import has_group_manager
 from awpo_ext.verl_plugin.driver.group_filter import asks_estimator, install
-from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
+from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps, criteria_metrics
 from awpo_ext.verl_plugin.driver.recording import RunRecorder
 from awpo_ext.verl_plugin.driver.run_checks import check_run, record_options, uses_awpo
 from awpo_ext.verl_plugin.driver.state import load_state, save_state
@@ -86,6 +86,7 @@ class AwpoTrainerMixin:
         columns = (channel.outcome, channel.reasoning, channel.valid)
         metrics.update(awpo_metrics(channel.result, *columns, radius, self._awpo, channel.outcome_valid))
         metrics.update(self._judge.add(channel.valid, channel.failure))
+        metrics.update(criteria_metrics(channel.criteria))
         place = (self.global_steps, self.local_trigger_step)
         metrics.update(self._recorder.update(batch, channel, radius_of_rollouts(radius, channel), place, tokenizer))
         return put_radius(batch, radius, channel)
