@@ -14,7 +14,7 @@ from tests.awpo_ext.batches import many
 @pytest.mark.parametrize(
     ("section", "parts"),
     [
-        ({"gatee": "ratio"}, ["algorithm.awpo.gatee='ratio'", "did you mean 'gate'?", "allowed keys: "]),
+        ({"gatee": "ratio"}, ["unknown key algorithm.awpo.gatee;", "did you mean 'gate'?", "allowed keys: "]),
         (
             {"gate": "ratios"},
             ["algorithm.awpo.gate='ratios'", "ratio | signal | reliability | threshold | none | always"],

@@ -27,7 +27,7 @@ JUDGES = [
     ("llm", {"aggregate": "max"}, "aggregate='max' is not known; known: mean, median, majority"),
     ("llm", {"verdict": "no"}, "verdict='no' is not known; known: score, yes_no"),
     ("llm", {"scale": "10"}, "scale='10' must be an integer in [1, 100]"),
-    ("llm", {"rubric": 3}, "rubric=3 must be the path of a text file, or null"),
+    ("llm", {"rubric": 3}, "rubric=3 must be the path of a file, a built-in rubric's name, or null"),
     ("llm", {"temperature": 3}, "temperature=3 must be a number in [0, 2]"),
     (
         "llm",
@@ -73,7 +73,7 @@ JUDGES = [
     (
         "llm",
         {"base_url": "ftp://x"},
-        "judge client: base_url='ftp://x' must be a http(s) URL like http://127.0.0.1:8000/v1, without query",
+        "judge client: base_url='ftp://x' must be a http(s) URL like http://127.0.0.1:8000/v1",
     ),
     ("llm", {"vote": 3}, "unknown key 'vote'; did you mean 'votes'? known keys: "),
     ("llm_group", {"mode": "all"}, "mode='all' is not known; known: listwise, pairwise"),
