@@ -131,7 +131,7 @@ def test_yaml_a_prompt_of_ones_own_and_built_in_names(path, tmp_path):
     (tmp_path / "frame.txt").write_text("My house rules.\n" + frame[:start] + "{{criteria}}" + frame[end:])
     own = tmp_path / "own.yaml"
     own.write_text("prompt: frame.txt\ncriteria:\n  - {name: relevance, question: 'On the matter?'}\n")
-    with pytest.raises(ValueError, match="score"):
+    with pytest.raises(ValueError, match=r"unknown placeholder \{\{criteria\}\}"):
         load_rubric(str(tmp_path / "frame.txt"), reference=False, scale=None)
     rubric = load_rubric(str(own), reference=False, scale=None)
     assert rubric.text.startswith("My house rules.") and "On the matter?" in rubric.text
