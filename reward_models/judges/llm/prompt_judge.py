@@ -136,8 +136,9 @@ class PromptJudge(ChatJudge):
         )
 
     async def _trial(self) -> Verdict:
-        verdicts = [await self.score(rollout) for rollout in controls()]
-        return next((verdict for verdict in verdicts if isinstance(verdict, Scored)), verdicts[0])
+        good, bad = controls()
+        verdict = await self.score(good)
+        return verdict if isinstance(verdict, Scored) else await self.score(bad)
 
 
 def _said(error: Exception) -> str:
