@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "s_grpo": {**_OUTCOME_ONLY, "difficulty": "noise_aware", "epsilon": 1e-8},  # arXiv 2508.05928
     "saw": {**_SUM, "weighting": "variation"},  # arXiv 2606.07705, on the sum
     "saw_gdpo": {**_SUM, "weighting": "variation", "integration": "decoupled", "whiten": True},  # the same, on GDPO
-    "reliability": {"gate": "reliability", "integration": "reasoning"},  # ours
+    "reliability": {"gate": "reliability", "integration": "reasoning", "difficulty": "none"},  # ours
 }
 
 

@@ -129,10 +129,10 @@ def trusted_gate(
 ) -> torch.Tensor:
     """The weight w of `gate: reliability`, `(M,)` in [0, 1): what the judge is worth beside the outcome.
 
-    A signal is worth rho^2 V (docs/method.md), so an amplitude of rho beside the outcome's 1. Where outcomes differ that is
-    `r / (1 + r)`, at most one half: never above an informative outcome. Where they do not, it is r, and less where such
-    groups are many: all of them together never move the policy by more than r times what the outcomes do. So a batch in
-    which no outcome informs leaves the judge no say, however well it did before.
+    A signal is worth rho^2 V (docs/method.md): r^2 of the outcome's own worth, and each gets its share. Where outcomes
+    differ that is `r^2 / (1 + r^2)`, at most one half: never above an informative outcome. Where they do not, it is r^2, and
+    less where such groups are many: all of them together never move the policy by more than r^2 times what the outcomes do.
+    So a batch in which no outcome informs leaves the judge no say, however well it did before.
 
     Args:
         trust: r in [0, 1].
@@ -142,5 +142,6 @@ def trusted_gate(
     """
     checked, unchecked = outcome_power[differ].sum(), judge_power[~differ & ~closed].sum()
     budget = (checked / unchecked).sqrt().clamp(max=1.0) if unchecked > 0 else checked.new_tensor(1.0)
-    w = torch.where(differ, trust / (1.0 + trust), trust * budget)
+    worth = trust**2
+    w = torch.where(differ, worth / (1.0 + worth), worth * budget)
     return torch.where(closed, torch.zeros_like(w), w)

@@ -23,7 +23,7 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "gdpo": _SUM | {"integration": "decoupled"},
     "ratio": {},
     "signal": {"gate": "signal", "integration": "reasoning"},
-    "reliability": {"gate": "reliability", "integration": "reasoning"},
+    "reliability": {"gate": "reliability", "integration": "reasoning", "difficulty": "none"},
 }
 
 

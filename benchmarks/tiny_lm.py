@@ -13,6 +13,7 @@ printed: sampled success on held-out prompts, as the difference from outcome-onl
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -164,8 +165,19 @@ def success(model: LanguageModel) -> tuple[float, float]:
     return 100 * float(outcome.mean()), 100 * float((filler > 0).mean())
 
 
-def train(model: LanguageModel, name: str, judge: str, exact: bool, seed: int, steps: int) -> tuple[float, float]:
-    """`success` after so many steps of policy gradient, each on BATCH prompts with GROUP rollouts."""
+def train(
+    model: LanguageModel,
+    name: str,
+    judge: str,
+    exact: bool,
+    seed: int,
+    steps: int,
+    watch: Callable[..., None] = lambda *update: None,
+) -> tuple[float, float]:
+    """`success` after so many steps of policy gradient, each on BATCH prompts with GROUP rollouts.
+
+    watch: called with each step's responses `(B, LENGTH)`, outcomes and scores `(B,)`.
+    """
     optimizer = torch.optim.Adam(model.parameters(), RATE)
     g, sampler = np.random.default_rng(1000 + seed), torch.Generator().manual_seed(1000 + seed)
     estimator = Estimator(name, 1, *((0.0, 1.0) if exact else VERIFIER.outcome_range))
@@ -176,6 +188,7 @@ def train(model: LanguageModel, name: str, judge: str, exact: bool, seed: int, s
         outcome, right, filler = read(x[:, PROMPT:].numpy(), facts.repeat(GROUP, 0), exact)
         noise = math.sqrt(1 - rho**2) * g.normal(0, 0.25, len(outcome))
         score = np.clip(0.3 + rho * (right - 0.5) + bias * np.minimum(filler, 3) / 3 + noise, 0, 1)
+        watch(x[:, PROMPT:], outcome, score)
         a = estimator(outcome.reshape(1, BATCH, GROUP), score.reshape(1, BATCH, GROUP, 1)).ravel()
         logits, y = model(x[:, :-1])[:, PROMPT - 1 :], x[:, PROMPT:]
         mask = (y != PAD).float()

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import reward_models
 from awpo_ext.config import AwpoConfig
+from awpo_ext.guard.options import GuardOptions
+from awpo_ext.record.options import RecordOptions
 from reward_models.options import Options, Range
 from reward_models.reward import REWARD_COLUMNS, RewardFunction
 
@@ -108,6 +110,8 @@ def kind(annotation: Any) -> str:
 def config_page() -> str:
     page = "# Configuration keys\n\n## The method\n\n`+algorithm.awpo.<key>=<value>` in verl; [the method](../method.md).\n\n"
     page += keys(AwpoConfig)
+    for cls, where in ((GuardOptions, "[the guard](../guard.md)"), (RecordOptions, "[the record](../record.md)")):
+        page += f"\n## {cls.owner}\n\n`+{cls.owner}.<key>=<value>` in verl; {where}.\n\n{keys(cls)}"
     for cls in options():
         about = (inspect.getdoc(cls) or "").split("\n\n")[0].splitlines()
         module = cls.__module__.removeprefix("reward_models.")

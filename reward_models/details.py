@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import islice
 from typing import Any
 
 from reward_models.rollout_view import RolloutView
@@ -23,6 +24,7 @@ MAX_WORDS = 4096  # characters
 _MAX_CALLS = 8192  # of their JSON text
 _MAX_NAME = 200
 _MAX_LISTED = 64  # reasons, parts, votes, and problems of a step
+_STRICT = json.JSONEncoder(allow_nan=False)
 
 
 def details_of(outcome: Outcome, view: RolloutView, verdict: Verdict, judge_tokens: int | None) -> str:
@@ -31,8 +33,13 @@ def details_of(outcome: Outcome, view: RolloutView, verdict: Verdict, judge_toke
     found = {
         "reason": str(outcome.reason),
         "reasons": [str(reason) for reason in outcome.reasons[:_MAX_LISTED]],
-        "parts": {str(name): _finite(value) for name, value in list(outcome.parts.items())[:_MAX_LISTED]},
-        "calls": _calls(view),
+        "parts": {
+            str(name): number if math.isfinite(number := float(value)) else None
+            for name, value in islice(outcome.parts.items(), _MAX_LISTED)
+        },
+        "calls": [
+            [{"name": call.name, "arguments": call.arguments} for call in step.parsed.calls] for step in view.steps
+        ],
         "problems": [[problem.code.value for problem in step.parsed.problems[:_MAX_LISTED]] for step in view.steps],
         "words": str(verdict.words if scored else verdict.detail)[:MAX_WORDS],
         "votes": list(verdict.votes[:_MAX_LISTED]) if scored else [],
@@ -41,17 +48,17 @@ def details_of(outcome: Outcome, view: RolloutView, verdict: Verdict, judge_toke
         "rubric": str(verdict.rubric)[:_MAX_NAME] if scored else "",
         "judge_tokens": judge_tokens,
     }
-    return json.dumps(found)
+    text = _strict_json(found)
+    # Calls within a short text are short: most are written once, and not once more to be measured.
+    if text is not None and len(text) <= _MAX_CALLS:
+        return text
+    calls = _strict_json(found["calls"])
+    return json.dumps(found if calls is not None and len(calls) <= _MAX_CALLS else {**found, "calls": None})
 
 
-def _calls(view: RolloutView) -> list[list[dict[str, Any]]] | None:
-    calls = [[{"name": call.name, "arguments": call.arguments} for call in step.parsed.calls] for step in view.steps]
+def _strict_json(value: Any) -> str | None:
+    """The JSON text, None where JSON cannot hold the value."""
     try:
-        return calls if len(json.dumps(calls, allow_nan=False)) <= _MAX_CALLS else None
+        return _STRICT.encode(value)
     except (TypeError, ValueError, RecursionError):
         return None
-
-
-def _finite(value: Any) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None

@@ -44,7 +44,7 @@ def options_key(value: Any) -> Hashable:
     if kind is str or value is None:
         return value
     if kind is dict:
-        return dict, tuple([(name, options_key(item)) for name, item in value.items()])
+        return dict, tuple([(name, item if type(item) is str else options_key(item)) for name, item in value.items()])
     if kind in (list, tuple):
         return list, tuple(map(options_key, value))
     if isinstance(value, Mapping | Sequence) and not isinstance(value, str | bytes):

@@ -152,8 +152,8 @@ class RewardFunction:
         view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
         with counting() as tally:
             verdict = await _ask(scorer.judge, rollout)
-        judged = _Judged(outcome, limits, view, verdict, tally.tokens if tally.calls else None)
-        return _columns(judged, scorer.judge.criteria)
+        columns = _columns(outcome, limits, view, verdict, tally.tokens if tally.calls else None)
+        return columns | _parts(verdict, scorer.judge.criteria) if scorer.judge.criteria else columns
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
         """A function of a row's data_source, ground_truth and extra_info: ValueError where no response could be scored.
@@ -253,43 +253,41 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
         logger.error(message + "; later failures of this kind are not logged", *args, exc_info=exc_info)
 
 
-@dataclass(frozen=True)
-class _Judged:  # one rollout with all that was found out about it; `limits` are the outcomes that its row allows
-    outcome: Outcome
-    limits: tuple[float, float]
-    view: RolloutView
-    verdict: Verdict
-    judge_tokens: int | None = None
-
-    @property
-    def score(self) -> Scored | None:
-        return self.verdict if isinstance(self.verdict, Scored) else None
+def _columns(
+    outcome: Outcome, limits: tuple[float, float], view: RolloutView, verdict: Verdict, judge_tokens: int | None
+) -> dict[str, float | str]:
+    """The columns of one rollout; `limits` are the outcomes that its row allows. What each says is in `__call__`."""
+    scored = isinstance(verdict, Scored)
+    score = float(outcome.outcome)
+    return {
+        "score": score,
+        "format": float(outcome.format),
+        "correctness": float(outcome.correctness),
+        "parsable": float(view.well_formed),
+        "has_think": float(view.thinks_throughout),
+        "reasoning": verdict.value if scored else math.nan,
+        "reasoning_valid": float(scored),
+        "reasoning_failure": float(SCORED_CODE if scored else verdict.reason.code),
+        "reasoning_spread": (verdict.spread or 0.0) if scored else 0.0,
+        "outcome_reason": float(reason_code(outcome.reason)),
+        "outcome_valid": float(outcome.valid),
+        "outcome_min": float(limits[0]),
+        "outcome_max": float(limits[1]),
+        "outcome_plus_reasoning": score + (verdict.value if scored else 0.0),
+        "details": details_of(outcome, view, verdict, judge_tokens),
+    }
 
 
 CRITERION = "criterion_"  # begins the columns of the parts of a judge's score
 
-# Column -> how it is computed. What each says is in `RewardFunction.__call__`.
-REWARD_COLUMNS: dict[str, Callable[[_Judged], float | str]] = {
-    "score": lambda it: it.outcome.outcome,
-    "format": lambda it: it.outcome.format,
-    "correctness": lambda it: it.outcome.correctness,
-    "parsable": lambda it: it.view.well_formed,
-    "has_think": lambda it: it.view.thinks_throughout,
-    "reasoning": lambda it: it.score.value if it.score else math.nan,
-    "reasoning_valid": lambda it: it.score is not None,
-    "reasoning_failure": lambda it: it.verdict.reason.code if isinstance(it.verdict, Unscored) else SCORED_CODE,
-    "reasoning_spread": lambda it: (it.score.spread or 0.0) if it.score else 0.0,
-    "outcome_reason": lambda it: reason_code(it.outcome.reason),
-    "outcome_valid": lambda it: it.outcome.valid,
-    "outcome_min": lambda it: it.limits[0],
-    "outcome_max": lambda it: it.limits[1],
-    "outcome_plus_reasoning": lambda it: it.outcome.outcome + (it.score.value if it.score else 0.0),
-    "details": lambda it: details_of(it.outcome, it.view, it.verdict, it.judge_tokens),
-}
+
+def _parts(verdict: Verdict, names: Sequence[str]) -> dict[str, float | str]:
+    given = verdict.criteria if isinstance(verdict, Scored) else {}
+    return {f"{CRITERION}{name}": float(given.get(name, math.nan)) for name in names}
 
 
-def _columns(judged: _Judged, criteria: Sequence[str]) -> dict[str, float | str]:
-    found = ((column, compute(judged)) for column, compute in REWARD_COLUMNS.items())
-    given = judged.score.criteria if judged.score else {}
-    parts = {f"{CRITERION}{name}": float(given.get(name, math.nan)) for name in criteria}
-    return {column: value if isinstance(value, str) else float(value) for column, value in found} | parts
+REWARD_COLUMNS = (
+    "score", "format", "correctness", "parsable", "has_think", "reasoning", "reasoning_valid", "reasoning_failure",
+    "reasoning_spread", "outcome_reason", "outcome_valid", "outcome_min", "outcome_max", "outcome_plus_reasoning",
+    "details",
+)  # fmt: skip

@@ -85,14 +85,16 @@ class RolloutView:
         """Whether there is anything, a request or an action, that a thought can be compared with."""
         return bool(self.question.strip()) or any(step.action for step in self.steps)
 
-    @cached_property
+    @property
     def as_one(self) -> ParsedResponse:
         """All steps as one response: every call, the last answer, and of the statuses the worst.
 
         The places of problems and calls are those in their own step's text.
         """
-        if len(self.steps) == 1:
-            return self.steps[0].parsed
+        return self.steps[0].parsed if len(self.steps) == 1 else self._joined
+
+    @cached_property
+    def _joined(self) -> ParsedResponse:
         readings = [step.parsed for step in self.steps]
         problems = tuple(problem for parsed in readings for problem in parsed.problems)
         worst = next((parsed.status for parsed in readings if parsed.status is Status.UNPARSEABLE), Status.INVALID)

@@ -82,6 +82,9 @@ class Scored:
         object.__setattr__(self, "value", _unit("value", self.value))
         if self.spread is not None:
             object.__setattr__(self, "spread", _unit("spread", self.spread))
+        if self.criteria:
+            parts = {name: _unit(f"criteria[{name!r}]", part) for name, part in self.criteria.items()}
+            object.__setattr__(self, "criteria", parts)
 
 
 def _unit(key: str, value: float) -> float:

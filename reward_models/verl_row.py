@@ -20,20 +20,14 @@ def rollout_of(
     """The rollout, of a prompt that ends in an open thought or does not; ValueError, naming the row, where the ground truth
     is not a text or is blank."""
     extra_info = with_opened_thought(extra_info or {}) if thought_opened else extra_info or {}
-    if not isinstance(ground_truth, str) or not ground_truth.strip():
+    if not isinstance(ground_truth, str) or not ground_truth or ground_truth.isspace():
         given = "blank" if isinstance(ground_truth, str) else f"of type {type(ground_truth).__name__}"
         raise ValueError(
             f"no ground truth ({_where(data_source, extra_info)}): reward_model.ground_truth is {given} and must be a text; "
             "where it is a list or an object, write its JSON text (json.dumps), or convert the data with `awpo data`"
         )
-    return Rollout(
-        question=_text(extra_info.get("question")),
-        tools=_text(extra_info.get("tools")),
-        response=solution_str or "",
-        ground_truth=ground_truth,
-        data_source=str(data_source),
-        extra_info=extra_info,
-    )
+    question, tools = _text(extra_info.get("question")), _text(extra_info.get("tools"))
+    return Rollout(question, tools, solution_str or "", ground_truth, str(data_source), extra_info)
 
 
 def bad_row(rollout: Rollout, error: ValueError) -> ValueError:

@@ -10,6 +10,8 @@ from dataclasses import fields
 import pytest
 
 from awpo_ext.config import AwpoConfig
+from awpo_ext.guard.options import GuardOptions
+from awpo_ext.record.options import RecordOptions
 from reward_models.reward import REWARD_COLUMNS
 from tests.paths import ROOT
 
@@ -32,6 +34,9 @@ def described(page: str) -> set[str]:
 
 def test_every_key_and_column_has_its_line(reference):
     assert {field.name for field in fields(AwpoConfig)} <= described(reference.keys(AwpoConfig))
+    for section in (GuardOptions, RecordOptions):
+        assert {field.name for field in fields(section)} <= described(reference.keys(section))
+        assert f"## {section.owner}" in reference.config_page()
     assert set(REWARD_COLUMNS) <= described(reference.columns_page())
 
 

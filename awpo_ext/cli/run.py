@@ -64,18 +64,18 @@ def _report(overrides: list[str], ray: bool, reward: bool) -> list:
 
 
 def follow(log: Annotated[Path, typer.Option(help="Where the whole log goes; its folder is made.")]) -> None:
-    """Show one line a step of a run.
+    """Show one line a step of a run, and the guard's alarms.
 
     Reads the run's console from standard input, and keeps it in a file.
     """
-    from awpo_ext.reports.run_summary import step_line
+    from awpo_ext.reports.run_summary import console_line
 
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", encoding="utf-8") as whole:
         for line in sys.stdin:
             whole.write(line)
             whole.flush()
-            if short := step_line(line):
+            if short := console_line(line):
                 typer.echo(short)
 
 
@@ -88,7 +88,7 @@ def summary(
 
     Outcome reward, reasoning reward, the judge's leverage and reliability, gate and clip radius by step.
     """
-    from awpo_ext.reports.run_summary import HEADINGS, before_after, plot, read_steps, shown_rows
+    from awpo_ext.reports.run_summary import HEADINGS, alarms_line, before_after, plot, read_steps, shown_rows
 
     steps = read_steps(metrics)
     table = Table(title="AWPO by step", title_justify="left")
@@ -98,6 +98,7 @@ def summary(
         table.add_row(*row)
     Console(width=120).print(table)  # a file or a pipe has no width of its own
     typer.echo(before_after(steps))
+    typer.echo(alarms_line(steps))
     png.parent.mkdir(parents=True, exist_ok=True)
     plot(steps, str(png))
     typer.echo(f"Figure: {png}")

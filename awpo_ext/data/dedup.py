@@ -5,6 +5,7 @@ the evaluation sets are never touched.
 """
 
 import dataclasses
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from awpo_ext.data.rows import Row
 
 NEAR = 0.7
 _GRAM = 5
+_NO_WORD = re.compile(r"[\W_]+")
 _BLOCK = 512  # training questions compared at once: bounds the memory of the overlaps
 _EXACT, _CLOSE = "asks the same as a row of {}", "asks nearly the same as a row of {}"
 
@@ -34,7 +36,12 @@ class Match:
 def normalise(text: str) -> str:
     """The text as questions are compared: letters and digits of any script, in lower case, single spaces between words."""
     folded = unicodedata.normalize("NFKC", text).casefold().replace("'", "").replace("’", "")
-    return " ".join("".join(c if c.isalnum() else " " for c in folded).split())
+    return _NO_WORD.sub(" ", folded).strip()
+
+
+def grams_of(text: str) -> set[str]:
+    """The character 5-grams of a normalised text; a shorter one is its own, and an empty one has none."""
+    return {text[i : i + _GRAM] for i in range(max(1, len(text) - _GRAM + 1))} if text else set()
 
 
 def matches(questions: Sequence[str], others: Sequence[str], near: float = NEAR) -> list[Match]:
@@ -70,8 +77,7 @@ def _grams(texts: Sequence[str], vocabulary: dict[str, int]) -> sparse.csr_matri
     """`(len(texts), len(vocabulary))` which 5-grams each text has; new ones are added to the vocabulary."""
     columns, ends = [], [0]
     for text in map(normalise, texts):
-        grams = {text[i : i + _GRAM] for i in range(max(1, len(text) - _GRAM + 1))} if text else set()
-        columns += [vocabulary.setdefault(gram, len(vocabulary)) for gram in sorted(grams)]
+        columns += [vocabulary.setdefault(gram, len(vocabulary)) for gram in sorted(grams_of(text))]
         ends.append(len(columns))
     ones = np.ones(len(columns), dtype=np.int32)
     return sparse.csr_matrix((ones, columns, ends), shape=(len(texts), len(vocabulary)))

@@ -39,11 +39,13 @@ class PartInfo:
 
     attempt: which start of the run wrote it, from 0: its configuration is the one of that start in run.json.
     reliability: `ReliabilityState.as_dict()` before the update, None in a validation.
+    changed: keys of `algorithm.awpo` that the run's guard had changed by then (docs/guard.md).
     """
 
     attempt: int = 0
     reliability: Mapping[str, float] | None = None
     version: int = field(default=VERSION)
+    changed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def key_of(path: Path) -> PartKey | None:

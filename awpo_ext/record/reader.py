@@ -43,7 +43,7 @@ class Part:
         except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
             raise RecordError(_torn(self.path("rollouts"))) from error
         _check_version(saved.get("version"), self.path("rollouts"))
-        return PartInfo(saved["attempt"], saved["reliability"], saved["version"])
+        return PartInfo(saved["attempt"], saved["reliability"], saved["version"], saved.get("changed") or {})
 
 
 @dataclass(frozen=True)

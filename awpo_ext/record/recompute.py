@@ -12,6 +12,7 @@ import pyarrow as pa
 from awpo_ext.advantage import AwpoResult, Closed, awpo_advantages
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
+from awpo_ext.record.parts import PartInfo
 from awpo_ext.record.reader import Record
 from awpo_ext.record.rows import terms_of
 from awpo_ext.record.schema import TRAIN, RecordError
@@ -133,13 +134,17 @@ def recorded_terms(table: pa.Table, names: Iterable[str]) -> tuple[dict[str, np.
     return values, np.array([Closed[name.upper()] for name in table.column("closed").to_pylist()])
 
 
-def config_of(record: Record, attempt: int) -> AwpoConfig:
-    """The configuration of a start of the run. AwpoConfigError where this awpo-ext has no such key."""
+def config_of(record: Record, info: PartInfo) -> AwpoConfig:
+    """The configuration of an update: that of its start of the run, as the guard had left it by then.
+
+    AwpoConfigError where this awpo-ext has no such key.
+    """
+    attempt = info.attempt
     starts = record.run.get("starts") or []
     if attempt >= len(starts):
         raise RecordError(f"{record.folder / 'run.json'} has no start number {attempt}: the file is damaged")
     given = {key: value for key, value in (starts[attempt].get("awpo") or {}).items() if value is not None}
-    return AwpoConfig.from_mapping(given)
+    return AwpoConfig.from_mapping({**given, **info.changed})
 
 
 def check(record: Record, steps: list[int] | None = None) -> Checked:
@@ -147,7 +152,7 @@ def check(record: Record, steps: list[int] | None = None) -> Checked:
     parts, rollouts, difference = 0, 0, 0.0
     for part in record.parts(steps, TRAIN):
         table, info = record.table("rollouts", [part], COLUMNS), part.info()
-        terms = compute(update_of(table, info.reliability), config_of(record, info.attempt))
+        terms = compute(update_of(table, info.reliability), config_of(record, info))
         values, closed = recorded_terms(table, terms.values)
         off = [_difference(terms.values[name], values[name]) for name in values]
         difference = max(difference, *off, 0.0 if np.array_equal(closed, terms.closed) else np.inf)

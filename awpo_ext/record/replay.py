@@ -160,7 +160,7 @@ def _steps_of(record: Record, steps: list[int] | None, texts: bool) -> Iterator[
         info, table = part.info(), record.table("rollouts", [part], COLUMNS)
         rows = list(record.part_rows(part)) if texts else []
         opened = _thought_opened(_reward(record, info.attempt).get("reward_kwargs") or {})
-        yield _Step(update_of(table, info.reliability), config_of(record, info.attempt), rows, opened)
+        yield _Step(update_of(table, info.reliability), config_of(record, info), rows, opened)
 
 
 def _reward(record: Record, attempt: int) -> dict[str, Any]:

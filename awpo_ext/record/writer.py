@@ -55,9 +55,15 @@ class RecordWriter:
             self._thread = threading.Thread(target=self._work, name="awpo-record", daemon=True)
             self._thread.start()
 
-    def put_part(self, key: PartKey, reliability: Mapping[str, float] | None, rows: Callable[[], Rows]) -> None:
-        """Record one update, or one batch of a validation; `rows` is called in the thread."""
-        self._put(lambda: self._write(key, PartInfo(self._attempt, reliability), rows))
+    def put_part(
+        self,
+        key: PartKey,
+        reliability: Mapping[str, float] | None,
+        rows: Callable[[], Rows],
+        changed: Mapping[str, Any] = {},
+    ) -> None:
+        """Record one update, or one batch of a validation; `rows` is called in the thread, the others: see `PartInfo`."""
+        self._put(lambda: self._write(key, PartInfo(self._attempt, reliability, changed=changed), rows))
 
     def put_metrics(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Record a step's metrics, those that are numbers."""

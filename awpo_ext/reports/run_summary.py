@@ -21,6 +21,7 @@ COLUMNS = {
 INTERVAL = {"awpo/reliability": ("awpo/reliability/low", "awpo/reliability/high")}
 LEVERAGE = {"all groups": "mean", "outcomes differ": "informative", "outcomes agree": "equal"}
 VALIDATION = "val-core/"
+ALARMS, ALARM = "awpo/alarm/count", "awpo/alarm/since/"
 HEADINGS = ("step", *COLUMNS, "validation reward")
 
 Steps = dict[int, dict[str, float]]
@@ -79,6 +80,30 @@ def before_after(steps: Steps) -> str:
     return f"Validation reward: {validated[0]:.3f} before, {validated[-1]:.3f} after"
 
 
+def alarms(steps: Steps) -> list[tuple[int, str, int]]:
+    """(step, kind, since which step) of the guard's alarms."""
+    return [
+        (step, key.removeprefix(ALARM), int(since))
+        for step, metrics in steps.items()
+        for key, since in metrics.items()
+        if key.startswith(ALARM)
+    ]
+
+
+def alarms_line(steps: Steps) -> str:
+    """One line: the guard's alarms, that there were none, or that nobody watched."""
+    if not any(ALARMS in metrics for metrics in steps.values()):
+        return "Alarms: the run was not watched (algorithm.awpo.guard)"
+    told = [f"{kind} in step {step} (since {since})" for step, kind, since in alarms(steps)]
+    return f"Alarms: {', '.join(told) or 'none'}"
+
+
+def console_line(line: str) -> str | None:
+    """A line of a run's console as `awpo follow` shows it: an alarm, or a step in short; None for others."""
+    alarm = re.search(r"awpo-ext: (ALARM \w+: [^\x00-\x1f\x7f]*)", line)
+    return alarm[1] if alarm else step_line(line)
+
+
 def step_line(line: str) -> str | None:
     """A console line of verl's -> a short line, or None where it is not one of a step's metrics."""
     match = re.search(r"\bstep:(\d+) - (.*)", line)
@@ -117,7 +142,10 @@ def _cell(metrics: dict[str, float], key: str) -> str:
 
 
 def plot(steps: Steps, png: str) -> None:
-    """Four panels by step: outcome (with validation), reasoning reward, the judge's leverage, its reliability."""
+    """Four panels by step: outcome (with validation), reasoning reward, the judge's leverage, its reliability.
+
+    Dotted red lines: since when the guard's alarms say that something is wrong.
+    """
     try:
         import matplotlib
     except ImportError as error:
@@ -146,6 +174,9 @@ def plot(steps: Steps, png: str) -> None:
     if validated:
         axes[0, 0].plot(*zip(*validated, strict=True), marker="o", linestyle="--", label="validation")
         axes[0, 0].legend()
+    for _, _, since in alarms(steps):
+        for axis in axes.flat:
+            axis.axvline(since, color="tab:red", linestyle=":", linewidth=0.8)
     for axis in axes[1]:
         axis.set_xlabel("step")
     figure.savefig(png, dpi=120)

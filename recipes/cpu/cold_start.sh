@@ -29,17 +29,17 @@ BIN="$HERE/../../.venv/bin"
 WORK="$OUT.work"            # verl's checkpoint, until the model in it becomes OUT
 VERSION=1                   # raise it when the training command below changes, so that cached models are made anew
 
+source "$HERE/env.sh"
 # Everything that decides the result; the number of threads does not.
 inputs=$({
     cat "$MODEL"/config.json "$MODEL"/tokenizer.json "$MODEL"/*.safetensors "$DATA_DIR/sft.parquet"
-    echo "$VERSION $ROWS $EPOCHS $BATCH $LR $MAX_LENGTH $*"
+    echo "$VERSION $ROWS $EPOCHS $BATCH $LR $MAX_LENGTH $CPU_DTYPE $*"
 } | sha256sum | cut -d' ' -f1)
 if [ -f "$OUT/model.safetensors" ] && grep -qs "$inputs" "$OUT.json"; then
     echo "[cold start] $OUT is there, made from the same inputs"
     exit 0
 fi
 
-source "$HERE/env.sh"
 export HYDRA_FULL_ERROR=1
 export OMP_NUM_THREADS="$THREADS"
 # Large tensors come and go every step: huge pages, and no giving back in between, save a fifth of the time.
@@ -53,7 +53,7 @@ cd "$WORK"                  # hydra and verl leave their folders here
 started=$SECONDS
 echo "[cold start] $ROWS rows x $EPOCHS epoch(s), batch $BATCH, lr $LR, $THREADS threads; log: $OUT.log"
 
-# bfloat16 products with float32 weights (verl's default): about twice as fast here as float32 throughout.
+# CPU_DTYPE is the type of the products; the weights are float32 (verl's default).
 # Padded batches instead of packed ones: without flash attention a packed batch attends over all of itself.
 train() {
     "$BIN/torchrun" --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer \
@@ -62,6 +62,7 @@ train() {
         model.use_remove_padding=False \
         model.enable_gradient_checkpointing=False \
         engine.strategy=fsdp2 \
+        +engine.mixed_precision.param_dtype="$CPU_DTYPE" \
         engine.reshard_after_forward=False \
         engine.use_torch_compile=False \
         data.train_files="$DATA_DIR/sft.parquet" \

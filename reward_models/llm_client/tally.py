@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -21,15 +19,18 @@ class Tally:
 _tally: ContextVar[Tally | None] = ContextVar("awpo_judge_tally", default=None)
 
 
-@contextmanager
-def counting() -> Iterator[Tally]:
+class counting:
     """Count the calls that are started inside, in this task or in tasks that it makes."""
-    tally = Tally()
-    token = _tally.set(tally)
-    try:
-        yield tally
-    finally:
-        _tally.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> Tally:
+        tally = Tally()
+        self._token = _tally.set(tally)
+        return tally
+
+    def __exit__(self, *_: object) -> None:
+        _tally.reset(self._token)
 
 
 def count(entry: Entry) -> None:

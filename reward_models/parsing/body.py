@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reward_models.parsing.answers import FENCE, check_answer, check_no_tag
 from reward_models.parsing.limits import MAX_CALLS
@@ -13,8 +12,7 @@ from reward_models.parsing.thoughts import strip_span
 from reward_models.parsing.types import ParseCode, Problem, Span, ToolCall, Unreadable
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """What a dialect found after the thought; `answer` is stripped text or None, `problems` only make it INVALID.
 
     `thought` is for dialects that read the thought themselves.
@@ -50,22 +48,26 @@ class Outside:
     def __init__(self, text: str) -> None:
         self._text = text
         self._spans: list[Span] = []
+        self._added = False
 
     def __bool__(self) -> bool:
-        return bool(self._spans)
+        return self._added
 
     def add(self, start: int, end: int) -> None:
         """Add text before, between or after calls; Unreadable where it holds a tag."""
-        span = strip_span(self._text, start, end)
-        if span[0] < span[1]:
+        self._added = True
+        piece = self._text[start:end]
+        if piece and not piece.isspace():
+            span = strip_span(self._text, start, end)
             check_no_tag(self._text, *span)
-        self._spans.append(span)
+            self._spans.append(span)
 
     def body(self, calls: CallList) -> Body:
         """The calls, and the stripped pieces of text as lines of an answer."""
-        spans = [span for span in self._spans if span[0] < span[1]]
-        answer = "\n".join(self._text[slice(*span)] for span in spans) or None
-        return Body(calls.calls, answer, (spans[0][0], spans[-1][1]) if spans else None, calls.problems)
+        if not self._spans:
+            return Body(calls.calls, None, None, calls.problems)
+        answer = "\n".join(self._text[slice(*span)] for span in self._spans)
+        return Body(calls.calls, answer, (self._spans[0][0], self._spans[-1][1]), calls.problems)
 
 
 class CallList:

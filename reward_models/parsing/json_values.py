@@ -11,6 +11,7 @@ from reward_models.parsing.limits import MAX_CALLS, MAX_CONTAINERS, MAX_DEPTH, M
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
 _BLANKS = " \t\r\n"
+_BLANK = frozenset(_BLANKS)
 BLANK = re.compile(rf"[{_BLANKS}]*")
 # A string (an open one runs to the end, so that it is not scanned again), a container without containers or escapes
 # inside (most are, and one step is faster than four), or a single bracket.
@@ -102,7 +103,8 @@ class JsonReader:
 
     def skip(self, start: int) -> int:
         """Where the blanks from `start` on end."""
-        return BLANK.match(self.text, start).end() if self.text[start : start + 1] in _BLANKS else start
+        # Not in the string of them: "" at the end of the text is in any string.
+        return BLANK.match(self.text, start).end() if self.text[start : start + 1] in _BLANK else start
 
     def _read(self, start: int) -> tuple[Any, int, tuple[Problem, ...]] | Problem:
         if not self._shallow and (problem := self._beyond_limits(start)):
@@ -154,7 +156,7 @@ def read_whole(text: str) -> tuple[Any, tuple[ParseCode, ...]]:
     value, end = reader.read(reader.skip(0), problems)
     if reader.skip(end) != len(text):
         raise Unreadable(ParseCode.NOT_JSON, 0, end)
-    return value, tuple(problem.code for problem in problems)
+    return value, tuple([problem.code for problem in problems])
 
 
 def is_encodable(value: Any) -> bool:

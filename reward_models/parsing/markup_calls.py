@@ -14,7 +14,7 @@ from typing import Any
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
 from reward_models.parsing.json_values import BLANK, is_encodable
 from reward_models.parsing.source import Source
-from reward_models.parsing.tool_types import json_value
+from reward_models.parsing.tool_types import ANYTHING, STRING, json_value, typed
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
 
@@ -134,15 +134,20 @@ def _read_call(reader: Source, start: int, markup: Markup, calls: CallList) -> i
     else:
         found, end = _arguments(reader, start, opening.end(), markup)
     name, arguments, codes = opening[1], {}, []
+    types_of, line_breaks = reader.tools.arguments(name), markup.line_breaks
     for key, *declared, value in found:
         key = key.strip()
-        if markup.line_breaks:
+        if line_breaks:
             value = value.removeprefix("\n").removesuffix("\n")
         if key in arguments:
             codes.append(ParseCode.DUPLICATE_KEY)
-        if declared != ["true"]:
-            is_json = declared == ["false"]
-            value, problems = json_value(value) if is_json else reader.tools.value(name, key, value)
+        types = types_of.get(key, ANYTHING)
+        if declared and declared[0]:
+            if declared[0] == "false":
+                value, problems = json_value(value)
+                codes += problems
+        elif types != STRING:
+            value, problems = typed(value, types)
             codes += problems
         arguments[key] = value
     if not (reader.plain or is_encodable(arguments)):

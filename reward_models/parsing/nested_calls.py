@@ -13,13 +13,15 @@ tool's schema says that the value is a string.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
 from reward_models.parsing.json_values import BLANK, is_encodable
 from reward_models.parsing.limits import MAX_DEPTH, MAX_VALUES
 from reward_models.parsing.source import Source
-from reward_models.parsing.tool_types import ITEM, Schemas, Types
+from reward_models.parsing.tool_types import ITEM, STRING, Place, Types, typed
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
 MARK = "]<]minimax[>["
@@ -71,7 +73,7 @@ class _Elements:
         if opening is None:
             raise self._broken(start, _CALL_END)
         problems = len(self._calls.problems)
-        found, end = self._inside(opening.end(), _CALL_END, opening[1], None, 0)
+        found, end = self._inside(opening.end(), _CALL_END, partial(self._tools.place, opening[1]), 0)
         arguments = self._object(found, start, end)
         if not (self._reader.plain or is_encodable(arguments)):
             self._calls.problems.append(Problem(ParseCode.LONE_SURROGATE, start, end))
@@ -81,9 +83,9 @@ class _Elements:
         return self._reader.skip(end)
 
     def _inside(
-        self, start: int, closing: str, tool: str, schemas: Schemas | None, depth: int
+        self, start: int, closing: str, place_of: Callable[[str], Place], depth: int
     ) -> tuple[list[tuple[str, Any]], int]:
-        """The names and values of the tags up to the closing one, and its end. `schemas` are those of what they are in."""
+        """The names and values of the tags up to the closing one, and its end. `place_of` gives what the tools say of each."""
         if depth >= MAX_DEPTH:
             raise Unreadable(ParseCode.TOO_DEEP, start, len(self._text))
         self._values += depth > 0  # a tag with tags in it takes twice as long
@@ -95,45 +97,41 @@ class _Elements:
             if self._values > MAX_VALUES:
                 raise Unreadable(ParseCode.TOO_MANY_TOKENS, position, len(self._text))
             if plain := self._plain.match(self._text, position):
-                is_argument = schemas is None
-                types = self._tools.of(tool, plain[1]) if is_argument else self._types(tool, schemas, plain[1])[0]
-                found.append((plain[1], self._leaf(plain[2], types, *plain.span(2))))
+                name, value = plain.groups()
+                types = place_of(name).types
+                found.append((name, value if types == STRING else self._leaf(value, types, *plain.span(2))))
                 position = plain.end()
                 continue
             opening = self._match(_OPENING, position)
             if opening is None:
                 raise self._broken(position, closing)
-            value, end = self._value(opening, tool, schemas, depth)
+            value, end = self._value(opening, place_of(opening[1]), depth)
             found.append((opening[1], value))
             position = self._reader.skip(end)
         return found, position + len(closing)
 
-    def _value(self, opening: re.Match[str], tool: str, schemas: Schemas | None, depth: int) -> tuple[Any, int]:
+    def _value(self, opening: re.Match[str], place: Place, depth: int) -> tuple[Any, int]:
         """The value in the tag, and the end of its closing tag."""
         text, start, closing = self._text, opening.end(), f"</{opening[1]}>"
-        types, own = self._types(tool, schemas, opening[1])
-        end = self._next_tag(start, closing, is_text=types == {"string"})
+        types = place.types
+        end = self._next_tag(start, closing, is_text=types == STRING)
         content = text[start:end]
         if text.startswith(self.mark + closing, end):
             return self._leaf(content, types, start, end), end + len(self.mark + closing)
         if content.strip():
             raise Unreadable(ParseCode.STRAY_TAG, end, min(len(text), end + len(self.mark) + 1))
-        found, end = self._inside(end, closing, tool, own, depth + 1)
+        found, end = self._inside(end, closing, partial(_place_in, place), depth + 1)
         if (not types or "array" in types) and found and all(name == "item" for name, _ in found):
             return [value for _, value in found], end
         return self._object(found, start, end), end
-
-    def _types(self, tool: str, schemas: Schemas | None, name: str) -> tuple[Types, Schemas]:
-        """What the tool's schema says of a tag; an `item` is a field of that name, or one of a list."""
-        types, own = self._tools.inside(tool, schemas, name)
-        return self._tools.inside(tool, schemas, ITEM) if name == "item" and schemas and not own else (types, own)
 
     def _leaf(self, content: str, types: Types, start: int, end: int) -> Any:
         """The value of a tag without tags in it; empty for a list and an object too."""
         if not content.strip() and types and "string" not in types:
             return [] if "array" in types else {} if "object" in types else content
-        value, codes = self._tools.typed(content, types)
-        self._calls.problems += [Problem(code, start, end) for code in codes]
+        value, codes = typed(content, types)
+        if codes:
+            self._calls.problems += [Problem(code, start, end) for code in codes]
         return value
 
     def _next_tag(self, start: int, closing: str, is_text: bool) -> int:
@@ -166,3 +164,9 @@ class _Elements:
         if self._text.find(closing, start) < 0:
             return Unreadable(ParseCode.UNCLOSED_BLOCK, start, len(self._text))
         return Unreadable(ParseCode.NOT_MARKUP, start, min(len(self._text), start + 1))
+
+
+def _place_in(place: Place, name: str) -> Place:
+    """What the tools say of a tag in another; an `item` is a field of that name, or one of a list."""
+    found = place.inside(name)
+    return place.inside(ITEM) if name == "item" and place and not found else found

@@ -91,9 +91,10 @@ def parse_response(
         return _failed(named, Problem(ParseCode.TOO_LONG, MAX_CHARS, len(text)), None, text)
     if text.endswith((">", " ", "\n")):
         text = _without_end_tokens(text)
-    start = len(text) - len(text.lstrip())
-    if named == "harmony" or (dialect == "auto" and looks_like_harmony(text, start)):
-        return _parse(Source(text, tools), "harmony", None, start)
+    if named == "harmony" or dialect == "auto":
+        start = len(text) - len(text.lstrip())
+        if named == "harmony" or looks_like_harmony(text, start):
+            return _parse(Source(text, tools), "harmony", None, start)
     try:
         thought, start = split_thought(text, thinking)
     except Unreadable as error:
@@ -157,16 +158,11 @@ def _with_engine(
 
 def _parsed(text: str, dialect: str, body: Body, thought: Span | None, start: int) -> ParsedResponse:
     thought = body.thought or thought
+    calls, problems = () if body.problems else tuple(body.calls), tuple(body.problems)
+    # Names would take as long as half of the rest: the fields in their order.
     return ParsedResponse(
-        dialect=dialect,
-        status=_status(body),
-        thought=_at(text, thought),
-        calls=() if body.problems else tuple(body.calls),
-        answer=body.answer,
-        problems=tuple(body.problems),
-        thought_span=thought,
-        answer_span=body.answer_span,
-        body_span=(start, len(text)),
+        *(dialect, _status(body), _at(text, thought), calls, body.answer, problems),
+        *(thought, body.answer_span, (start, len(text))),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from reward_models.parsing.nested_calls import MARK
-from reward_models.parsing.tool_types import ToolTypes
+from reward_models.parsing.tool_types import typed
 from reward_models.parsing.types import ToolCall
 
 Renderer = Callable[[Sequence[ToolCall], str | None], str]
@@ -74,7 +74,7 @@ def _fits_tags(value: Any) -> bool:
         return all(key.isidentifier() and key != "item" and _fits_tags(item) for key, item in value.items())
     if isinstance(value, list):
         return all(map(_fits_tags, value))
-    return not isinstance(value, str) or ToolTypes.typed(value, frozenset()) == (value, ())
+    return not isinstance(value, str) or typed(value, frozenset()) == (value, ())
 
 
 def _kimi(call: ToolCall) -> str:

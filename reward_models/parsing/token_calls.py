@@ -6,7 +6,6 @@ A decoder that skips special tokens leaves a name right before its JSON, or JSON
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from reward_models.parsing.body import Body, CallList, Outside, read_answer
 from reward_models.parsing.markup_calls import DSML, read_markup
@@ -157,7 +156,7 @@ def read_llama3(reader: Source, start: int) -> Body:
         start = reader.skip(tag + len(_PYTHON_TAG))
         if not text.startswith("{", start):
             found, body = read_calls(reader, start, len(text)), outside.body(CallList())
-            return replace(body, calls=[_without_call(call) for call in found.calls], problems=found.problems)
+            return body._replace(calls=[_without_call(call) for call in found.calls], problems=found.problems)
     else:
         outside = Outside(text)
     calls, position = CallList(), start

@@ -34,14 +34,14 @@ JSON_TYPES = {
     "null": "null",
 }
 Types = frozenset[str]  # names of JSON types; empty where anything goes
-Schemas = list[Any]  # of one value, which may have alternatives
 ITEM = None  # in place of a field's name
 
-_ANY: Types = frozenset()
-_STRING: Types = frozenset({"string"})
+ANYTHING: Types = frozenset()
+STRING: Types = frozenset({"string"})
 _NUMBERS: Types = frozenset({"integer", "number"})
 _NO_ARGUMENTS: Mapping[str, Types] = {}
 _CACHED_ROWS = 1024
+_MAX_PLACES = 1024  # that are kept of one row
 _MAX_DEPTH = 8
 _MAX_SCHEMAS = 16
 _ALTERNATIVES = ("anyOf", "oneOf", "allOf")
@@ -50,54 +50,72 @@ _WORD = re.compile(r"\w+")
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 
 
+class Place:
+    """What the tools say of one value: its `types`, and by `inside` those of the values in it."""
+
+    __slots__ = ("_known", "_root", "_schemas", "types")
+
+    def __init__(self, types: Types, schemas: list[Any], root: Any, known: dict[Any, Place]) -> None:
+        """`schemas` are those of the value, which may have alternatives, within the tool's parameters `root`."""
+        self.types, self._schemas, self._root, self._known = types, schemas, root, known
+
+    def __bool__(self) -> bool:
+        return bool(self._schemas)
+
+    def inside(self, name: str | None) -> Place:
+        """A field's place, or with ITEM that of a list's items; without any schema it is false, and its types are free."""
+        if found := self._known.get((self, name)):
+            return found
+        schemas = [inner for schema in self._schemas for inner in _inner(schema, name, self._root)][:_MAX_SCHEMAS]
+        types = [_types(schema, self._root, 0) for schema in schemas]
+        found = Place(ANYTHING if None in types else frozenset().union(*types), schemas, self._root, self._known)
+        # Recursive schemas have places without end, and responses may ask for any.
+        if schemas and len(self._known) < _MAX_PLACES:
+            self._known[self, name] = found
+        return found
+
+
 class ToolTypes:
     """The types of each tool's arguments by name; `names` are the tools' names."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters
         self._arguments = {tool: _arguments(given) for tool, given in parameters.items()}
+        self._places: dict[Any, Place] = {}
         self.names = frozenset(parameters)
 
-    def value(self, tool: str, argument: str, text: str) -> tuple[Any, Sequence[ParseCode]]:
-        """`typed` by what the schema says of the argument."""
-        return self.typed(text, self.of(tool, argument))
+    def arguments(self, tool: str) -> Mapping[str, Types]:
+        """The types of a tool's arguments by name. A name that is not there may be ANYTHING."""
+        return self._arguments.get(tool, _NO_ARGUMENTS)
 
-    def of(self, tool: str, argument: str) -> Types:
-        """The types of an argument, none where the schema does not say."""
-        return self._arguments.get(tool, _NO_ARGUMENTS).get(argument, _ANY)
+    def place(self, tool: str, argument: str) -> Place:
+        """An argument's place."""
+        if found := self._places.get((tool, argument)):
+            return found
+        root, types = self._parameters.get(tool), self.arguments(tool).get(argument, ANYTHING)
+        found = Place(types, _inner(root, argument, root), root, self._places)
+        if found and len(self._places) < _MAX_PLACES:
+            self._places[tool, argument] = found
+        return found
 
-    def inside(self, tool: str, schemas: Schemas | None, name: str | None) -> tuple[Types, Schemas]:
-        """The types and schemas of a field, or with ITEM of a list's items, in a value of these schemas.
 
-        None in place of schemas: of an argument of the tool.
-        """
-        parameters = self._parameters.get(tool)
-        if schemas is None:
-            return self.of(tool, name), _inner(parameters, name, parameters)
-        if not schemas:
-            return _ANY, schemas
-        found = [inner for schema in schemas for inner in _inner(schema, name, parameters)][:_MAX_SCHEMAS]
-        types = [_types(schema, parameters, 0) for schema in found]
-        return (_ANY if None in types else frozenset().union(*types)), found
+def typed(text: str, types: Types) -> tuple[Any, Sequence[ParseCode]]:
+    """The value that `text` stands for, and what is wrong with it where it is read as JSON.
 
-    @staticmethod
-    def typed(text: str, types: Types) -> tuple[Any, Sequence[ParseCode]]:
-        """The value that `text` stands for, and what is wrong with it where it is read as JSON.
-
-        A string where the schema has nothing but strings; of other types the first that the text is. Text that is none
-        of them stays text, for the schema check to refuse. Where no type is declared, the text is JSON or else a string.
-        """
-        if types == _STRING:
-            return text, ()
-        stripped = text.strip()
-        if stripped in _WORDS:
-            word = _WORDS[stripped]
-            kind = "null" if word is None else "boolean"
-            return (word if kind in types or "string" not in types else text), ()
-        digits = stripped.removeprefix("-")
-        if digits.isascii() and digits.isdigit() and digits[0] != "0" and len(stripped) <= MAX_NUMBER_CHARS:
-            return (int(stripped) if not types or types & _NUMBERS else text), ()
-        return _json_or_text(text, stripped, types)
+    A string where the schema has nothing but strings; of other types the first that the text is. Text that is none
+    of them stays text, for the schema check to refuse. Where no type is declared, the text is JSON or else a string.
+    """
+    if types == STRING:
+        return text, ()
+    stripped = text.strip()
+    if stripped in _WORDS:
+        word = _WORDS[stripped]
+        kind = "null" if word is None else "boolean"
+        return (word if kind in types or "string" not in types else text), ()
+    digits = stripped.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and digits[0] != "0" and len(stripped) <= MAX_NUMBER_CHARS:
+        return (int(stripped) if not types or types & _NUMBERS else text), ()
+    return _json_or_text(text, stripped, types)
 
 
 def json_value(text: str) -> tuple[Any, Sequence[ParseCode]]:
@@ -166,7 +184,7 @@ def _from_list(definitions: Any) -> ToolTypes:
 
 
 def _arguments(parameters: Any) -> dict[str, Types]:
-    return {str(name): _types(schema, parameters, 0) or _ANY for name, schema in _properties(parameters).items()}
+    return {str(name): _types(schema, parameters, 0) or ANYTHING for name, schema in _properties(parameters).items()}
 
 
 def _properties(parameters: Any) -> Mapping[str, Any]:

@@ -78,6 +78,7 @@ class FormatVerifier(Verifier):
 
 
 WELL_FORMED = FormatCode.WELL_FORMED.value
+_ALL_WELL, _STRAY_TEXT = (WELL_FORMED,), (FormatCode.STRAY_TEXT.value,)
 
 
 def format_codes(view: RolloutView) -> tuple[str, ...]:
@@ -95,10 +96,9 @@ def _step_codes(step: Step) -> tuple[str, ...]:
     if parsed.dialect == "toolrl" and parsed.thought is None:
         return (FormatCode.NO_THOUGHT.value,)
     keeps_layout = _LAYOUTS.get(parsed.dialect)
-    start, end = parsed.body_span
-    if keeps_layout is not None and not keeps_layout(step.text[:end], start, parsed):
-        return (FormatCode.STRAY_TEXT.value,)
-    return (WELL_FORMED,)
+    if keeps_layout is not None and not keeps_layout(step.text[: parsed.body_span[1]], parsed.body_span[0], parsed):
+        return _STRAY_TEXT
+    return _ALL_WELL
 
 
 def _toolrl_layout(text: str, start: int, parsed: ParsedResponse) -> bool:
@@ -128,6 +128,8 @@ def _end_of_calls(parsed: ParsedResponse) -> int:
 
 
 def _hermes_layout(text: str, start: int, parsed: ParsedResponse) -> bool:
+    if parsed.answer is None:
+        return True  # no text around the blocks
     spans = sorted([call.span for call in parsed.calls if call.span])
     ends = [begin for begin, _ in spans[1:]] + [len(text)]
     for span, end in zip(spans, ends, strict=False):

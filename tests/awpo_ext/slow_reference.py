@@ -117,7 +117,7 @@ def _trusted_gates(groups, trust, result):
     unchecked = sum(a**2 for group in groups if group.w and not group.differ for a in group.step.values())
     budget = min(1.0, sqrt(checked / unchecked)) if unchecked else 1.0
     for group in groups:
-        group.w *= trust / (1 + trust) if group.differ else trust * budget
+        group.w *= trust**2 / (1 + trust**2) if group.differ else trust**2 * budget
 
 
 def _learn(groups, mean, variance, config, result):

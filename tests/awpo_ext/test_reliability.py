@@ -53,10 +53,10 @@ def test_weights_are_bounded_and_a_batch_does_not_raise_its_own(case, state):
     result = run(batch, config, state)
     differ = result.task_stats.std > 0
     assert ((result.gate >= 0) & (result.gate < 1)).all() and (result.gate[differ] <= 0.5).all()
-    assert set(result.gate[differ].tolist()) <= {0.0, state.trust / (1 + state.trust)}
+    assert set(result.gate[differ].tolist()) <= {0.0, state.trust**2 / (1 + state.trust**2)}
     unchecked = result.judge_part[~differ[result.group_index]].square().sum()
     checked = result.outcome_part[differ[result.group_index]].square().sum()
-    assert unchecked <= state.trust**2 * checked + 1e-9
+    assert unchecked <= state.trust**4 * checked + 1e-9
 
 
 @given(batches(min_groups=1, outcomes=st.just(-3.0)), states)

@@ -1,13 +1,17 @@
-"""What a step has to log, computed from verl's own rollout dump, apart from the run."""
+"""What a step has to log, computed from verl's own rollout dump, apart from the run; and that its record replays."""
 
 import pytest
 
 from awpo_ext.advantage import awpo_advantages
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
+from awpo_ext.record import Record, open_record
+from awpo_ext.record.recompute import check
 from awpo_ext.reliability import ReliabilityState
 from tests.e2e.hashed_reward import columns
 from tests.e2e.stock_verl import dumped_rollouts
+
+RECORD = "+algorithm.awpo.record.enable=true"
 
 
 def expected_of_step(folder, step, config=AwpoConfig(), reliability=None):
@@ -28,3 +32,15 @@ def expected_of_step(folder, step, config=AwpoConfig(), reliability=None):
         reliability=reliability or ReliabilityState(),
     )
     return outcome, result, clip_radius(result.gate, config, result.verified)
+
+
+def check_replay(folder, steps: dict[int, int], mini_batches: int = 1) -> Record:
+    """The record of a run in `folder` holds each of its steps once, with so many rollouts, and replays to the same
+    numbers. Each of a step's mini-batches is one part of the training.
+    """
+    record = open_record(folder)
+    assert {step: record.rollouts([step], "train").num_rows for step in record.steps("train")} == steps
+    assert set(record.metrics()) >= set(steps)
+    checked = check(record)
+    assert checked.parts == len(steps) * mini_batches and checked.difference < 1e-6
+    return record

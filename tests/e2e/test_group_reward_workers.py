@@ -25,7 +25,8 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ
 from verl.utils import tensordict_utils as tu
 
 from awpo_ext.verl_plugin.config_check import compose
-from awpo_ext.verl_plugin.rollout.group_reward import SIZE_FIELD, write_group_sizes
+from awpo_ext.verl_plugin.driver.group_sizes import write_group_sizes
+from awpo_ext.verl_plugin.rollout.group_reward import SIZE_FIELD
 from reward_models import UnscoredReason
 from tests.e2e.canned_agent import FAILING, worth
 from tests.reward_models.judges.llm_group import ranking_server

@@ -8,6 +8,7 @@ import json
 import pytest
 import torch
 
+from tests.e2e.expected import RECORD, check_replay
 from tests.e2e.stock_verl import ROOT, main_ppo
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
@@ -95,7 +96,7 @@ def test_two_turns_train_and_everyone_sees_the_whole_trajectory(taught_model, tm
         f"+{reward}.reward_kwargs.judge=tests.e2e.recording_judge:RecordingJudge",
         f"+{reward}.reward_kwargs.verifier=state",
         f"+{reward}.reward_kwargs.verifier_kwargs.classes.Bank={CLASSES['Bank']}",
-        "+algorithm.awpo.clip_higher=1.4",
+        "+algorithm.awpo.clip_higher=1.4", RECORD,
         "trainer.total_training_steps=2", "trainer.total_epochs=10", "trainer.test_freq=-1",
     )  # fmt: skip
     assert run.returncode == 0, run.console[-4000:]
@@ -108,6 +109,10 @@ def test_two_turns_train_and_everyone_sees_the_whole_trajectory(taught_model, tm
         for text in (text for turn in one["turns"] for text in turn):
             assert text in one["response"]  # the judge reads every turn
         assert '{"balance": ' in one["response"] or "Error: " in one["response"]  # and what the tools answered
+
+    record = check_replay(tmp_path, {1: 32, 2: 32})  # and the record keeps every turn
+    for row in record.rows([1, 2], "train"):
+        assert any(row["response"] == one["response"] for one in seen)
 
     # what was trained on is the verifier's verdict on exactly these turns
     verifier = make_verifier("state", classes=CLASSES)

@@ -6,7 +6,7 @@ import pytest
 
 from awpo_ext.clipping import clip_radius
 from awpo_ext.config import AwpoConfig
-from tests.e2e.expected import expected_of_step
+from tests.e2e.expected import RECORD, check_replay, expected_of_step
 from tests.e2e.stock_verl import cpu_overrides, main_ppo
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
@@ -37,6 +37,7 @@ def trained(tiny_model, tmp_path_factory):
             "+algorithm.awpo.clip_schedule=inverse",
             "+algorithm.awpo.clip_eta=2.0",
             "+algorithm.awpo.clip_min=0.02",
+            RECORD,
         )
     assert run.returncode == 0, run.console[-6000:]
     assert tuple(run.steps) == STEPS
@@ -69,6 +70,11 @@ def radii_of_halves(gate):
     for first in combinations(everything, len(gate) // 2):
         second = [i for i in everything if i not in first]
         yield float((clip_radius(gate[list(first)], INVERSE) + clip_radius(gate[second], INVERSE)) / 2)
+
+
+def test_the_record_replays_each_mini_batch(trained):
+    folder, _ = trained
+    check_replay(folder, {1: 32, 2: 32}, mini_batches=2)
 
 
 def test_new_weights_reach_vllm(trained):

@@ -3,7 +3,7 @@
 import pytest
 
 from awpo_ext.config import AwpoConfig
-from tests.e2e.expected import expected_of_step
+from tests.e2e.expected import RECORD, check_replay, expected_of_step
 from tests.e2e.stock_verl import main_ppo
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
@@ -12,7 +12,7 @@ pytest.importorskip("vllm", reason="needs the CPU stack: recipes/cpu/setup_env.s
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 GROUP = AwpoConfig(clip_scope="group", clip_min=0.02)
-GROUP_OVERRIDES = ["+algorithm.awpo.clip_scope=group", "+algorithm.awpo.clip_min=0.02"]
+GROUP_OVERRIDES = ["+algorithm.awpo.clip_scope=group", "+algorithm.awpo.clip_min=0.02", RECORD]
 
 
 def check_step(folder, run, step):
@@ -47,6 +47,7 @@ def test_colocate_async_with_a_radius_a_group(tiny_model, tmp_path):
         assert logged["awpo/applied_clip_radius"] == pytest.approx(float(radius.mean()), rel=0.2)
         assert logged["awpo/clip_ratio/low_mean"] + logged["awpo/clip_ratio/high_mean"] > 0
         assert logged["actor/kl_loss"] >= 0
+    check_replay(tmp_path, {1: 32, 2: 32})
 
 
 def test_two_ranks_with_a_radius_a_group(tiny_model, tmp_path):
@@ -63,3 +64,4 @@ def test_two_ranks_with_a_radius_a_group(tiny_model, tmp_path):
     for step in (1, 2):
         logged, radius = check_step(tmp_path, run, step)
         assert logged["awpo/applied_clip_radius"] == pytest.approx(float(radius.mean()), rel=1e-4)
+    check_replay(tmp_path, {1: 32, 2: 32})

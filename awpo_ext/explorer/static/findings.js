@@ -17,7 +17,20 @@ export function findings(run) {
     quick(columns, run.count, "judge_low", 0.1, "succeed and displease the judge"),
     quick(columns, run.count, "all_wrong", 0.5, "are in groups in which nobody is right"),
   ];
-  return found.filter(Boolean);
+  return [...alarms(run), ...found.filter(Boolean)];
+}
+
+const ALARM = "awpo/alarm/since/";
+const FILTER_OF_ALARM = { gap: "judge_high", second: "judge_high", reliability: "judge_high", unparseable: "unparseable", unscored: "unscored" };
+
+// What the run's guard has raised, latest first (docs/guard.md).
+function alarms(run) {
+  const { steps, series } = run.metrics;
+  return Object.keys(series).filter((name) => name.startsWith(ALARM)).flatMap((name) => {
+    const kind = name.slice(ALARM.length);
+    const filter = kind in FILTER_OF_ALARM ? { f: FILTER_OF_ALARM[kind] } : {};
+    return series[name].map((since, i) => since === null ? null : { step: steps[i], text: `Alarm ${kind} in step ${steps[i]}: since step ${since}`, share: null, filter, level: "bad" });
+  }).filter(Boolean).sort((a, b) => b.step - a.step);
 }
 
 function quick(columns, count, name, least, text) {

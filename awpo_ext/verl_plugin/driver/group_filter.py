@@ -48,17 +48,17 @@ def check_filter(config: DictConfig) -> None:
         )
 
 
-def install(buffer: Any, config: AwpoConfig, reliability: Callable[[], ReliabilityState]) -> None:
+def install(buffer: Any, config: Callable[[], AwpoConfig], reliability: Callable[[], ReliabilityState]) -> None:
     """Make verl's replay buffer ask the estimator which finished prompts to drop.
 
     Args:
-        reliability: what is known of the judge at the time of asking.
+        config, reliability: the method, and what is known of the judge, at the time of asking.
     """
     buffer._dapo_filtered_keys = partial(filtered_keys, buffer, config, reliability)
 
 
 def filtered_keys(
-    buffer: Any, config: AwpoConfig, reliability: Callable[[], ReliabilityState], partition_id: str
+    buffer: Any, config: Callable[[], AwpoConfig], reliability: Callable[[], ReliabilityState], partition_id: str
 ) -> tuple[set[str], Counter]:
     """In place of `ReplayBuffer._dapo_filtered_keys`: the finished prompts to drop, and how many had which mean outcome.
 
@@ -74,7 +74,7 @@ def filtered_keys(
     idle = dict.fromkeys(fresh - {key.split("_")[0] for key in keys}, 0.0)  # no rollout of them is left
     if keys:
         batch = SimpleNamespace(keys=keys, tags=[{}] * len(keys), partition_id=partition_id)
-        idle |= idle_groups(build_channel(batch, config, kl_in_reward=True), reliability())
+        idle |= idle_groups(build_channel(batch, config(), kl_in_reward=True), reliability())
     known.update({uid: idle.get(uid) for uid in fresh})
     dropped = {uid: outcome for uid, outcome in known.items() if outcome is not None}
     return set(dropped), Counter(dropped.values())

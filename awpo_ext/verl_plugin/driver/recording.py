@@ -64,7 +64,9 @@ class RunRecorder:
             if writer is not None:
                 before = channel.reliability.as_dict() if channel.reliability else None
                 key, seen = PartKey(place[0], batch=place[1]), self._batch(batch, channel)
-                writer.put_part(key, before, lambda: self._rows(seen, channel.result, radius, tokenizer))
+                now, start = vars(channel.config), vars(self._awpo)
+                changed = {name: value for name, value in now.items() if value != start[name]}
+                writer.put_part(key, before, lambda: self._rows(seen, channel.result, radius, tokenizer), changed)
                 return {"awpo/record/seconds": time.monotonic() - started}
         return {}
 
@@ -133,7 +135,7 @@ class RunRecorder:
         found = tq.kv_batch_get(
             keys=[batch.keys[row] for row in final], partition_id=batch.partition_id, select_fields=fields
         )
-        row = {name: _values(found[name]) for name in _ROW if name in found.keys()}  # noqa: SIM118  (a TensorDict)
+        row = {name: field_values(found[name]) for name in _ROW if name in found.keys()}  # noqa: SIM118  (a TensorDict)
         count = torch.bincount(channel.rollout_of_row[channel.rollout_of_row >= 0], minlength=len(final))
         nothing = torch.full_like(channel.reasoning, torch.nan)
         penalty = torch.zeros(len(final)) if channel.kl_penalty is None else channel.kl_penalty
@@ -141,7 +143,7 @@ class RunRecorder:
             key=[batch.keys[row] for row in final],
             outputs=count.tolist(),
             tag=[dict(batch.tags[row]) for row in final],
-            extra_fields=[dict(extra) for extra in _values(found["extra_fields"])],
+            extra_fields=[dict(extra) for extra in field_values(found["extra_fields"])],
             row=[dict(zip(row, values, strict=True)) for values in zip(*row.values(), strict=True)]
             or [{}] * len(final),
             response=list(found["responses"]),
@@ -157,7 +159,8 @@ class RunRecorder:
         )
 
 
-def _values(field: Any) -> list[Any]:
+def field_values(field: Any) -> list[Any]:
+    """A field of the TransferQueue that is no tensor: by backend a list, an array or a tensordict stack."""
     return field.tolist() if hasattr(field, "tolist") else list(field)
 
 

@@ -2,12 +2,15 @@
 
 import difflib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from awpo_ext.config import AwpoConfig
+from awpo_ext.guard.options import GuardOptions
+from awpo_ext.guard.second import check_second
 from awpo_ext.record.options import RecordOptions
 from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
@@ -38,15 +41,37 @@ def awpo_section(config: DictConfig) -> AwpoConfig:
     if section is not None and not isinstance(section, Mapping | DictConfig):
         raise AwpoSetupError(f"algorithm.awpo={section!r} is not a section; set +algorithm.awpo.<key>=<value>")
     given = OmegaConf.to_container(section, resolve=True) if section is not None else {}
-    given.pop("record", None)  # `record_options` reads it
+    for other in ("record", "guard"):  # `record_options` and `guard_options` read them
+        given.pop(other, None)
     return AwpoConfig.from_mapping({**outcome_range(config), **given})
 
 
 def record_options(config: DictConfig) -> RecordOptions:
     """The validated `algorithm.awpo.record`; AwpoSetupError names key, value and what is allowed."""
-    section = (config.algorithm.get("awpo") or {}).get("record")
+    return _options(config, "record", RecordOptions.from_section)
+
+
+def guard_options(config: DictConfig) -> GuardOptions:
+    """The validated `algorithm.awpo.guard`; AwpoSetupError names key, value and what is allowed."""
+    return _options(config, "guard", GuardOptions.from_section)
+
+
+def _options(config: DictConfig, key: str, read: Callable[[Any], Any]) -> Any:
+    section = (config.algorithm.get("awpo") or {}).get(key)
     try:
-        return RecordOptions.from_section(OmegaConf.to_container(section) if OmegaConf.is_config(section) else section)
+        return read(OmegaConf.to_container(section, resolve=True) if OmegaConf.is_config(section) else section)
+    except ValueError as error:
+        raise AwpoSetupError(str(error)) from error
+
+
+def check_guard(config: DictConfig, section: AwpoConfig) -> None:
+    """An action that would change nothing, or a second opinion that cannot be asked, is refused before the run."""
+    options = guard_options(config)
+    if not options.enable:
+        return
+    try:
+        options.check_with(section)
+        check_second(options.second)
     except ValueError as error:
         raise AwpoSetupError(str(error)) from error
 
@@ -78,6 +103,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
     refuse_unavailable("estimator and loss", "trainer")
     section = awpo_section(config)
     record_options(config)
+    check_guard(config, section)
     if not config.trainer.use_v1:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")
     check_settings(config, section)

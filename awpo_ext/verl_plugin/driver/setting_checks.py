@@ -1,7 +1,6 @@
 """Settings of verl under which AWPO trains nothing, or that it does not read: each is refused with the key to set."""
 
 import difflib
-import logging
 
 from omegaconf import DictConfig
 
@@ -10,8 +9,6 @@ from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.driver import group_filter
 from awpo_ext.verl_plugin.worker import loss
 from reward_models.reward import CRITERION, REWARD_COLUMNS
-
-logger = logging.getLogger(__name__)
 
 OUR_REWARD = "pkg://reward_models.reward"
 CLIP_RATIO = 0.2  # verl's default of clip_ratio, clip_ratio_low and clip_ratio_high
@@ -26,12 +23,6 @@ def check_settings(config: DictConfig, section: AwpoConfig) -> None:
     _check_reward_model(config)
     _check_names_of_columns(config, section)
     group_filter.check_filter(config)
-    if section.gate == "reliability":
-        logger.warning(
-            "awpo-ext: algorithm.awpo.gate=reliability is experimental: in a toy world it ended below outcome-only under a "
-            "judge that can be flattered (docs/evidence.md); watch awpo/reliability and the validation reward beside a run "
-            "with preset=outcome_only"
-        )
 
 
 def _check_group_size(config: DictConfig) -> None:

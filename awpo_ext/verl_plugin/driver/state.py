@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ FILE = "awpo.json"
 logger = logging.getLogger(__name__)
 
 
-def save_state(config: Any, step: int, state: ReliabilityState) -> None:
-    """Write the state of `step` beside what verl saves. Called before verl names the checkpoint as its latest."""
+def save_state(config: Any, step: int, state: ReliabilityState, guard: Mapping[str, Any] | None = None) -> None:
+    """Write the state of `step`, and the guard's, beside what verl saves, before verl names the checkpoint as its latest."""
     folder = Path(config.trainer.default_local_dir) / f"global_step_{step}"
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{FILE}.part"
-    part.write_text(json.dumps({"reliability": state.as_dict()}))
+    part.write_text(json.dumps({"reliability": state.as_dict(), "guard": guard}))
     os.replace(part, folder / FILE)
 
 
@@ -35,9 +36,7 @@ def load_state(config: Any, step: int, awpo: AwpoConfig) -> ReliabilityState:
     """
     if not step:
         return ReliabilityState()
-    settings = config.trainer
-    resumed = settings.resume_from_path if settings.resume_mode == "resume_path" else None
-    file = Path(resumed or Path(settings.default_local_dir) / f"global_step_{step}") / FILE
+    file = _file(config, step)
     if not file.is_file():
         if awpo.gate == "reliability":
             logger.warning(
@@ -51,3 +50,28 @@ def load_state(config: Any, step: int, awpo: AwpoConfig) -> ReliabilityState:
         raise AwpoSetupError(
             f"{file} is damaged ({error}); resume from an earlier checkpoint, or remove the file to start without evidence"
         ) from error
+
+
+def load_guard(config: Any, step: int, restore: Callable[[Mapping[str, Any]], None]) -> None:
+    """Give the guard what the checkpoint has of it. Without any, as from an earlier version, it begins anew.
+
+    Raises:
+        AwpoSetupError: a file that is damaged.
+    """
+    file = _file(config, step)
+    if not step or not file.is_file():
+        return
+    try:
+        saved = json.loads(file.read_text()).get("guard")
+        if saved is not None:
+            restore(saved)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AwpoSetupError(
+            f"{file} is damaged ({error!r}); resume from an earlier checkpoint, or remove its key 'guard' to watch anew"
+        ) from error
+
+
+def _file(config: Any, step: int) -> Path:
+    settings = config.trainer
+    resumed = settings.resume_from_path if settings.resume_mode == "resume_path" else None
+    return Path(resumed or Path(settings.default_local_dir) / f"global_step_{step}") / FILE

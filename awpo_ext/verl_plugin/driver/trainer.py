@@ -20,12 +20,13 @@ from awpo_ext.verl_plugin.driver.estimator import step_channel
 from awpo_ext.verl_plugin.driver.first_step import FirstResponses
 from awpo_ext.verl_plugin.driver.group_check import has_group_manager
 from awpo_ext.verl_plugin.driver.group_filter import asks_estimator, install
+from awpo_ext.verl_plugin.driver.group_sizes import write_group_sizes
+from awpo_ext.verl_plugin.driver.guarding import RunGuard
 from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps, criteria_metrics
 from awpo_ext.verl_plugin.driver.recording import RunRecorder
 from awpo_ext.verl_plugin.driver.run_checks import check_run, record_options, uses_awpo
-from awpo_ext.verl_plugin.driver.state import load_state, save_state
+from awpo_ext.verl_plugin.driver.state import load_guard, load_state, save_state
 from awpo_ext.verl_plugin.driver.template_check import tell_thinking
-from awpo_ext.verl_plugin.rollout.group_reward import write_group_sizes
 from awpo_ext.verl_plugin.worker.loss import worker_loss
 from reward_models.llm_client.step_stats import StepCollector
 
@@ -46,12 +47,13 @@ class AwpoTrainerMixin:
         self._recorder = RunRecorder(config, self._awpo, record_options(config))
         if self._awpo is not None:
             tell_thinking(config)
+        self._guard = RunGuard.of(config, self._awpo)
         super().__init__(config)
 
     def _build_replay_buffer(self):
         buffer = super()._build_replay_buffer()
         if self._awpo is not None and asks_estimator(self.config):
-            install(buffer, self._awpo, lambda: self._reliability)
+            install(buffer, lambda: self._guard.method, lambda: self._reliability)
         return buffer
 
     def _setup(self):
@@ -69,11 +71,13 @@ class AwpoTrainerMixin:
             super().fit(agent_loop_manager)
         finally:
             self._recorder.close()
+            self._guard.close()
 
     def _compute_advantage(self, batch, metrics):
         if self._awpo is None:
             return super()._compute_advantage(batch, metrics)
-        channel = build_channel(batch, self._awpo, self.config.algorithm.use_kl_in_reward)
+        method = self._guard.method
+        channel = build_channel(batch, method, self.config.algorithm.use_kl_in_reward)
         tokenizer = self.tokenizer
         self._first.check(channel.unread, lambda numbers: read_responses(batch, channel, numbers, tokenizer), tokenizer)
         channel.reliability = self._reliability
@@ -82,11 +86,12 @@ class AwpoTrainerMixin:
         if channel.result is None:
             raise AwpoSetupError("verl computed advantages without calling the estimator awpo")
         self._reliability = channel.result.reliability
-        radius = clip_radius(channel.result.gate, self._awpo, channel.result.verified)
+        radius = clip_radius(channel.result.gate, method, channel.result.verified)
         columns = (channel.outcome, channel.reasoning, channel.valid)
-        metrics.update(awpo_metrics(channel.result, *columns, radius, self._awpo, channel.outcome_valid))
+        metrics.update(awpo_metrics(channel.result, *columns, radius, method, channel.outcome_valid))
         metrics.update(self._judge.add(channel.valid, channel.failure))
         metrics.update(criteria_metrics(channel.criteria))
+        self._guard.update(batch, channel, self.global_steps, tokenizer)
         place = (self.global_steps, self.local_trigger_step)
         metrics.update(self._recorder.update(batch, channel, radius_of_rollouts(radius, channel), place, tokenizer))
         return put_radius(batch, radius, channel)
@@ -100,13 +105,14 @@ class AwpoTrainerMixin:
     def _save_checkpoint(self):
         if self._awpo is not None:
             self._recorder.flush()
-            save_state(self.config, self.global_steps, self._reliability)
+            save_state(self.config, self.global_steps, self._reliability, self._guard.as_dict())
         super()._save_checkpoint()
 
     def _load_checkpoint(self):
         super()._load_checkpoint()
         if self._awpo is not None:
             self._reliability = load_state(self.config, self.global_steps, self._awpo)
+            load_guard(self.config, self.global_steps, self._guard.restore)
 
     def on_train_begin(self):
         if self._judge is not None:
@@ -116,6 +122,7 @@ class AwpoTrainerMixin:
     def on_step_begin(self):
         if self._judge is not None:
             self._judge.begin_step()
+        self._guard.begin_step()
         super().on_step_begin()
 
     def on_validate_begin(self):
@@ -127,6 +134,7 @@ class AwpoTrainerMixin:
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         if self._judge is not None:
             metrics.update(self._judge.end_step(global_steps))
+        metrics.update(self._guard.end_step(global_steps))
         self._recorder.metrics(global_steps, metrics)
 
     def _val_metrics_update(

@@ -6,17 +6,14 @@
 
 verl's reward manager sees `uid` and `session_id`, but passes neither to the reward function. How many sessions a prompt
 has, nobody tells it: rollout.n or val_kwargs.n, or the row's own `__rollout_n__`, which is taken out before. So the
-trainer writes it beside each prompt.
+trainer writes it beside each prompt (`driver/group_sizes.py`).
 """
 
-import functools
 from typing import Any
 
 import numpy as np
-from tensordict import NonTensorData, TensorDict
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
-from verl.utils import tensordict_utils as tu
 
 from reward_models.judges.llm_group import Place
 
@@ -40,25 +37,6 @@ class GroupRewardManager(NaiveRewardManager):
             return int(row[SIZE_FIELD])
         rollout = self.config.actor_rollout_ref.rollout
         return rollout.n if rollout.n == rollout.val_kwargs.n else None
-
-
-def write_group_sizes(agent_loop_manager: Any, rollout_config: Any) -> None:
-    """Let `agent_loop_manager.generate_sequences` write the group's size beside each prompt, training or validation."""
-    generate = agent_loop_manager.generate_sequences
-
-    @functools.wraps(generate)
-    def with_sizes(prompts: TensorDict) -> Any:
-        validates = bool(tu.get_non_tensor_data(prompts, "validate", False))
-        default = rollout_config.val_kwargs.n if validates else rollout_config.n
-        sizes = _rows(prompts["__rollout_n__"]) if "__rollout_n__" in prompts else [default] * len(prompts)
-        tu.assign_non_tensor_stack(prompts, SIZE_FIELD, [int(size) for size in sizes])
-        return generate(prompts)
-
-    agent_loop_manager.generate_sequences = with_sizes
-
-
-def _rows(values: Any) -> list[Any]:
-    return [value.data if isinstance(value, NonTensorData) else value for value in list(values)]
 
 
 def _one(value: Any) -> np.ndarray:

@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from awpo_ext.reports.run_summary import HEADINGS, before_after, plot, read_steps, shown_rows, step_line
+from awpo_ext.reports.run_summary import (
+    HEADINGS,
+    alarms_line,
+    before_after,
+    console_line,
+    plot,
+    read_steps,
+    shown_rows,
+    step_line,
+)
 from reward_models.errors import UserError
 
 
@@ -71,3 +80,19 @@ def test_step_line_reads_verls_console():
     )
     assert step_line(judge) == "step 8: leverage 0.250, reliability 0.200 [0.10, 0.30]"
     assert step_line("Training Progress: 10%") is None
+
+
+def test_alarms_are_named_in_the_summary(tmp_path):
+    watched = tmp_path / "watched.jsonl"
+    rows = [{"awpo/alarm/count": 0.0}, {"awpo/alarm/count": 1.0, "awpo/alarm/since/gap": 41.0}]
+    watched.write_text("".join(json.dumps({"step": 60 + i, "data": row}) + "\n" for i, row in enumerate(rows)))
+    assert alarms_line(read_steps([str(watched)])) == "Alarms: gap in step 61 (since 41)"
+    assert alarms_line({1: {"awpo/alarm/count": 0.0}}) == "Alarms: none"
+    assert "not watched" in alarms_line({1: {"awpo/outcome/mean": 0.0}})
+
+
+def test_follow_shows_alarms_too():
+    line = "\x1b[36m(TaskRunner pid=7)\x1b[0m awpo-ext: ALARM gap: the judge rises, since step 41\x1b[0m\n"
+    assert console_line(line) == "ALARM gap: the judge rises, since step 41"
+    assert console_line("step:3 - awpo/outcome/mean:0.5") == "step 3: outcome 0.500"
+    assert console_line("ALARM gap: what a model wrote") is None

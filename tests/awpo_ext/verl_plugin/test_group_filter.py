@@ -79,7 +79,8 @@ def buffer_of(queue):
     ],
 )
 def test_what_would_train_nothing_is_dropped(queue, settings, state, dropped):
-    found, counts = filtered_keys(buffer_of(queue), AwpoConfig.from_mapping(settings), lambda: state, "train")
+    config = AwpoConfig.from_mapping(settings)
+    found, counts = filtered_keys(buffer_of(queue), lambda: config, lambda: state, "train")
     assert found == dropped
     assert counts == Counter(sum(outcome for outcome, _ in PROMPTS[uid]) / 2 for uid in dropped)
 
@@ -87,12 +88,12 @@ def test_what_would_train_nothing_is_dropped(queue, settings, state, dropped):
 def test_a_prompt_of_which_no_rollout_is_left_is_dropped(queue):
     buffer = buffer_of(queue)
     buffer.partitions["train"] = [key for key in queue.rows if not key.startswith("differ")]
-    assert "differ" in filtered_keys(buffer, AwpoConfig(), ReliabilityState, "train")[0]
+    assert "differ" in filtered_keys(buffer, AwpoConfig, ReliabilityState, "train")[0]
 
 
 def test_each_prompt_is_asked_about_once_and_validation_never(queue):
     buffer = buffer_of(queue)
-    install(buffer, AwpoConfig(), ReliabilityState)
+    install(buffer, AwpoConfig, ReliabilityState)
     assert buffer._dapo_filtered_keys("val") == (set(), Counter())
     first = buffer._dapo_filtered_keys("train")
     assert first == buffer._dapo_filtered_keys("train") and set(queue.asked.values()) == {1}

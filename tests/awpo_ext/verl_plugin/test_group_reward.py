@@ -15,7 +15,8 @@ from verl.trainer.ppo.reward import load_reward_manager
 from verl.utils import tensordict_utils as tu
 
 from awpo_ext.verl_plugin.config_check import compose, problems
-from awpo_ext.verl_plugin.rollout.group_reward import SIZE_FIELD, GroupRewardManager, write_group_sizes
+from awpo_ext.verl_plugin.driver.group_sizes import write_group_sizes
+from awpo_ext.verl_plugin.rollout.group_reward import SIZE_FIELD, GroupRewardManager
 from reward_models.judges.llm_group import Place, read_place
 
 MANAGER = [

@@ -4,7 +4,9 @@ import pytest
 
 pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.sh")
 
+from awpo_ext.guard.options import GuardOptions
 from awpo_ext.record.options import RecordOptions
+from awpo_ext.verl_plugin.driver.guarding import RunGuard
 from awpo_ext.verl_plugin.driver.recording import RunRecorder
 from awpo_ext.verl_plugin.driver.trainer import AwpoTrainerMixin
 
@@ -31,6 +33,7 @@ class Trainer(AwpoTrainerMixin, Verl):
     def __init__(self, judge):
         self._judge, self.seen = judge, []
         self._recorder = RunRecorder(None, None, RecordOptions(enable=False))
+        self._guard = RunGuard(GuardOptions(enable=False), None, None)
 
 
 class Judge:
