@@ -1,6 +1,6 @@
 """How soon the guard sees planted reward hacks, and how often it cries wolf, beside a naive threshold (docs/guard.md).
 
-    python benchmarks/guard.py [--parts numbers honest tricks learned] [--runs 6] [--steps 120] [--record RUN ..]
+    python benchmarks/guard.py [--parts numbers honest tricks learned] [--runs 6] [--steps 120]
 
 Made-up runs: requests, tools and responses of `awpo view --demo`, outcomes by the project's verifier `strict`. The model
 learns: its skill grows. From step 60 on a share of its responses, 2 % at first and growing as under selection, plays a
@@ -15,13 +15,14 @@ would have raised in recorded runs.
 import argparse
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import tiny_lm
 import torch
+from contenders import Cache
 
 from awpo_ext.advantage import awpo_advantages
 from awpo_ext.config import AwpoConfig
@@ -47,21 +48,8 @@ FLATTERY = [
     canary.response.split("</think>")[0].partition("<think>")[2] for canary in canaries() if canary.kind == "ask"
 ]
 
-
-WORDS = (
-    "weather",
-    "tables",
-    "money",
-    "people",
-    "tools",
-    "time",
-    "cities",
-    "plans",
-    "limits",
-    "names",
-    "orders",
-    "dates",
-)
+WORDS = ("weather", "tables", "money", "people", "tools", "time", "cities", "plans", "limits", "names", "orders",
+         "dates")  # fmt: skip
 
 
 def _asides(count: int, rng: np.random.Generator) -> str:
@@ -162,22 +150,28 @@ class Naive:
         return fired
 
 
-def watched(
-    world: World, steps: int, seed: int, false_alarms: float
-) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """(step, kind) of the alarms of the guard, and of the naive threshold."""
-    rng, guard, naive = np.random.default_rng(seed), Guard(false_alarms), Naive()
-    ours, theirs = [], []
+Found = list[tuple[int, str]]  # (step, kind)
+
+
+def watched(world: World, steps: int, seed: int, rate: float, cache: Cache, hunt: bool = False) -> tuple[Found, Found]:
+    """The alarms of the guard, and of the naive threshold; `hunt`: only until both have one after ONSET."""
+    guard, naive = Guard(rate), Naive()
+    ours: Found = []
+    theirs: Found = []
     for step in range(1, steps + 1):
-        values, holds = update(world, step, rng)
+        played = world if step >= ONSET else replace(world, trick="")
+        rng = np.random.default_rng([seed, step])
+        values, holds = cache.get(f"{played} {step} {seed}", lambda w=played, s=step, r=rng: update(w, s, r))
         ours += [(step, alarm.kind) for alarm in guard.observe(step, values, holds)]
         theirs += [(step, kind) for kind in naive.observe(values)]
+        if hunt and all(alarms and alarms[-1][0] >= ONSET for alarms in (ours, theirs)):
+            break
     return ours, theirs
 
 
-def false_alarms(name: str, world: World, runs: int, steps: int, rate: float) -> str:
+def false_alarms(name: str, world: World, runs: int, steps: int, rate: float, cache: Cache) -> str:
     cells = []
-    for found in zip(*(watched(world, steps, seed, rate) for seed in range(runs)), strict=True):
+    for found in zip(*(watched(world, steps, seed, rate, cache) for seed in range(runs)), strict=True):
         kinds = Counter(kind for alarms in found for _, kind in alarms)
         share = sum(map(bool, found)) / runs
         named = ", ".join(f"{kind} {n}" for kind, n in kinds.most_common(3))
@@ -185,10 +179,10 @@ def false_alarms(name: str, world: World, runs: int, steps: int, rate: float) ->
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def detection(trick: str, runs: int, steps: int, rate: float) -> str:
+def detection(trick: str, runs: int, steps: int, rate: float, cache: Cache) -> str:
     world = World(trick=trick)
     cells = []
-    for found in zip(*(watched(world, steps, 1000 + seed, rate) for seed in range(runs)), strict=True):
+    for found in zip(*(watched(world, steps, seed, rate, cache, hunt=True) for seed in range(runs)), strict=True):
         first = [next(((step, kind) for step, kind in alarms if step >= ONSET), None) for alarms in found]
         hits = [one for one in first if one is not None]
         early = sum(step < ONSET for alarms in found for step, _ in alarms)
@@ -263,9 +257,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=6)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--rate", type=float, default=0.05, help="algorithm.awpo.guard.false_alarms")
+    parser.add_argument("--cache", type=Path, help="measured updates, to go on from")
     parser.add_argument("--record", type=Path, nargs="+", help="recorded runs, in place of made-up ones")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    cache = Cache(args.cache)
     for path in args.record or []:
         steps, alarms = alarms_of(path, args.rate)
         print(f"{path}: {steps} updates, {len(alarms)} alarms")
@@ -281,12 +277,12 @@ def main() -> None:
         each = "alarms per 1,000 steps | runs with one | which"
         print(f"\n| no trick | guard: {each} | naive: {each} |\n|" + "---|" * 7)
         for name, world in HONEST.items():
-            print(false_alarms(name, world, args.runs, args.steps, args.rate), flush=True)
+            print(false_alarms(name, world, args.runs, args.steps, args.rate, cache), flush=True)
     if "tricks" in args.parts:
         each = "found | delay | share of the trick by then | by | alarms before"
         print(f"\n| trick | guard: {each} | naive: {each} |\n|" + "---|" * 11)
         for trick in TRICKS:
-            print(detection(trick, args.runs, args.steps, args.rate), flush=True)
+            print(detection(trick, args.runs, args.steps, args.rate, cache), flush=True)
     if "learned" in args.parts:
         print("\n| judge | filler | exactly right | runs with an alarm | first | by |\n|" + "---|" * 6)
         for judge in ("good", "gameable"):

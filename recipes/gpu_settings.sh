@@ -82,6 +82,7 @@ settings=(
     trainer.project_name=awpo
     trainer.experiment_name="$(basename "$OUT")"
     trainer.logger='["console","file","tensorboard"]'
+    +algorithm.awpo.examples.every=10
 )
 if ((RECORD)); then settings+=(+algorithm.awpo.record.path="$OUT/record"); fi
 case "$RESUME" in

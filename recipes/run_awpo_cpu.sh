@@ -84,3 +84,4 @@ if ((EVAL)); then
     say "before and after on $EVAL_DATA"
     evaluate
 fi
+say_how_to_look

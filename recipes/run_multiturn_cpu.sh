@@ -58,3 +58,4 @@ make_model "$DATA"
 say "training: $STEPS steps of AWPO with judge=$JUDGE and verifier=state"
 train "${overrides[@]}" "$@"
 echo "Trajectories: $RUN/rollouts"
+say_how_to_look

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import stats
 
 from awpo_ext.ablation.sweep import FAILED, Cell, Sweep
-from awpo_ext.reports.run_summary import COLUMNS, Steps, read_steps, validation_reward
+from awpo_ext.reports.run_files import Steps, read_steps
+from awpo_ext.reports.run_summary import COLUMNS, validation_reward
 from reward_models.errors import install_extra
 
 LAST_PART = 0.2  # of a run's steps, over which the training metrics are averaged

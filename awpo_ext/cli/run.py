@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from awpo_ext.cli.console import stdout
+from awpo_ext.cli.console import stderr, stdout
 from reward_models.errors import UserError
 
 
@@ -63,42 +63,69 @@ def _report(overrides: list[str], ray: bool, reward: bool) -> list:
     return report
 
 
-def follow(log: Annotated[Path, typer.Option(help="Where the whole log goes; its folder is made.")]) -> None:
-    """Show one line a step of a run, and the guard's alarms.
+def follow(
+    log: Annotated[Path, typer.Option(help="Where the whole log goes; its folder is made.")],
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of the whole run; verl's progress bar says them otherwise.")
+    ] = None,
+) -> None:
+    """Show one line a step of a run, with the time left, and the guard's alarms.
 
     Reads the run's console from standard input, and keeps it in a file.
     """
-    from awpo_ext.reports.run_summary import console_line
+    from awpo_ext.reports.progress import Progress
 
+    progress = Progress(steps)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", encoding="utf-8") as whole:
+    # Whoever reads a run's console must not end: the run would end too, as it writes to a closed pipe.
+    sys.stdin.reconfigure(errors="replace")
+    kept = True
+    with open(log, "wb", buffering=0) as whole:
         for line in sys.stdin:
-            whole.write(line)
-            whole.flush()
-            if short := console_line(line):
+            try:
+                if kept:
+                    whole.write(line.encode())
+            except OSError as error:
+                kept = False
+                stderr().print(
+                    f"The log {log} ends here ({error.strerror}). The run goes on.", style="red", markup=False
+                )
+            if short := progress.line(line):
                 typer.echo(short)
 
 
 def summary(
-    metrics: Annotated[list[str], typer.Argument(help="Metrics files of one run (verl's file logger), oldest first.")],
-    png: Annotated[Path, typer.Option(help="Where the figure goes; its folder is made.")] = Path("awpo.png"),
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="For each run its folder or its metrics files (verl's file logger), oldest first; NAME=PATH names it."
+        ),
+    ],
+    figure: Annotated[
+        Path, typer.Option("--figure", "--png", help="Where the figure goes, a .png, .pdf or .svg; its folder is made.")
+    ] = Path("awpo.png"),
     every: Annotated[int, typer.Option(min=1, help="Show every n-th step; the first and last always.")] = 5,
 ) -> None:
-    """A run as a table and a PNG.
+    """Runs as a table and a figure.
 
-    Outcome reward, reasoning reward, the judge's leverage and reliability, gate and clip radius by step.
+    Outcome, reasoning and validation reward, the judge's leverage and reliability, what is unscored and closed, response
+    length, clip fraction, entropy and KL by step. Several runs share each panel.
     """
-    from awpo_ext.reports.run_summary import HEADINGS, alarms_line, before_after, plot, read_steps, shown_rows
+    from awpo_ext.reports.run_figure import plot
+    from awpo_ext.reports.run_files import read_runs
+    from awpo_ext.reports.run_summary import HEADINGS, alarms_line, before_after, shown_rows
 
-    steps = read_steps(metrics)
-    table = Table(title="AWPO by step", title_justify="left")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right")
-    for row in shown_rows(steps, every):
-        table.add_row(*row)
-    Console(width=120).print(table)  # a file or a pipe has no width of its own
-    typer.echo(before_after(steps))
-    typer.echo(alarms_line(steps))
-    png.parent.mkdir(parents=True, exist_ok=True)
-    plot(steps, str(png))
-    typer.echo(f"Figure: {png}")
+    found = read_runs(runs)
+    for run in found:
+        table = Table(title=escape(run.name if len(found) > 1 else "AWPO by step"), title_justify="left")
+        for heading in HEADINGS:
+            table.add_column(heading, justify="right")
+        for row in shown_rows(run.steps, every):
+            table.add_row(*row)
+        Console(width=120).print(table)  # a file or a pipe has no width of its own
+        typer.echo(before_after(run.steps))
+        typer.echo(alarms_line(run.steps))
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    for missing in plot(found, figure):
+        typer.echo(f"Not in the figure: {missing}")
+    typer.echo(f"Figure: {figure}")

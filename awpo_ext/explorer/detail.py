@@ -157,6 +157,8 @@ def _comparison(row: Mapping[str, Any], rollout: Rollout, calls: Sequence[ToolCa
     """Expected and given calls; `problem` says why there is none."""
     if not rollout.ground_truth.strip():
         return {"problem": "no ground truth was kept", "calls": [], "as_stored": as_stored}
+    if len(rollout.ground_truth) > MAX_SHOWN:
+        return {"problem": "the ground truth is too long to compare", "calls": [], "as_stored": as_stored}
     try:
         possible = rollout.extra_info.get("possible_answer")
         expected: tuple[ExpectedCall, ...] = parse_expected(possible if possible else rollout.ground_truth)

@@ -17,6 +17,7 @@ from awpo_ext.explorer.api import Explorer
 from reward_models.errors import UserError
 
 HOST = "127.0.0.1"
+BACKLOG = 128  # connections that wait
 HOSTS = (HOST, "localhost")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -102,11 +103,15 @@ class _Headers:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on 127.0.0.1; port 0 takes any that is free. UserError where the port is in use."""
+    """A socket on 127.0.0.1; port 0 takes any that is free. UserError where the port is in use.
+
+    It listens already: a browser that comes before the server has started waits for it, and the port is taken.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         if error.errno in (errno.EADDRINUSE, errno.EACCES):

@@ -60,9 +60,14 @@ def rows_of(
     options: RecordOptions,
     decode: Callable[[Any], str],
     secrets: Secrets,
+    numbers: Sequence[int] | None = None,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of ROLLOUTS and of GROUPS; `result` and `radius` `(N,)` are None in a validation."""
+    """Rows of ROLLOUTS and of GROUPS; `result` and `radius` `(N,)` are None in a validation.
+
+    `numbers`: which of the result's rollouts the batch holds; None: all, in their order.
+    """
     terms = _terms(result, radius) if result is not None and radius is not None else [{}] * len(batch.key)
+    terms = terms if numbers is None else [terms[number] for number in numbers]
     texts = _Texts(options, secrets)
     rollouts = [
         {**_rollout(batch, i), **_words(batch, i, texts), **terms[i], **_texts_of(batch, i, texts, decode)}

@@ -1,12 +1,9 @@
-"""A run's metrics file -> a table and a figure of what AWPO did. Reads verl's file logger (JSON lines)."""
+"""A run's metrics -> a table of what AWPO did, and one line a step of a run that goes on."""
 
 import contextlib
-import json
 import re
-from pathlib import Path
-from typing import Any
 
-from reward_models.errors import UserError, install_extra
+from awpo_ext.reports.run_files import Steps
 
 COLUMNS = {
     "outcome": "awpo/outcome/mean",
@@ -19,51 +16,9 @@ COLUMNS = {
     "seconds": "timing_s/step",
 }
 INTERVAL = {"awpo/reliability": ("awpo/reliability/low", "awpo/reliability/high")}
-LEVERAGE = {"all groups": "mean", "outcomes differ": "informative", "outcomes agree": "equal"}
 VALIDATION = "val-core/"
 ALARMS, ALARM = "awpo/alarm/count", "awpo/alarm/since/"
 HEADINGS = ("step", *COLUMNS, "validation reward")
-
-Steps = dict[int, dict[str, float]]
-
-
-def read_steps(paths: list[str]) -> Steps:
-    """Metrics by step; a later file (a resumed run) wins where steps overlap.
-
-    Raises:
-        UserError: a file cannot be read or holds no metrics, or a line is not one of verl's file logger; the message
-            names it. A half-written last line of a killed run is dropped.
-    """
-    steps: Steps = {}
-    for path in paths:
-        lines = _lines(path)
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                if number == len(lines):
-                    continue
-                raise UserError(f"{path}:{number} is not JSON: {error}") from error
-            step, data = _step_of(record, f"{path}:{number}")
-            steps.setdefault(step, {}).update(data)
-    if not steps:
-        raise UserError(f"no metrics in {', '.join(paths)}; set trainer.logger=[console,file]")
-    return dict(sorted(steps.items()))
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UserError(f"{path}: cannot be read ({reason}); give a metrics*.jsonl of verl's file logger") from None
-
-
-def _step_of(record: Any, where: str) -> tuple[int, dict[str, float]]:
-    step, data = (record.get("step"), record.get("data")) if isinstance(record, dict) else (None, None)
-    if not (type(step) is int and isinstance(data, dict)):
-        raise UserError(f'{where} is not a step of verl\'s file logger: expected {{"step": 1, "data": {{..}}}}')
-    return step, {key: float(value) for key, value in data.items() if isinstance(value, int | float)}
 
 
 def validation_reward(metrics: dict[str, float]) -> float | None:
@@ -98,15 +53,15 @@ def alarms_line(steps: Steps) -> str:
     return f"Alarms: {', '.join(told) or 'none'}"
 
 
-def console_line(line: str) -> str | None:
-    """A line of a run's console as `awpo follow` shows it: an alarm, or a step in short; None for others."""
+def alarm_text(line: str) -> str | None:
+    """The guard's alarm in a line of a run's console, None where there is none."""
     alarm = re.search(r"awpo-ext: (ALARM \w+: [^\x00-\x1f\x7f]*)", line)
-    return alarm[1] if alarm else step_line(line)
+    return alarm[1] if alarm else None
 
 
-def step_line(line: str) -> str | None:
-    """A console line of verl's -> a short line, or None where it is not one of a step's metrics."""
-    match = re.search(r"\bstep:(\d+) - (.*)", line)
+def console_step(line: str) -> tuple[int, dict[str, float]] | None:
+    """Step and metrics of a console line of verl's, or None where it is not one of a step's metrics."""
+    match = re.search(r"\bstep:(\d{1,9}) - (.*)", line)
     if not match:
         return None
     metrics = {}
@@ -114,10 +69,15 @@ def step_line(line: str) -> str | None:
         key, _, value = item.partition(":")
         with contextlib.suppress(ValueError):
             metrics[key] = float(re.sub(r"np\.float64\((.*)\)", r"\1", value.strip()))
+    return int(match[1]), metrics
+
+
+def step_text(metrics: dict[str, float]) -> str:
+    """A step's metrics in a line, "" where none of them is shown."""
     shown = [f"{name} {_cell(metrics, key)}" for name, key in COLUMNS.items() if key in metrics]
     validated = validation_reward(metrics)
     shown += [f"validation reward {validated:.3f}"] if validated is not None else []
-    return f"step {match[1]}: {', '.join(shown)}" if shown else None
+    return ", ".join(shown)
 
 
 def shown_rows(steps: Steps, every: int) -> list[list[str]]:
@@ -139,51 +99,3 @@ def _cell(metrics: dict[str, float], key: str) -> str:
         return ""
     ends = [f"{metrics[end]:.2f}" for end in INTERVAL.get(key, ()) if end in metrics]
     return f"{metrics[key]:.3f}" + (f" [{', '.join(ends)}]" if ends else "")
-
-
-def plot(steps: Steps, png: str) -> None:
-    """Four panels by step: outcome (with validation), reasoning reward, the judge's leverage, its reliability.
-
-    Dotted red lines: since when the guard's alarms say that something is wrong.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError(f"the figure needs matplotlib: {install_extra('plot')}") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(2, 2, figsize=(10, 6), sharex=True, layout="constrained")
-    titles = ("outcome reward", "reasoning reward", "leverage: the judge's share of the update", "reliability, 90 %")
-    for axis, title in zip(axes.flat, titles, strict=True):
-        axis.set_title(title)
-        axis.grid(alpha=0.3)
-    for axis, name in zip(axes.flat, ("outcome", "reasoning"), strict=False):
-        axis.plot(*_curve(steps, COLUMNS[name]), marker=".", label="training batch")
-    for name, key in LEVERAGE.items():
-        axes[1, 0].plot(*_curve(steps, f"awpo/leverage/{key}"), marker=".", label=name)
-    axes[1, 0].legend()
-    numbers, middle = _curve(steps, "awpo/reliability")
-    axes[1, 1].plot(numbers, middle, marker=".")
-    low, high = (_curve(steps, end)[1] for end in INTERVAL["awpo/reliability"])
-    if len(low) == len(high) == len(numbers):
-        axes[1, 1].fill_between(numbers, low, high, alpha=0.2)
-    axes[1, 1].axhline(0, color="k", linewidth=0.6)
-    validated = [(step, validation_reward(metrics)) for step, metrics in steps.items()]
-    validated = [(step, value) for step, value in validated if value is not None]
-    if validated:
-        axes[0, 0].plot(*zip(*validated, strict=True), marker="o", linestyle="--", label="validation")
-        axes[0, 0].legend()
-    for _, _, since in alarms(steps):
-        for axis in axes.flat:
-            axis.axvline(since, color="tab:red", linestyle=":", linewidth=0.8)
-    for axis in axes[1]:
-        axis.set_xlabel("step")
-    figure.savefig(png, dpi=120)
-    pyplot.close(figure)
-
-
-def _curve(steps: Steps, key: str) -> tuple[list[int], list[float]]:
-    """The steps that logged a metric, and its values."""
-    logged = {step: metrics[key] for step, metrics in steps.items() if key in metrics}
-    return list(logged), list(logged.values())

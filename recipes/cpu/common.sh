@@ -56,9 +56,12 @@ train() { # <override ...>
         exit 1
     }
     say "what happened"
-    awpo summary "$RUN/metrics.jsonl" --png "$RUN/awpo.png"
+    awpo summary "$RUN" --figure "$RUN/awpo.png"
+}
+
+say_how_to_look() { # last: the commands that open the run's own record
     if ((RECORD)); then
-        echo "Each rollout with its reward: awpo view $RUN"
         echo "What a setting would have changed: awpo replay $RUN --set gate=none"
+        echo "Each rollout with its reward: awpo view $RUN"
     fi
 }

@@ -4,6 +4,7 @@ import { h, num } from "./dom.js";
 
 export const COLOURS = ["--run-1", "--run-2", "--run-3", "--run-4", "--run-5", "--run-6"];
 export const colour = (index) => `var(${COLOURS[index % COLOURS.length]})`;
+const WHOLE = [1, 10, 100, 1e3, 1e4, 1e5, 1e6].flatMap((unit) => [unit, 2 * unit, 5 * unit]); // there is no half a step
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // The steps of all runs as one axis, and each run's values on it; null where a run has none.
@@ -43,7 +44,7 @@ function options(runs, values, width, readout, onstep) {
     cursor: { sync: { key: "step" }, points: { size: 6 }, drag: { x: true, y: false } },
     scales: { x: { time: false } },
     axes: [
-      { ...axis, size: 24, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? String(tick) : "")) },
+      { ...axis, size: 24, incrs: WHOLE, values: (_, ticks) => ticks.map(String) },
       { ...axis, size: 48, values: (_, ticks) => ticks.map((tick) => num(tick)) },
     ],
     series: [

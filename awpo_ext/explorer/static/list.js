@@ -10,15 +10,16 @@ const BEYOND = 12; // rows drawn outside of what can be seen
 // `state`: the address as an object (app.js); `change(part)` sets parts of it; `keep` holds what outlives a drawing.
 export function rolloutsView(run, state, change, keep) {
   const choice = choiceOf(run, state, keep);
+  const choose = (part) => change({ ...part, at: undefined }); // another list is read from its top
   const begun = performance.now();
   const columns = columnsOf(run, keep);
   keep.rows = select(columns, run.count, run.groups.step, choice);
   const shown = counts(columns, run.count, run.groups.step, choice, keep.rows);
   keep.filterMs = performance.now() - begun;
   const detail = h("div.pane.detail", { tabindex: -1 });
-  const list = listPane(run, state, change, keep, columns);
+  const list = listPane(run, state, change, choose, keep, columns);
   keep.showDetail = (row) => showDetail(run, row, detail, change, keep);
-  const view = h("div.rollouts", { "data-filter-ms": keep.filterMs.toFixed(1) }, facetPane(run, state, change, shown, choice), list, detail);
+  const view = h("div.rollouts", { "data-filter-ms": keep.filterMs.toFixed(1) }, facetPane(run, state, choose, shown, choice), list, detail);
   keep.selected = state.at ? run.find(state.at) : -1;
   if (keep.selected >= 0) keep.showDetail(keep.selected);
   else fill(detail, state.at ? h("p.empty", null, "The run has no such rollout (any more).") : h("p.empty", null, "Choose a rollout, or press j."));
@@ -91,7 +92,7 @@ const facetButton = (label, n, on, onclick, title, id) =>
   h(`button.facet-value${on ? ".on" : ""}${n ? "" : ".none"}`, { onclick, title, "aria-pressed": String(on), "data-facet": id }, h("span", null, label), h("span.number", null, count(n)));
 
 // Only the rows that can be seen are in the page.
-function listPane(run, state, change, keep, columns) {
+function listPane(run, state, change, choose, keep, columns) {
   const body = h("div.list-body", { role: "listbox", "aria-label": "rollouts", tabindex: 0 });
   const inner = h("div.list-inner", { style: { height: `${keep.rows.length * ROW}px` } });
   body.append(inner);
@@ -120,7 +121,7 @@ function listPane(run, state, change, keep, columns) {
     keep.stay = 0;
     keep.drawList();
   });
-  const sort = h("select", { "aria-label": "sort", onchange: (event) => change({ sort: event.target.value === "newest" ? undefined : event.target.value }) },
+  const sort = h("select", { "aria-label": "sort", onchange: (event) => choose({ sort: event.target.value === "newest" ? undefined : event.target.value }) },
     Object.entries(SORTS).map(([name, { label }]) => h("option", { value: name, selected: name === (state.sort || "newest") }, label)));
   return h("section.pane.list", null,
     h("div.list-head", null, h("b", { id: "shown" }, count(keep.rows.length)), ` of ${count(run.count)}`, h("span.spring"), sort),

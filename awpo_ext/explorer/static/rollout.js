@@ -62,7 +62,7 @@ function verdicts(run, row, { outcome, judge, terms }) {
       judge.failure ? h("span.tags", null, h("span.tag.bad", null, words(judge.failure))) : null,
     ),
     h("div.big", null, h("span.label", null, "Advantage"),
-      h(`span.figure.${terms.advantage < 0 ? "minus" : "plus"}`, null, terms.advantage === null ? "–" : signed(terms.advantage)),
+      h(`span.figure.${terms.advantage === null ? "muted" : terms.advantage < 0 ? "minus" : "plus"}`, null, terms.advantage === null ? "–" : signed(terms.advantage)),
       h("span.tags", null, terms.closed && terms.closed !== "open" && h("span.tag.bad", null, `closed: ${words(terms.closed)}`)),
     ),
   );

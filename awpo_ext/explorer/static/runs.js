@@ -18,6 +18,8 @@ const FIRST = {
   "actor/kl_loss": "KL",
   "actor/pg_clipfrac": "Clip fraction",
 };
+const VALIDATION = /^val-core\/(.*)\/reward\/mean/;
+const labelOf = (name) => FIRST[name] || (VALIDATION.test(name) ? `Validation reward: ${name.match(VALIDATION)[1]}` : name);
 const SECTIONS = [
   ["Validation", (name) => /^val/.test(name)],
   ["Failures and closed groups", (name) => /closed|failure|unparse|unscored|parsable|aborted|alarm/.test(name)],
@@ -30,10 +32,10 @@ export function runsView(runs, state, change, keep) {
   const shown = runs.filter((run) => !keep.hiddenRuns.has(run.index));
   const names = [...new Set(shown.flatMap((run) => Object.keys(run.metrics.series)))].sort();
   const wanted = (state.m || "").toLowerCase();
-  const found = names.filter((name) => (name + (FIRST[name] || "")).toLowerCase().includes(wanted));
-  const first = Object.keys(FIRST).filter((name) => found.includes(name));
+  const found = names.filter((name) => (name + labelOf(name)).toLowerCase().includes(wanted));
+  const first = [...found.filter((name) => VALIDATION.test(name)), ...Object.keys(FIRST).filter((name) => found.includes(name))];
   const sections = new Map([["At a glance", first], ...SECTIONS.map(([title]) => [title, []])]);
-  for (const name of found) if (!FIRST[name]) sections.get(SECTIONS.find(([, holds]) => holds(name))[0]).push(name);
+  for (const name of found) if (!first.includes(name)) sections.get(SECTIONS.find(([, holds]) => holds(name))[0]).push(name);
   const onstep = (step) => change({ view: "steps", step: String(step), run: shown.find((run) => run.metrics.steps.includes(step))?.info.name });
   return h("div.runs", null,
     h("div.run-cards", null, runs.map((run) => runCard(run, change))),
@@ -51,7 +53,7 @@ function chartSection(title, names, runs, onstep, sections, open) {
   const draw = () => {
     if (drawn || !section.open || !section.isConnected) return;
     drawn = true;
-    const cards = names.map((name) => chartCard(name, FIRST[name] || name, runs, onstep));
+    const cards = names.map((name) => chartCard(name, labelOf(name), runs, onstep));
     grid.replaceChildren(...cards);
     for (const card of cards) card.draw();
   };
@@ -66,7 +68,7 @@ function runCard(run, change) {
   const show = (filter) => change({ view: "rollouts", run: run.info.name, ...filter });
   return h("section.card.run-card", null,
     h("header", null, h("span.swatch", { style: { background: colour(run.index) } }), h("h3", null, run.info.name)),
-    h("p.muted", null, `${count(run.steps().length)} steps · ${count(run.count)} rollouts`, run.info.of > run.count ? ` (of ${count(run.info.of)}, in this file)` : ""),
+    h("p.muted", null, `${count(run.steps().filter((step) => step > 0).length)} steps · ${count(run.count)} rollouts`, run.info.of > run.count ? ` (of ${count(run.info.of)}, in this file)` : ""),
     h("h4", null, !run.read ? "Reading the rollouts …" : odd.length ? "Worth a look" : "Nothing odd at first sight"),
     odd.map(({ share, text, filter, level }) =>
       h(`button.finding.${level}`, { onclick: () => show(filter) }, h("span.number", null, share === null ? "" : percent(share)), h("span", null, text))),

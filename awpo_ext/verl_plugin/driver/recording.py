@@ -5,7 +5,7 @@ Only the fetching happens in training's time. Nothing raises into the run.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class RunRecorder:
         with self._guarded() as writer:
             if writer is not None:
                 before = channel.reliability.as_dict() if channel.reliability else None
-                key, seen = PartKey(place[0], batch=place[1]), self._batch(batch, channel)
+                key, seen = PartKey(place[0], batch=place[1]), fetched(batch, channel, self._awpo.reasoning_key)
                 now, start = vars(channel.config), vars(self._awpo)
                 changed = {name: value for name, value in now.items() if value != start[name]}
                 writer.put_part(key, before, lambda: self._rows(seen, channel.result, radius, tokenizer), changed)
@@ -82,7 +82,7 @@ class RunRecorder:
                 if writer is not None:
                     channel = build_channel(sampled[0], self._awpo, kl_in_reward=True)
                     channel.outcome = channel.task
-                    seen = self._batch(sampled[0], channel)
+                    seen = fetched(sampled[0], channel, self._awpo.reasoning_key)
                     key = PartKey(step, VALIDATION, number)
                     writer.put_part(key, None, lambda: self._rows(seen, None, None, tokenizer))
             number += 1
@@ -129,34 +129,36 @@ class RunRecorder:
 
         return rows_of(seen, result, radius, self._options, decode, self._secrets)
 
-    def _batch(self, batch: Any, channel: StepChannel) -> Batch:
-        final = channel.final_row.tolist()
-        fields = ["extra_fields", *_ROW, "responses"]
-        found = tq.kv_batch_get(
-            keys=[batch.keys[row] for row in final], partition_id=batch.partition_id, select_fields=fields
-        )
-        row = {name: field_values(found[name]) for name in _ROW if name in found.keys()}  # noqa: SIM118  (a TensorDict)
-        count = torch.bincount(channel.rollout_of_row[channel.rollout_of_row >= 0], minlength=len(final))
-        nothing = torch.full_like(channel.reasoning, torch.nan)
-        penalty = torch.zeros(len(final)) if channel.kl_penalty is None else channel.kl_penalty
-        return Batch(
-            key=[batch.keys[row] for row in final],
-            outputs=count.tolist(),
-            tag=[dict(batch.tags[row]) for row in final],
-            extra_fields=[dict(extra) for extra in field_values(found["extra_fields"])],
-            row=[dict(zip(row, values, strict=True)) for values in zip(*row.values(), strict=True)]
-            or [{}] * len(final),
-            response=list(found["responses"]),
-            outcome=channel.outcome.double().tolist(),
-            kl_penalty=penalty.double().tolist(),
-            outcome_valid=channel.outcome_valid.tolist(),
-            outcome_range=channel.outcome_range.tolist(),
-            names=self._awpo.reasoning_key,
-            reasoning=channel.reasoning.tolist(),
-            failure=(nothing if channel.failure is None else channel.failure).tolist(),
-            unread=channel.unread,
-            tokens=None if channel.tokens is None else channel.tokens.tolist(),
-        )
+
+def fetched(batch: Any, channel: StepChannel, names: Sequence[str], numbers: Sequence[int] | None = None) -> Batch:
+    """The rollouts of `channel` with these numbers, or all, as verl's TransferQueue has them; `names`: of the signals."""
+    chosen = torch.arange(len(channel.final_row)) if numbers is None else torch.tensor(numbers, dtype=torch.int64)
+    final = channel.final_row[chosen].tolist()
+    fields = ["extra_fields", *_ROW, "responses"]
+    found = tq.kv_batch_get(
+        keys=[batch.keys[row] for row in final], partition_id=batch.partition_id, select_fields=fields
+    )
+    row = {name: field_values(found[name]) for name in _ROW if name in found.keys()}  # noqa: SIM118  (a TensorDict)
+    count = torch.bincount(channel.rollout_of_row[channel.rollout_of_row >= 0], minlength=len(channel.final_row))
+    failure = torch.full_like(channel.reasoning, torch.nan) if channel.failure is None else channel.failure
+    penalty = torch.zeros(len(channel.final_row)) if channel.kl_penalty is None else channel.kl_penalty
+    return Batch(
+        key=[batch.keys[row] for row in final],
+        outputs=count[chosen].tolist(),
+        tag=[dict(batch.tags[row]) for row in final],
+        extra_fields=[dict(extra) for extra in field_values(found["extra_fields"])],
+        row=[dict(zip(row, values, strict=True)) for values in zip(*row.values(), strict=True)] or [{}] * len(final),
+        response=list(found["responses"]),
+        outcome=channel.outcome[chosen].double().tolist(),
+        kl_penalty=penalty[chosen].double().tolist(),
+        outcome_valid=channel.outcome_valid[chosen].tolist(),
+        outcome_range=channel.outcome_range[chosen].tolist(),
+        names=names,
+        reasoning=channel.reasoning[chosen].tolist(),
+        failure=failure[chosen].tolist(),
+        unread=[channel.unread[number] for number in chosen.tolist()],
+        tokens=None if channel.tokens is None else channel.tokens[chosen].tolist(),
+    )
 
 
 def field_values(field: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from awpo_ext.config import AwpoConfig
 from awpo_ext.guard.options import GuardOptions
 from awpo_ext.guard.second import check_second
+from awpo_ext.record.examples import ExampleOptions
 from awpo_ext.record.options import RecordOptions
 from awpo_ext.verl_plugin.compat import AwpoSetupError, refuse_unavailable
 from awpo_ext.verl_plugin.driver import estimator
@@ -41,7 +42,7 @@ def awpo_section(config: DictConfig) -> AwpoConfig:
     if section is not None and not isinstance(section, Mapping | DictConfig):
         raise AwpoSetupError(f"algorithm.awpo={section!r} is not a section; set +algorithm.awpo.<key>=<value>")
     given = OmegaConf.to_container(section, resolve=True) if section is not None else {}
-    for other in ("record", "guard"):  # `record_options` and `guard_options` read them
+    for other in ("record", "guard", "examples"):  # `record_options`, `guard_options` and `example_options` read them
         given.pop(other, None)
     return AwpoConfig.from_mapping({**outcome_range(config), **given})
 
@@ -54,6 +55,11 @@ def record_options(config: DictConfig) -> RecordOptions:
 def guard_options(config: DictConfig) -> GuardOptions:
     """The validated `algorithm.awpo.guard`; AwpoSetupError names key, value and what is allowed."""
     return _options(config, "guard", GuardOptions.from_section)
+
+
+def example_options(config: DictConfig) -> ExampleOptions:
+    """The validated `algorithm.awpo.examples`; AwpoSetupError names key, value and what is allowed."""
+    return _options(config, "examples", ExampleOptions.from_section)
 
 
 def _options(config: DictConfig, key: str, read: Callable[[Any], Any]) -> Any:
@@ -103,6 +109,7 @@ def check_run(config: DictConfig) -> AwpoConfig | None:
     refuse_unavailable("estimator and loss", "trainer")
     section = awpo_section(config)
     record_options(config)
+    example_options(config)
     check_guard(config, section)
     if not config.trainer.use_v1:
         raise AwpoSetupError("trainer.use_v1=False: AWPO needs verl's V1 trainer; set trainer.use_v1=True")

@@ -17,6 +17,7 @@ from awpo_ext.reliability import ReliabilityState
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.driver.channel import build_channel, put_radius, radius_of_rollouts, read_responses
 from awpo_ext.verl_plugin.driver.estimator import step_channel
+from awpo_ext.verl_plugin.driver.example_tables import ExampleTables
 from awpo_ext.verl_plugin.driver.first_step import FirstResponses
 from awpo_ext.verl_plugin.driver.group_check import has_group_manager
 from awpo_ext.verl_plugin.driver.group_filter import asks_estimator, install
@@ -24,7 +25,7 @@ from awpo_ext.verl_plugin.driver.group_sizes import write_group_sizes
 from awpo_ext.verl_plugin.driver.guarding import RunGuard
 from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps, criteria_metrics
 from awpo_ext.verl_plugin.driver.recording import RunRecorder
-from awpo_ext.verl_plugin.driver.run_checks import check_run, record_options, uses_awpo
+from awpo_ext.verl_plugin.driver.run_checks import check_run, example_options, record_options, uses_awpo
 from awpo_ext.verl_plugin.driver.state import load_guard, load_state, save_state
 from awpo_ext.verl_plugin.driver.template_check import tell_thinking
 from awpo_ext.verl_plugin.worker.loss import worker_loss
@@ -45,6 +46,7 @@ class AwpoTrainerMixin:
         self._first = FirstResponses.of(self._awpo, config) if self._awpo is not None else None
         self._reliability = ReliabilityState()
         self._recorder = RunRecorder(config, self._awpo, record_options(config))
+        self._examples = ExampleTables(example_options(config))
         if self._awpo is not None:
             tell_thinking(config)
         self._guard = RunGuard.of(config, self._awpo)
@@ -92,8 +94,9 @@ class AwpoTrainerMixin:
         metrics.update(self._judge.add(channel.valid, channel.failure))
         metrics.update(criteria_metrics(channel.criteria))
         self._guard.update(batch, channel, self.global_steps, tokenizer)
-        place = (self.global_steps, self.local_trigger_step)
-        metrics.update(self._recorder.update(batch, channel, radius_of_rollouts(radius, channel), place, tokenizer))
+        place, radii = (self.global_steps, self.local_trigger_step), radius_of_rollouts(radius, channel)
+        metrics.update(self._recorder.update(batch, channel, radii, place, tokenizer))
+        self._examples.update(getattr(self, "logger", None), batch, channel, radii, self.global_steps, tokenizer)
         return put_radius(batch, radius, channel)
 
     def _validate(self):

@@ -74,12 +74,12 @@ def test_a_judge_in_the_current_folder_is_found(tmp_path):
 
 
 def test_a_mistake_is_a_message_and_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
-    from awpo_ext.reports import run_summary
+    from awpo_ext.reports import run_files
 
     file = tmp_path / "none.jsonl"
     assert CliRunner().invoke(app, ["summary", str(file)]).output.startswith(f"error: {file}")
     monkeypatch.setenv("AWPO_TRACEBACK", "1")
     assert "none.jsonl" in str(CliRunner().invoke(app, ["summary", str(file)]).exception)
     monkeypatch.delenv("AWPO_TRACEBACK")
-    monkeypatch.setattr(run_summary, "read_steps", lambda paths: __import__("json").loads("{"))
+    monkeypatch.setattr(run_files, "read_runs", lambda paths: __import__("json").loads("{"))
     assert type(CliRunner().invoke(app, ["summary", str(file)]).exception).__name__ == "JSONDecodeError"

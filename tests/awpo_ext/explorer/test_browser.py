@@ -1,4 +1,4 @@
-"""The page in a real browser: the three planted faults are found by clicking, and hostile texts do nothing."""
+"""The page in a real browser: filters, links, keys, themes, and hostile texts that do nothing."""
 
 import json
 
@@ -9,8 +9,12 @@ pytest.importorskip("selenium")
 from awpo_ext.explorer.api import Explorer
 from awpo_ext.explorer.demo import DemoRun, write_demo_run
 from awpo_ext.explorer.export import export_page
+from awpo_ext.record import open_record
+from awpo_ext.record.parts import PartInfo, PartKey, write_part
+from awpo_ext.record.schema import VALIDATION
 from tests.awpo_ext.explorer.browsing import Page
 from tests.awpo_ext.explorer.hostile import MARKER, write_hostile_run
+from tests.awpo_ext.record.made_up import validated
 
 
 @pytest.fixture(scope="module")
@@ -23,39 +27,6 @@ def exported(chromium, demo_folders, tmp_path_factory):
     file = tmp_path_factory.mktemp("export") / "runs.html"
     file.write_text(export_page(Explorer(demo_folders), rollouts=40), encoding="utf-8")
     return Page(chromium, file.as_uri())
-
-
-def finding(page, run, text):
-    """Click on a finding of a run's card, and open the first rollout of what it shows."""
-    page.open("#/runs")
-    page.until("return document.querySelectorAll('.uplot').length")
-    page.until(
-        """const card = [...document.querySelectorAll('.run-card')].find((one) => one.innerText.includes(arguments[0]));
-        const button = [...card.querySelectorAll('.finding')].find((one) => one.innerText.includes(arguments[1]));
-        button?.click(); return Boolean(button)""",
-        run,
-        text,
-    )
-    page.until("return document.querySelector('.list-body .line')")
-    page.press("j")
-    return page.rollout()
-
-
-def test_a_wrong_dialect_is_found_by_clicking(page):
-    shown = finding(page, "suspect A", "cannot be read")
-    assert "could not read this response" in shown and "read as hermes it has" in shown
-    assert page.complaints() == [] and page.hosts() == {"127.0.0.1"}
-
-
-def test_a_broken_judge_is_found_by_clicking(page):
-    shown = finding(page, "suspect B", "not scored by the judge")
-    assert "unscored" in shown and "bad verdict" in shown and "somewhere between an eight and a nine" in shown
-
-
-def test_null_arguments_are_found_by_clicking(page):
-    shown = finding(page, "suspect C", "null in the ground truth")
-    assert "null" in shown and page.shown() > 0
-    page.until("return [...document.querySelectorAll('table.calls td')].some((one) => one.innerText === 'null')")
 
 
 def test_filters_sorts_search_and_links(page):
@@ -113,6 +84,26 @@ def test_a_run_that_goes_on_appears_by_itself(chromium, serving, tmp_path):
         name = "step_000002.train.00.parquet"
         (tmp_path / "more/record" / table / name).rename(tmp_path / "run/record" / table / name)
     page.until("return document.querySelector('#shown').innerText === '8'")
+
+
+def test_a_validation_before_training_is_no_step(chromium, serving, tmp_path):
+    """As every run of verl begins: rollouts at step 0 without advantages, and a curve that begins there."""
+    folder = write_demo_run(tmp_path / "run", DemoRun("run", steps=2, groups=2, size=2))
+    record = open_record(folder)
+    rows, prompts = record.rollouts([1]).to_pylist(), record.groups([1]).to_pylist()
+    write_part(record.folder, PartKey(0, VALIDATION), PartInfo(), *validated(rows, prompts))
+    with open(record.folder / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({"step": 0, "metrics": {"val-core/sums/reward/mean@1": 1.5}}) + "\n")
+    page = Page(chromium, serving([folder])).open("#/runs")
+    assert "2 steps · 12 rollouts" in page.until(
+        "return [...document.querySelectorAll('.run-card')].map((one) => one.innerText).find((one) => one.includes('12'))"
+    )
+    page.until("return document.querySelectorAll('.uplot').length")
+    assert page.texts(".chart-card figcaption")[0].startswith("Validation reward: sums")
+    page.open("#/rollouts?sort=oldest")
+    page.press("j")
+    assert "A validation has no advantages" in page.rollout()
+    assert page.complaints() == []
 
 
 def test_an_exported_file_needs_no_server(exported):

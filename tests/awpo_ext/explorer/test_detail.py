@@ -50,6 +50,14 @@ def test_a_long_text_is_cut_and_says_so():
     assert sum(len(text) for _, text in pieces) == MAX_SHOWN and cut == ["cut", "5 more characters"]
 
 
+def test_a_hundred_megabytes_of_one_text_are_a_page_as_any_other():
+    huge = "<think>" * 15_000_000
+    for name in ("response", "ground_truth", "words", "prompt", "question", "tools"):
+        page = rollout_detail({"response": "a", name: huge})
+        assert len(json.dumps(page)) < 2.2 * MAX_SHOWN, name
+    assert rollout_detail({"ground_truth": huge})["comparison"]["problem"] == "the ground truth is too long to compare"
+
+
 def test_what_the_run_could_not_read_is_read_again():
     response = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'
     row = {"response": response, "unread": "stray_tag", "calls": "[[]]"}

@@ -5,6 +5,7 @@ import shutil
 import struct
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from awpo_ext.explorer.api import Explorer, run_names
@@ -12,6 +13,7 @@ from awpo_ext.explorer.demo import DemoRun, write_demo_run
 from awpo_ext.explorer.export import BLOCK, _frame, _kept
 from awpo_ext.explorer.index import RunIndex
 from awpo_ext.record import open_record
+from awpo_ext.record.parts import write_part
 
 
 def unpacked(frame):
@@ -82,6 +84,45 @@ def test_a_record_without_texts_of_a_group_is_shown(run):
     assert head["count"] == 18 and np.isnan(columns["null_truth"]).all()
     assert explorer.rollout(0, 0)["comparison"]["problem"] == "no ground truth was kept"
     assert explorer.search(0, "think")["rows"] == list(range(18))
+
+
+def test_a_record_without_any_text_is_shown(run):
+    record = open_record(run)
+    texts = (
+        "response",
+        "texts",
+        "calls",
+        "extra",
+        "words",
+        "prompt",
+        "question",
+        "tools",
+        "ground_truth",
+        "extra_info",
+    )
+    for part in record.parts():
+        tables = (record.table(name, [part]).to_pylist() for name in ("rollouts", "groups"))
+        bare = [
+            [{**row, **{key: None for key in texts if key in row}, "has_text": False} for row in rows]
+            for rows in tables
+        ]
+        write_part(record.folder, part.key, part.info(), *bare)
+    explorer = Explorer([run])
+    assert unpacked(explorer.rows(0, 0, -1))[0]["count"] == 18
+    shown = explorer.rollout(0, 0)
+    assert shown["has_text"] is False and shown["terms"]["advantage"] is not None
+    assert explorer.search(0, "think")["rows"] == []
+
+
+def test_a_record_whose_parts_lack_columns_is_shown(run):
+    for path in (run / "record/rollouts").iterdir():
+        table = pq.read_table(path)
+        older = table.drop_columns(["unread", "spread", "words", "closed"])
+        pq.write_table(older.replace_schema_metadata(table.schema.metadata), path)
+    explorer = Explorer([run])
+    head, columns = unpacked(explorer.rows(0, 0, -1))
+    assert head["count"] == 18 and np.isnan(columns["problem"]).all() and np.isnan(columns["closed"]).all()
+    assert explorer.rollout(0, 0)["judge"]["words"] == ""
 
 
 def test_search_finds_what_pandas_finds(run):

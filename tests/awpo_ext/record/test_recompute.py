@@ -9,6 +9,7 @@ from hypothesis import given
 
 from awpo_ext.config import AwpoConfig, AwpoConfigError
 from awpo_ext.record import RecordError, open_record
+from awpo_ext.record.parts import PartInfo
 from awpo_ext.record.recompute import check, compute, config_of, leverage_of, update_of
 from tests.awpo_ext.batches import configs
 from tests.awpo_ext.record.made_up import made_up_record
@@ -37,7 +38,7 @@ def test_another_configuration_gives_other_numbers(tmp_path):
     record = open_record(made_up_record(tmp_path, steps=1, validation=False))
     (part,) = record.parts()
     update = update_of(record.table("rollouts", [part]), part.info().reliability)
-    config = config_of(record, 0)
+    config = config_of(record, PartInfo())
     as_it_was, alone = compute(update, config), compute(update, AwpoConfig(gate="none"))
     assert not np.allclose(as_it_was.advantage, alone.advantage)
     assert np.all(alone.values["judge_part"] == 0)
@@ -50,7 +51,7 @@ def test_what_does_not_fit_is_named(tmp_path):
     with pytest.raises(RecordError, match="no signal 'style'; signals: reasoning"):
         compute(update, AwpoConfig(reasoning_key=("style",)))
     with pytest.raises(RecordError, match="no start number 3"):
-        config_of(record, 3)
+        config_of(record, PartInfo(attempt=3))
     head = record.folder / "run.json"
     changed = json.loads(head.read_text())
     changed["starts"][0]["awpo"]["key_of_tomorrow"] = 1
