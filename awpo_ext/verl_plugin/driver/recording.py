@@ -36,8 +36,7 @@ class RunRecorder:
 
     def __init__(self, config: DictConfig, awpo: AwpoConfig, options: RecordOptions) -> None:
         self._config, self._awpo, self._options = config, awpo, options
-        key_variable = OmegaConf.select(config, _KEY_VARIABLE)
-        self._secrets = Secrets(variables=[key_variable] if isinstance(key_variable, str) else [])
+        self._secrets = Secrets()
         self._writer: RecordWriter | None = None
 
     def start(self, step: int) -> None:
@@ -45,6 +44,8 @@ class RunRecorder:
         if not self._options.enable:
             return
         folder = Path(self._options.path or Path(self._config.trainer.default_local_dir) / FOLDER).expanduser()
+        key_variable = OmegaConf.select(self._config, _KEY_VARIABLE)
+        self._secrets = Secrets(variables=[key_variable] if isinstance(key_variable, str) else [])
         self._writer = RecordWriter(folder, self._options, self._secrets)
         with self._guarded():
             whole = OmegaConf.to_container(self._config, resolve=True)
