@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -138,6 +138,8 @@ class RewardFunction:
                 are all alike should look at (`algorithm.filter_groups.metric`).
             details: reasons, parts, calls and the judge's words as JSON, see `details.py`. verl takes no mean of a text.
 
+        A judge whose score has parts adds a column `criterion_<name>` for each, in [0, 1], NaN where there is no score.
+
         An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
         embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
         truth, naming data source and row, and for options that do not fit.
@@ -150,7 +152,8 @@ class RewardFunction:
         view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
         with counting() as tally:
             verdict = await _ask(scorer.judge, rollout)
-        return _columns(outcome, limits, view, verdict, tally.tokens if tally.calls else None)
+        columns = _columns(outcome, limits, view, verdict, tally.tokens if tally.calls else None)
+        return columns | _parts(verdict, scorer.judge.criteria) if scorer.judge.criteria else columns
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
         """A function of a row's data_source, ground_truth and extra_info: ValueError where no response could be scored.
@@ -277,6 +280,14 @@ def _columns(
         "outcome_plus_reasoning": both,
         "details": details_of(outcome, view, verdict, judge_tokens),
     }
+
+
+CRITERION = "criterion_"  # begins the columns of the parts of a judge's score
+
+
+def _parts(verdict: Verdict, names: Sequence[str]) -> dict[str, float | str]:
+    given = verdict.criteria if isinstance(verdict, Scored) else {}
+    return {f"{CRITERION}{name}": float(given.get(name, math.nan)) for name in names}
 
 
 REWARD_COLUMNS = (
