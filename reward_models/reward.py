@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -138,6 +138,8 @@ class RewardFunction:
                 are all alike should look at (`algorithm.filter_groups.metric`).
             details: reasons, parts, calls and the judge's words as JSON, see `details.py`. verl takes no mean of a text.
 
+        A judge whose score has parts adds a column `criterion_<name>` for each, in [0, 1], NaN where there is no score.
+
         An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
         embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
         truth, naming data source and row, and for options that do not fit.
@@ -150,7 +152,8 @@ class RewardFunction:
         view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
         with counting() as tally:
             verdict = await _ask(scorer.judge, rollout)
-        return _columns(outcome, limits, view, verdict, tally.tokens if tally.calls else None)
+        columns = _columns(outcome, limits, view, verdict, tally.tokens if tally.calls else None)
+        return columns | _parts(verdict, scorer.judge.criteria) if scorer.judge.criteria else columns
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
         """A function of a row's data_source, ground_truth and extra_info: ValueError where no response could be scored.
@@ -254,25 +257,37 @@ def _columns(
     outcome: Outcome, limits: tuple[float, float], view: RolloutView, verdict: Verdict, judge_tokens: int | None
 ) -> dict[str, float | str]:
     """The columns of one rollout; `limits` are the outcomes that its row allows. What each says is in `__call__`."""
-    scored = isinstance(verdict, Scored)
-    score = float(outcome.outcome)
+    score = both = float(outcome.outcome)
+    reasoning, failure, spread = math.nan, SCORED_CODE, 0.0
+    if isinstance(verdict, Scored):
+        reasoning, spread, both = verdict.value, verdict.spread or 0.0, score + verdict.value
+    else:
+        failure = verdict.reason.code
     return {
         "score": score,
         "format": float(outcome.format),
         "correctness": float(outcome.correctness),
         "parsable": float(view.well_formed),
         "has_think": float(view.thinks_throughout),
-        "reasoning": verdict.value if scored else math.nan,
-        "reasoning_valid": float(scored),
-        "reasoning_failure": float(SCORED_CODE if scored else verdict.reason.code),
-        "reasoning_spread": (verdict.spread or 0.0) if scored else 0.0,
+        "reasoning": reasoning,
+        "reasoning_valid": float(failure == SCORED_CODE),
+        "reasoning_failure": float(failure),
+        "reasoning_spread": spread,
         "outcome_reason": float(reason_code(outcome.reason)),
         "outcome_valid": float(outcome.valid),
         "outcome_min": float(limits[0]),
         "outcome_max": float(limits[1]),
-        "outcome_plus_reasoning": score + (verdict.value if scored else 0.0),
+        "outcome_plus_reasoning": both,
         "details": details_of(outcome, view, verdict, judge_tokens),
     }
+
+
+CRITERION = "criterion_"  # begins the columns of the parts of a judge's score
+
+
+def _parts(verdict: Verdict, names: Sequence[str]) -> dict[str, float | str]:
+    given = verdict.criteria if isinstance(verdict, Scored) else {}
+    return {f"{CRITERION}{name}": float(given.get(name, math.nan)) for name in names}
 
 
 REWARD_COLUMNS = (

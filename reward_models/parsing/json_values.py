@@ -78,7 +78,7 @@ class JsonReader:
         """The value that starts at `start`, and its end. Raises Unreadable."""
         known = self._known.get(start)
         if known is None:
-            known = self._known[start] = self._read(start)
+            known = self._known[start] = self.read_anew(start)
         if isinstance(known, Problem):
             raise Unreadable(known.code, known.start, known.end)
         value, end, found = known
@@ -106,7 +106,8 @@ class JsonReader:
         # Not in the string of them: "" at the end of the text is in any string.
         return BLANK.match(self.text, start).end() if self.text[start : start + 1] in _BLANK else start
 
-    def _read(self, start: int) -> tuple[Any, int, tuple[Problem, ...]] | Problem:
+    def read_anew(self, start: int) -> tuple[Any, int, tuple[Problem, ...]] | Problem:
+        """The value, its end and what makes it INVALID, or what makes it UNPARSEABLE; nothing is kept for the next dialect."""
         if not self._shallow and (problem := self._beyond_limits(start)):
             return problem
         codes = []
@@ -126,7 +127,7 @@ class JsonReader:
                 return Problem(ParseCode.NOT_JSON, start, max(start, error.pos))
         if not (self._encodable or is_encodable(value)):
             codes.append(ParseCode.LONE_SURROGATE)
-        return value, end, tuple(Problem(code, start, end) for code in codes)
+        return value, end, tuple([Problem(code, start, end) for code in codes]) if codes else ()
 
     def _beyond_limits(self, start: int) -> Problem | None:
         # Before decoding: json recurses in C, where a raised recursion limit means a crash.
@@ -152,8 +153,19 @@ class JsonReader:
 
 def read_whole(text: str) -> tuple[Any, tuple[ParseCode, ...]]:
     """The one value that the text consists of, blanks around allowed, and what is wrong with it. Raises Unreadable."""
-    reader, problems = JsonReader(text), []
-    value, end = reader.read(reader.skip(0), problems)
+    if len(text) <= MAX_DEPTH and text.isascii() and "\\" not in text:
+        # Too short for any limit, and without surrogates. What is wrong with it is said below.
+        try:
+            value, end = _STRICT.raw_decode(text)
+            if end == len(text):
+                return value, ()
+        except ValueError:
+            pass
+    reader = JsonReader(text)
+    found = reader.read_anew(reader.skip(0))
+    if isinstance(found, Problem):
+        raise Unreadable(found.code, found.start, found.end)
+    value, end, problems = found
     if reader.skip(end) != len(text):
         raise Unreadable(ParseCode.NOT_JSON, 0, end)
     return value, tuple([problem.code for problem in problems])

@@ -134,19 +134,18 @@ def _read_call(reader: Source, start: int, markup: Markup, calls: CallList) -> i
     else:
         found, end = _arguments(reader, start, opening.end(), markup)
     name, arguments, codes = opening[1], {}, []
-    types_of, line_breaks = reader.tools.arguments(name), markup.line_breaks
-    for key, *declared, value in found:
-        key = key.strip()
+    types_of, line_breaks, declares = reader.tools.arguments(name), markup.line_breaks, markup.argument.groups > 1
+    for groups in found:
+        key, value = groups[0].strip(), groups[-1]
         if line_breaks:
             value = value.removeprefix("\n").removesuffix("\n")
         if key in arguments:
             codes.append(ParseCode.DUPLICATE_KEY)
-        types = types_of.get(key, ANYTHING)
-        if declared and declared[0]:
-            if declared[0] == "false":
+        if declares and groups[1]:
+            if groups[1] == "false":
                 value, problems = json_value(value)
                 codes += problems
-        elif types != STRING:
+        elif (types := types_of.get(key, ANYTHING)) != STRING:
             value, problems = typed(value, types)
             codes += problems
         arguments[key] = value

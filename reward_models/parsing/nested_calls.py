@@ -21,7 +21,7 @@ from reward_models.parsing.body import Body, CallList, Outside, read_answer
 from reward_models.parsing.json_values import BLANK, is_encodable
 from reward_models.parsing.limits import MAX_DEPTH, MAX_VALUES
 from reward_models.parsing.source import Source
-from reward_models.parsing.tool_types import ITEM, STRING, Place, Types, typed
+from reward_models.parsing.tool_types import STRING, Place, Types, typed
 from reward_models.parsing.types import ParseCode, Problem, Unreadable
 
 MARK = "]<]minimax[>["
@@ -89,14 +89,15 @@ class _Elements:
         if depth >= MAX_DEPTH:
             raise Unreadable(ParseCode.TOO_DEEP, start, len(self._text))
         self._values += depth > 0  # a tag with tags in it takes twice as long
+        text, plain_tag = self._text, self._plain.match
         found: list[tuple[str, Any]] = []
         position = self._reader.skip(start)
         closing = self.mark + closing
-        while not self._text.startswith(closing, position):
+        while not text.startswith(closing, position):
             self._values += 1
             if self._values > MAX_VALUES:
-                raise Unreadable(ParseCode.TOO_MANY_TOKENS, position, len(self._text))
-            if plain := self._plain.match(self._text, position):
+                raise Unreadable(ParseCode.TOO_MANY_TOKENS, position, len(text))
+            if plain := plain_tag(text, position):
                 name, value = plain.groups()
                 types = place_of(name).types
                 found.append((name, value if types == STRING else self._leaf(value, types, *plain.span(2))))
@@ -120,7 +121,7 @@ class _Elements:
             return self._leaf(content, types, start, end), end + len(self.mark + closing)
         if content.strip():
             raise Unreadable(ParseCode.STRAY_TAG, end, min(len(text), end + len(self.mark) + 1))
-        found, end = self._inside(end, closing, partial(_place_in, place), depth + 1)
+        found, end = self._inside(end, closing, place.inside, depth + 1)
         if (not types or "array" in types) and found and all(name == "item" for name, _ in found):
             return [value for _, value in found], end
         return self._object(found, start, end), end
@@ -164,9 +165,3 @@ class _Elements:
         if self._text.find(closing, start) < 0:
             return Unreadable(ParseCode.UNCLOSED_BLOCK, start, len(self._text))
         return Unreadable(ParseCode.NOT_MARKUP, start, min(len(self._text), start + 1))
-
-
-def _place_in(place: Place, name: str) -> Place:
-    """What the tools say of a tag in another; an `item` is a field of that name, or one of a list."""
-    found = place.inside(name)
-    return place.inside(ITEM) if name == "item" and place and not found else found

@@ -11,7 +11,6 @@ import ast
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from reward_models.parsing.answers import CALL_START, KEYWORD_CALL, NAME
@@ -89,7 +88,7 @@ def read_python(reader: Source, start: int) -> Body:
         outside = Outside(text)
         outside.add(last + len(closing), len(text))
         body = read_calls(reader, *strip_span(text, start, last))
-        return replace(outside.body(CallList()), calls=body.calls, problems=body.problems)
+        return outside.body(CallList())._replace(calls=body.calls, problems=body.problems)
     start, end = strip_fence(text, start)
     if not _START.match(text, start, end):
         if stray := _STRAY_CALL.search(text, start, end):

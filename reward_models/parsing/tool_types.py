@@ -34,7 +34,7 @@ JSON_TYPES = {
     "null": "null",
 }
 Types = frozenset[str]  # names of JSON types; empty where anything goes
-ITEM = None  # in place of a field's name
+_ITEM = None  # in place of a field's name
 
 ANYTHING: Types = frozenset()
 STRING: Types = frozenset({"string"})
@@ -59,20 +59,27 @@ class Place:
         """`schemas` are those of the value, which may have alternatives, within the tool's parameters `root`."""
         self.types, self._schemas, self._root, self._known = types, schemas, root, known
 
-    def __bool__(self) -> bool:
-        return bool(self._schemas)
+    def inside(self, name: str) -> Place:
+        """The place of a field; `item` is a field of that name, or any item of a list."""
+        if not self._schemas:
+            return NOWHERE
+        found = self._known.get((self, name))
+        if found is None:
+            found = self._find(name)
+            if name == "item" and not found._schemas:
+                found = self._find(_ITEM)
+            # Responses make up names, and recursive schemas have places without end.
+            if (found._schemas or name == "item") and len(self._known) < _MAX_PLACES:
+                self._known[self, name] = found
+        return found
 
-    def inside(self, name: str | None) -> Place:
-        """A field's place, or with ITEM that of a list's items; without any schema it is false, and its types are free."""
-        if found := self._known.get((self, name)):
-            return found
+    def _find(self, name: str | None) -> Place:
         schemas = [inner for schema in self._schemas for inner in _inner(schema, name, self._root)][:_MAX_SCHEMAS]
         types = [_types(schema, self._root, 0) for schema in schemas]
-        found = Place(ANYTHING if None in types else frozenset().union(*types), schemas, self._root, self._known)
-        # Recursive schemas have places without end, and responses may ask for any.
-        if schemas and len(self._known) < _MAX_PLACES:
-            self._known[self, name] = found
-        return found
+        return Place(ANYTHING if None in types else frozenset().union(*types), schemas, self._root, self._known)
+
+
+NOWHERE = Place(ANYTHING, [], None, {})
 
 
 class ToolTypes:
@@ -90,12 +97,13 @@ class ToolTypes:
 
     def place(self, tool: str, argument: str) -> Place:
         """An argument's place."""
-        if found := self._places.get((tool, argument)):
-            return found
-        root, types = self._parameters.get(tool), self.arguments(tool).get(argument, ANYTHING)
-        found = Place(types, _inner(root, argument, root), root, self._places)
-        if found and len(self._places) < _MAX_PLACES:
-            self._places[tool, argument] = found
+        found = self._places.get((tool, argument))
+        if found is None:
+            root, types = self._parameters.get(tool), self.arguments(tool).get(argument, ANYTHING)
+            schemas = _inner(root, argument, root)
+            found = Place(types, schemas, root, self._places)
+            if schemas and len(self._places) < _MAX_PLACES:
+                self._places[tool, argument] = found
         return found
 
 
@@ -198,10 +206,10 @@ def _properties(parameters: Any) -> Mapping[str, Any]:
 
 
 def _inner(schema: Any, name: str | None, root: Mapping[str, Any], depth: int = 0) -> list[Any]:
-    """The schemas of a field, or with ITEM of the items, in a schema or any of its alternatives."""
+    """The schemas of a field, or with _ITEM of the items, in a schema or any of its alternatives."""
     if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
         return []
-    if name is ITEM:
+    if name is _ITEM:
         found = [schema["items"]] if isinstance(schema.get("items"), Mapping) else []
     else:
         properties = _properties(schema) if schema is root else schema.get("properties")

@@ -163,6 +163,7 @@ def well_formed():
         if name not in ("json", "python", *WITHOUT_ESCAPES)
     ]
     pairs.append(("json", '```json\n{"name": "f", "arguments": {}}\n```'))
+    pairs += [("python", f"<|{name}_start|>[f(a=1)]<|{name}_end|>") for name in ("tool_call", "python")]
     pairs += [("python", text) for text in ('f(a=1, b=(2, "c"), c=r"\\d")', '[f(a="""x""", b=0x1F, **{"c": -.5e3})]')]
     return pairs
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,16 @@ def test_calls_that_are_too_large_are_left_out():
     call = json.dumps({"name": "f", "arguments": {"a": "x" * 20_000}})
     view = read_rollout(Rollout("q", "", f"<think>t</think><tool_call>{call}</tool_call>", "{}", "s"))
     assert view.calls and json.loads(details_of(Outcome(0, 1, "exact"), view, Scored(1.0), None))["calls"] is None
+
+
+@pytest.mark.parametrize(
+    "verdict", [Scored(1.0, words="é" * MAX_WORDS), Unscored(UnscoredReason.ERROR, "é" * MAX_WORDS)]
+)
+def test_long_words_leave_short_calls_alone(verdict):
+    text = '<think>t</think><tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>'
+    view = read_rollout(Rollout("q", "", text, "{}", "s"))
+    found = json.loads(details_of(Outcome(0, 1, "exact"), view, verdict, None))
+    assert found["calls"] == [[{"name": "f", "arguments": {"a": 1}}]] and len(found["words"]) == MAX_WORDS
 
 
 def test_words_decide_nothing():

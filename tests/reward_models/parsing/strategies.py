@@ -86,6 +86,7 @@ FRAGMENTS = [
     "</｜DSML｜parameter>",
     "</｜DSML｜invoke>", "</｜DSML｜function_calls>", "<|python_tag|>", '{"name": "f", "parameters": {}};', "<|tool_call>",
     "call:f{", '<|"|>', "<escape>", "<tool_call|>", "<start_function_call>", "<end_function_call>", "```tool_code\n",
+    "<|tool_call_start|>", "<|tool_call_end|>", "<|python_start|>", "<|python_end|>",
     "<|channel|>", "analysis", "commentary", "final", "<|message|>", "<|end|>", "<|call|>",
     "<|start|>assistant", "assistant",
     " to=functions.f", "<|constrain|>json", "[THINK]", "[/THINK]", "<|channel>thought", "<channel|>", "<|im_end|>",

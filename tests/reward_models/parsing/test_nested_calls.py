@@ -1,5 +1,7 @@
 """`minimax_m3`: what tags inside of an argument are, with a schema and without, the mark kept or skipped."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from reward_models.parsing import MAX_DEPTH, ParseCode, Status, ToolCall, parse_response, render_response
 from reward_models.parsing.limits import MAX_VALUES
 from reward_models.parsing.nested_calls import MARK
+from reward_models.parsing.tool_types import _MAX_PLACES, tool_types
 
 SCHEMA = {
     "type": "object",
@@ -86,3 +89,17 @@ def test_lists_and_objects_of_any_depth_are_read_as_they_were_written(arguments)
     text = render_response([call], "minimax_m3")
     assert repr(parse_response(text, "minimax_m3").calls) == repr(parse_response(text).calls)
     assert repr(parse_response(text).calls[0].arguments) == repr(arguments)
+
+
+def test_what_responses_make_up_is_not_kept():
+    node = {"type": "object", "properties": {"left": {"$ref": "#/$defs/node"}, "right": {"$ref": "#/$defs/node"}}}
+    schema = {"type": "object", "properties": {"tree": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}
+    tools = json.dumps([{"type": "function", "function": {"name": "f", "parameters": schema}}])
+    types = tool_types(tools)
+    for number in range(1 << 9):
+        path = [("left", "right")[number >> bit & 1] for bit in range(9)]
+        inside = "".join(f"|<{name}>" for name in path) + "|<item>1|</item>|<made_up>1|</made_up>"
+        inside += "".join(f"|</{name}>" for name in reversed(path))
+        text = text_of(f"|<tree>{inside}|</tree>|<other_{number}>|<item>1|</item>|</other_{number}>", MARK)
+        assert parse_response(text, "minimax_m3", tools=tools).status is Status.VALID
+    assert tool_types(tools) is types and 9 < len(types._places) <= _MAX_PLACES
