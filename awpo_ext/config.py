@@ -242,7 +242,7 @@ class AwpoConfig(Options):
         for key in section:
             if key not in known:
                 raise AwpoConfigError(
-                    f"unknown key algorithm.awpo.{key}={section[key]!r}; {did_you_mean(key, known)}"
+                    f"unknown key algorithm.awpo.{key}; {did_you_mean(key, known)}"
                     f"allowed keys: preset, {', '.join(known)}"
                 )
         config = cls(**{**PRESETS[preset], **section})

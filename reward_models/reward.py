@@ -21,7 +21,7 @@ from reward_models.judges.preflight import ask_endpoint
 from reward_models.llm_client.tally import counting
 from reward_models.options import OneOf, Options, Range, plain
 from reward_models.per_loop import PerLoop, options_key
-from reward_models.reward_columns import columns_of
+from reward_models.reward_columns import columns_of, parts_of
 from reward_models.rollout_view import read_rollout
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
@@ -137,6 +137,8 @@ class RewardFunction:
                 are all alike should look at (`algorithm.filter_groups.metric`).
             details: reasons, parts, calls and the judge's words as JSON, see `details.py`. verl takes no mean of a text.
 
+        A judge whose score has parts adds a column `criterion_<name>` for each, in [0, 1], NaN where there is no score.
+
         An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
         embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
         truth, naming data source and row, and for options that do not fit.
@@ -150,7 +152,8 @@ class RewardFunction:
         view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
         with counting() as tally:
             verdict = await _ask(scorer.judge, rollout)
-        return columns_of(outcome, limits, form, view, verdict, tally.tokens if tally.calls else None)
+        columns = columns_of(outcome, limits, form, view, verdict, tally.tokens if tally.calls else None)
+        return columns | parts_of(verdict, scorer.judge.criteria) if scorer.judge.criteria else columns
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
         """A function of a row's data_source, ground_truth and extra_info: ValueError where no response could be scored.

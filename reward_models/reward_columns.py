@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from reward_models.details import details_of
 from reward_models.rollout_view import RolloutView
@@ -30,18 +31,23 @@ def columns_of(
 
     `limits` and `form` are what the rollout's row allows of the outcome and of its format.
     """
-    scored = isinstance(verdict, Scored)
-    score, right = float(outcome.outcome), correctness_range(limits, form)
+    score = both = float(outcome.outcome)
+    reasoning, failure, spread = math.nan, SCORED_CODE, 0.0
+    if isinstance(verdict, Scored):
+        reasoning, spread, both = verdict.value, verdict.spread or 0.0, score + verdict.value
+    else:
+        failure = verdict.reason.code
+    right = correctness_range(limits, form)
     return {
         "score": score,
         "format": float(outcome.format),
         "correctness": float(outcome.correctness),
         "parsable": float(view.well_formed),
         "has_think": float(view.thinks_throughout),
-        "reasoning": verdict.value if scored else math.nan,
-        "reasoning_valid": float(scored),
-        "reasoning_failure": float(SCORED_CODE if scored else verdict.reason.code),
-        "reasoning_spread": (verdict.spread or 0.0) if scored else 0.0,
+        "reasoning": reasoning,
+        "reasoning_valid": float(failure == SCORED_CODE),
+        "reasoning_failure": float(failure),
+        "reasoning_spread": spread,
         "outcome_reason": float(reason_code(outcome.reason)),
         "outcome_valid": float(outcome.valid),
         "format_min": float(form[0]),
@@ -50,6 +56,15 @@ def columns_of(
         "correctness_max": float(right[1]),
         "outcome_min": float(limits[0]),
         "outcome_max": float(limits[1]),
-        "outcome_plus_reasoning": score + (verdict.value if scored else 0.0),
+        "outcome_plus_reasoning": both,
         "details": details_of(outcome, view, verdict, judge_tokens),
     }
+
+
+CRITERION = "criterion_"  # begins the columns of the parts of a judge's score
+
+
+def parts_of(verdict: Verdict, names: Sequence[str]) -> dict[str, float | str]:
+    """A column for each criterion of the judge, NaN where it has no score."""
+    given = verdict.criteria if isinstance(verdict, Scored) else {}
+    return {f"{CRITERION}{name}": float(given.get(name, math.nan)) for name in names}

@@ -123,6 +123,17 @@ async def _columns(
     return await asyncio.gather(*map(one, rollouts))
 
 
+def estimate_of(judge: Judge, rollouts: Sequence[Rollout], times: int = 1) -> Estimate:
+    """What it takes to ask about each of the rollouts so many times; by the lengths of the texts, four characters a token."""
+    votes = getattr(getattr(judge, "config", None), "votes", 1) * times
+    chars = [len(rollout.question) + len(rollout.tools) + len(rollout.response) for rollout in rollouts]
+    read = votes * sum(_RUBRIC_TOKENS + length // _CHARS_PER_TOKEN for length in chars)
+    wrote = votes * _ANSWER_TOKENS * len(rollouts)
+    prices = judge.client_config.price_per_million_tokens if isinstance(judge, ChatJudge) else (0.0, 0.0)
+    cost = (read * prices[0] + wrote * prices[1]) / 1e6
+    return Estimate(times * len(rollouts), read + wrote, cost, any(prices))
+
+
 class ReplayJudge:
     """A judge that is asked about a record's rollouts; its verdicts are kept in a file, so that a cut replay goes on."""
 
@@ -141,14 +152,7 @@ class ReplayJudge:
         """For those that have no verdict yet; by the lengths of the texts, four characters a token."""
         examiner = Recorder(self._judge, self._verdicts)
         rows = [row for row in map(_labelled, rollouts.items()) if examiner.missing([row])]
-        votes = getattr(getattr(self._judge, "config", None), "votes", 1)
-        chars = [len(row.rollout.question) + len(row.rollout.tools) + len(row.rollout.response) for row in rows]
-        read = votes * sum(_RUBRIC_TOKENS + length // _CHARS_PER_TOKEN for length in chars)
-        wrote = votes * _ANSWER_TOKENS * len(rows)
-        prices = (
-            self._judge.client_config.price_per_million_tokens if isinstance(self._judge, ChatJudge) else (0.0, 0.0)
-        )
-        return Estimate(len(rows), read + wrote, (read * prices[0] + wrote * prices[1]) / 1e6, any(prices))
+        return estimate_of(self._judge, [row.rollout for row in rows])
 
     def scores(
         self, rollouts: Mapping[str, Rollout], sizes: Mapping[str, int], advance: Advance = lambda: None

@@ -179,6 +179,8 @@ def _words(batch: Batch, i: int, texts: _Texts) -> dict[str, Any]:
             "outcome_parts": to_json(found["parts"]),
             "votes": found["votes"] or None,
             "words": words,
+            "step_scores": found.get("steps") or None,
+            "rubric": found.get("rubric") or None,
             "judge_tokens": found["judge_tokens"],
             "calls": None if found["calls"] is None else to_json(found["calls"]),
         }

@@ -78,6 +78,8 @@ ROLLOUTS = (
     Column("spread", pa.float64(), "standard deviation of the judge's votes; null where there are not several"),
     Column("votes", pa.list_(pa.float64()), "the judge's votes in [0, 1]"),
     Column("words", _TEXT, "what the judge said, or how it failed; cut at a limit"),
+    Column("step_scores", pa.list_(pa.float64()), "the judge's scores of the steps; null where it judged the whole"),
+    Column("rubric", _NAME, "name and hash of what an LLM judge was asked by; null where it was not"),
     Column("judge_tokens", pa.int64(), "tokens that the judge read and wrote for this rollout; null where not counted"),
     # advantage, null in a validation
     Column("advantage", pa.float64(), "A, what the policy loss used"),

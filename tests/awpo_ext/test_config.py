@@ -14,7 +14,7 @@ from tests.awpo_ext.batches import many
 @pytest.mark.parametrize(
     ("section", "parts"),
     [
-        ({"gatee": "ratio"}, ["algorithm.awpo.gatee='ratio'", "did you mean 'gate'?", "allowed keys: "]),
+        ({"gatee": "ratio"}, ["unknown key algorithm.awpo.gatee;", "did you mean 'gate'?", "allowed keys: "]),
         (
             {"gate": "ratios"},
             ["algorithm.awpo.gate='ratios'", "ratio | signal | reliability | threshold | none | always"],
@@ -27,7 +27,7 @@ from tests.awpo_ext.batches import many
         ({"clip_higher": 0.5}, ["clip_higher=0.5 is out of range", "[1.0, inf)"]),
         ({"difficulty_low": 0.9}, ["difficulty_low=0.9 is above difficulty_high=0.8"]),
         ({"outcome_valid_key": None}, ["outcome_valid_key=None has the wrong type"]),
-        ({"zzz": 1}, ["unknown key algorithm.awpo.zzz=1; allowed keys: preset, reasoning_key, "]),
+        ({"zzz": 1}, ["unknown key algorithm.awpo.zzz; allowed keys: preset, reasoning_key, "]),
         ({"gate_threshold": 0.5}, ["algorithm.awpo.gate_threshold=0.5", "(0.0, 0.5)"]),
         ({"clip_min": 0.3}, ["clip_min=0.3 is above clip_max=0.2"]),
         ({"reward_min": 5}, ["reward_min=5.0 is not below reward_max=4.0"]),

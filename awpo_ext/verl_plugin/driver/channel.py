@@ -12,6 +12,7 @@ from tensordict import TensorDict
 from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.driver.columns import (
     component_columns,
+    criteria_columns,
     failure_columns,
     outcome_range_columns,
     outcome_valid_column,
@@ -71,6 +72,7 @@ def build_channel(batch: Any, config: AwpoConfig, kl_in_reward: bool) -> StepCha
         group=[uid for uid, _ in last],
         unread=[unread_reason(info) for info in infos],
         task=torch.tensor([float(r.sum()) for r in fetched["rm_scores"]]).double() if kl_in_reward else None,
+        criteria=criteria_columns(infos),
         final_row=torch.tensor(final_rows, dtype=torch.int64),
         rollout_of_row=torch.tensor(rollout_of_row, dtype=torch.int64),
     )

@@ -13,6 +13,7 @@ import torch
 from awpo_ext.components import Components, as_components, columns_of
 from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.compat import AwpoSetupError
+from reward_models.reward_columns import CRITERION
 from reward_models.types import UnscoredReason
 
 Infos = Sequence[Mapping[str, Any]]  # `reward_extra_info` of each rollout
@@ -37,6 +38,20 @@ def score_columns(infos: Infos, names: Sequence[str], valid: torch.Tensor) -> to
         for i in range(len(infos))
     ]
     return torch.tensor(rows, dtype=torch.float64).reshape(len(infos), len(names)).clamp(0.0, 1.0)
+
+
+def criteria_columns(infos: Infos) -> dict[str, torch.Tensor]:
+    """`(N,)` float64 by name of the parts of the judge's score that every rollout has, NaN where it has no number."""
+    names = [name for name in (infos[0] if infos else ()) if name.startswith(CRITERION)]
+    return {
+        name.removeprefix(CRITERION): torch.tensor([_part(info[name]) for info in infos], dtype=torch.float64)
+        for name in names
+        if all(name in info for info in infos)
+    }
+
+
+def _part(value: Any) -> float:
+    return float(value) if isinstance(value, numbers.Real) else math.nan
 
 
 def outcome_valid_column(infos: Infos, name: str) -> torch.Tensor:

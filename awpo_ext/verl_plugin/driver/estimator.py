@@ -42,6 +42,7 @@ class StepChannel:
     rollout_of_row: torch.Tensor  # (B,) index in [0, N), -1 for padding rows
     unread: list[str | None] = field(default_factory=list)  # (N,) why the response could not be read, "" where it was
     failure: torch.Tensor | None = None  # (N, K) code of an UnscoredReason, 0 where scored, NaN where it is not said
+    criteria: dict[str, torch.Tensor] = field(default_factory=dict)  # (N,) parts of the judge's score, NaN without one
     reliability: ReliabilityState | None = None  # what earlier steps have shown of the judge
     components: Components | None = (
         None  # of the outcome, unverified rollouts without any; None where it is verl's reward

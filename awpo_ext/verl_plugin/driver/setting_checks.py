@@ -8,7 +8,7 @@ from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.driver import group_filter
 from awpo_ext.verl_plugin.worker import loss
-from reward_models.reward_columns import REWARD_COLUMNS
+from reward_models.reward_columns import CRITERION, REWARD_COLUMNS
 
 OUR_REWARD = "pkg://reward_models.reward"
 CLIP_RATIO = 0.2  # verl's default of clip_ratio, clip_ratio_low and clip_ratio_high
@@ -99,7 +99,7 @@ def _check_names_of_columns(config: DictConfig, section: AwpoConfig) -> None:
         named.append(("algorithm.filter_groups.metric", str(groups.get("metric"))))
     numbers = [column for column in REWARD_COLUMNS if column != "details"]
     for key, name in named:
-        if name not in numbers:
+        if name not in numbers and not name.startswith(CRITERION):
             near = difflib.get_close_matches(name, numbers, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise AwpoSetupError(
