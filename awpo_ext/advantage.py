@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from awpo_ext.components import Components, decoupled_advantages
 from awpo_ext.config import AwpoConfig
 from awpo_ext.gating import Closed, OutcomeRange, closed_groups, difficulty, gate, success_rate
-from awpo_ext.groups import GroupStats, Labels, as_column, centered, factorize, require_finite
+from awpo_ext.groups import GroupStats, Labels, as_column, centered, factorize
+from awpo_ext.inputs import Columns, checked_columns, group_range
 from awpo_ext.reliability import ReliabilityState, agreement, trusted_gate, updated
-from awpo_ext.signals import JudgeSide, as_signals, judge_side, normalized, shares
+from awpo_ext.signals import JudgeSide, judge_side, normalized, shares
 
 __all__ = ["AwpoResult", "Closed", "awpo_advantages", "blend", "closed_groups", "difficulty", "gate", "success_rate"]
 
@@ -36,8 +38,10 @@ class AwpoResult:
     task_stats: GroupStats  # of the outcome reward itself
     reasoning_stats: GroupStats
     group_index: torch.Tensor  # (N,)
-    shares: tuple[float, ...]  # (1 + K) what `weighting` multiplied the outcome and each signal by
+    # (1 + K) what `weighting` multiplied the outcome and each signal by; with outcome components (C + K)
+    shares: tuple[float, ...]
     reliability: ReliabilityState  # to hand to the next batch's call
+    components: Components | None = None  # the outcome's, as checked; None where it is one reward
 
 
 def awpo_advantages(
@@ -55,14 +59,16 @@ def awpo_advantages(
     """AWPO's advantages of a batch of rollouts (reconstruction; eq. 3-8 of docs/method.md).
 
     Args:
-        outcome: `(N,)` verifiable reward, in its row's range (`outcome_range`); outside it p is clipped.
+        outcome: `(N,)` verifiable reward, in its row's range (`outcome_range`); outside it p is clipped. With
+            `config.reward_components` it is `(N, C)`, one column a component in that order, whose weighted sum is the reward.
         reasoning: `(N,)` judge score in [0, 1], or `(N, K)` for K signals in the order of `config.reasoning_key`;
             ignored where not valid, and may be NaN there.
         group: `(N,)` labels, one a prompt; any hashable or integer kind. Groups may be ragged.
         config: the switches.
         valid: bool of the shape of `reasoning`, False where the judge gave no usable score; all True by default.
         outcome_valid: `(N,)` bool, False where the verifier could not judge: such a rollout has advantage 0 and takes no
-            part in any statistics; its outcome may be NaN. All True by default.
+            part in any statistics; its outcome may be NaN. All True by default. With components it may be `(N, C)`, and a
+            rollout without a component that has a weight is not judged.
         kl_penalty: `(N,)` taken off the outcome reward (verl's KL in the reward), but not in p nor in the test for
             saturation: those ask whether the task was solved. None by default.
         tokens: `(N,)` response tokens, the weights of `config.whiten`; all equal by default.
@@ -70,54 +76,55 @@ def awpo_advantages(
             needs it and hears nothing else, so a batch never raises the weight of its own scores; the other gates only
             carry it on, for the log.
         outcome_range: `(N, 2)` the lowest and the highest outcome that the row of each rollout allows: what p and the test
-            for saturation go by. `(reward_min, reward_max)` of the config by default.
+            for saturation go by. `(reward_min, reward_max)` of the config by default. With components it is `(N, C, 2)`, NaN
+            where a row does not say.
 
     Returns:
         An `AwpoResult` in the floating type of `outcome` (float64 if it is not a floating tensor); computed in float64.
 
     Raises:
         ValueError: shapes that do not match, a valid outcome that is NaN or infinite, a valid score outside [0, 1], no
-            `reliability` for the gate that needs it.
+            `reliability` for the gate that needs it, a KL penalty on components that are compared one by one.
 
     Edges: a group of one has advantage 0. A rollout without a judge score takes no part in the mixed statistics and
     its blended advantage is its outcome advantage, so a failed judge never moves a sibling's outcome advantage; with
     no judge score anywhere the result is outcome-only GRPO times the difficulty weight. N = 0 gives empty tensors.
     """
-    c = _checked_columns(outcome, reasoning, config, valid, outcome_valid, kl_penalty)
+    c = checked_columns(outcome, reasoning, config, valid, outcome_valid, kl_penalty, outcome_range)
     n = len(c.task)
     if len(group) != n:
         raise ValueError(f"group has {len(group)} labels; expected {n}, one a rollout")
     index, groups = factorize(group)
-    bounds = _bounds(outcome_range, index, groups, config)
-    out_dev, out_stats = centered(c.reward, index, groups, c.judged)
-    outcome_adv = normalized(out_dev, out_stats, index, config, bounds.low)
+    bounds = group_range(c.ranges, index, groups, config)
+    above = (c.task - bounds.low[index]).unsqueeze(1) if c.components is None else c.components.above()
+    factors = shares(above, c.judged, c.scores, c.scored, config)
+    out = _outcome_side(c, index, groups, bounds, factors, config)
+    judges = judge_side(out.reward, out.advantages, out.stats, c.scores, c.scored, index, out.low, out.factors, config)
 
-    factors = shares(c.task - bounds.low[index], c.judged, c.scores, c.scored, config)
-    judges = judge_side(c.reward, outcome_adv, out_stats, c.scores, c.scored, index, bounds.low, factors, config)
-
-    task_dev, task_stats = (out_dev, out_stats) if kl_penalty is None else centered(c.task, index, groups, c.judged)
+    same = out.reward is c.task
+    task_dev, task_stats = (out.deviation, out.stats) if same else centered(c.task, index, groups, c.judged)
     lowest = torch.full((groups,), torch.inf, dtype=torch.float64).scatter_reduce_(
         0, index, torch.where(c.judged, c.task, torch.inf), "amin"
     )
     p = success_rate(task_stats.mean, bounds)
     closed = closed_groups(lowest, bounds, judges, config)
     d = difficulty(p, bounds, config)
-    outcome_part, step = blend(outcome_adv, judges.advantages, d[index], config)
+    outcome_part, step = blend(out.advantages, judges.advantages, d[index], config)
     if config.gate == "reliability":
         w = _trusted(reliability, task_stats, closed, outcome_part, step, index)
     else:
-        w = gate(out_stats, bounds, judges, closed, config)
+        w = gate(out.stats, bounds, judges, closed, config)
     judge_part = w[index] * step
     advantages = outcome_part + judge_part
     if config.whiten:
-        compared = c.judged & (out_stats.count >= 2)[index]
+        compared = c.judged & (out.stats.count >= 2)[index]
         weight = torch.ones(n) if tokens is None else as_column("tokens", tokens, n)
         advantages = whitened(advantages, torch.where(compared, weight, 0.0), compared)
 
     dtype = outcome.dtype if isinstance(outcome, torch.Tensor) and outcome.is_floating_point() else torch.float64
     return AwpoResult(
         advantages=advantages.to(dtype),
-        outcome_advantages=outcome_adv.to(dtype),
+        outcome_advantages=out.advantages.to(dtype),
         mixed_advantages=judges.advantages.to(dtype),
         outcome_part=outcome_part.to(dtype),
         judge_part=judge_part.to(dtype),
@@ -125,14 +132,48 @@ def awpo_advantages(
         difficulty=d.to(dtype),
         closed=closed,
         success_rate=p.to(dtype),
-        verified=out_stats.count > 0,
-        outcome_stats=out_stats,
+        verified=out.stats.count > 0,
+        outcome_stats=out.stats,
         task_stats=task_stats,
         reasoning_stats=judges.reasoning,
         group_index=index,
         shares=tuple(factors),
         reliability=_learned(reliability, c, task_dev, task_stats, judges, outcome_part, judge_part, index, config),
+        components=c.components,
     )
+
+
+@dataclass(frozen=True)
+class _OutcomeSide:
+    """What is left where no judge has a say."""
+
+    reward: torch.Tensor  # (N,) that the judges' reward is added to
+    low: torch.Tensor  # (M,) the lowest of it that the group's row allows
+    advantages: torch.Tensor  # (N,) A_out
+    deviation: torch.Tensor  # (N,) reward less its mean over the group
+    stats: GroupStats
+    factors: list[float]  # of `shares`, still to be applied: the outcome's, then one a signal
+
+
+def _outcome_side(
+    c: Columns, index: torch.Tensor, groups: int, bounds: OutcomeRange, factors: list[float], config: AwpoConfig
+) -> _OutcomeSide:
+    """The outcome's advantages (eq. 4): of the reward, or with `integration: decoupled` of each component by itself.
+
+    Each component's share of the weighting is in its own weight, so that it holds where no judge has scored, too.
+    """
+    reward, low, each = c.reward, bounds.low, len(config.components)
+    if c.components is not None and config.weighting != "fixed":
+        reward = c.components.total(config, factors[:each])
+        reward = reward if c.kl_penalty is None else reward - c.kl_penalty
+        low = group_range(c.components.total_range(config, factors[:each]), index, groups, config).low
+    deviation, stats = centered(reward, index, groups, c.judged)
+    if c.components is not None and config.integration == "decoupled":
+        advantages = decoupled_advantages(c.components, c.judged, index, groups, factors[:each], config)
+    else:
+        advantages = normalized(deviation, stats, index, config, low)
+    left = factors if c.components is None else [1.0, *factors[each:]]
+    return _OutcomeSide(reward, low, advantages, deviation, stats, left)
 
 
 def _trusted(
@@ -156,7 +197,7 @@ def _trusted(
 
 def _learned(
     state: ReliabilityState | None,
-    c: "_Columns",
+    c: Columns,
     task_dev: torch.Tensor,
     task_stats: GroupStats,
     judges: JudgeSide,
@@ -174,69 +215,6 @@ def _learned(
         task_dev, task_stats = centered(c.task, index, len(judges.count), judges.member)
     shown = agreement(task_dev, task_stats, judges, index)
     return updated(state or ReliabilityState(), *shown, groups, unchecked, config)
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The checked inputs of a batch, float64 and bool; `(N,)`, the last two `(N, K)`."""
-
-    task: torch.Tensor  # the verifiable reward
-    judged: torch.Tensor  # has a task reward
-    reward: torch.Tensor  # the task reward less the KL penalty
-    scores: torch.Tensor
-    scored: torch.Tensor  # has this score, and is judged
-
-
-def _checked_columns(
-    outcome: Any, reasoning: Any, config: AwpoConfig, valid: Any, outcome_valid: Any, kl_penalty: Any
-) -> _Columns:
-    task = as_column("outcome", outcome)
-    n = len(task)
-    judged = torch.ones(n, dtype=torch.bool)
-    if outcome_valid is not None:
-        judged = as_column("outcome_valid", outcome_valid, n) != 0
-    require_finite("outcome (where valid)", task, judged)
-    scores = as_signals(reasoning, n, config.signals, "reasoning")
-    scored = torch.ones_like(scores, dtype=torch.bool)
-    if valid is not None:
-        scored = as_signals(valid, n, config.signals, "valid") != 0
-    _require_scores(scores, scored, config)
-    reward = task
-    if kl_penalty is not None:
-        penalty = as_column("kl_penalty", kl_penalty, n)
-        require_finite("kl_penalty", penalty)
-        if config.norm_by_mean and bool((penalty != 0).any()):
-            raise ValueError(
-                "norm_by_mean divides by a success rate, which a KL penalty would move; leave the penalty out"
-            )
-        reward = task - penalty
-    return _Columns(task=task, judged=judged, reward=reward, scores=scores, scored=scored & judged.unsqueeze(1))
-
-
-def _bounds(ranges: Any, index: torch.Tensor, groups: int, config: AwpoConfig) -> OutcomeRange:
-    """Each group's range, `(M,)`, of its rollouts' ranges `(N, 2)`; where a schedule moves them, the widest."""
-    if ranges is None:
-        everywhere = torch.ones(groups, dtype=torch.float64)
-        return OutcomeRange(config.reward_min * everywhere, config.reward_max * everywhere)
-    rows = torch.as_tensor(ranges, dtype=torch.float64, device="cpu").detach().reshape(len(index), 2)
-    if not bool(rows.isfinite().all() and (rows[:, 0] <= rows[:, 1]).all()):
-        raise ValueError("outcome_range must hold finite numbers, the lowest before the highest, for each rollout")
-    low, high = torch.full((2, groups), torch.inf, dtype=torch.float64)
-    return OutcomeRange(
-        low.scatter_reduce(0, index, rows[:, 0], "amin"), (-high).scatter_reduce(0, index, rows[:, 1], "amax")
-    )
-
-
-def _require_scores(scores: torch.Tensor, scored: torch.Tensor, config: AwpoConfig) -> None:
-    """Raise ValueError that names the first score that is not a number in [0, 1], rounding aside."""
-    require_finite("reasoning (where valid)", scores, scored)
-    outside = scored & ((scores < -1e-6) | (scores > 1 + 1e-6))
-    if bool(outside.any()):
-        i, k = outside.nonzero()[0].tolist()
-        raise ValueError(
-            f"reasoning[{i}, {k}] (column '{config.reasoning_key[k]}') is {float(scores[i, k])}, and {int(outside.sum())} "
-            f"of {int(scored.sum())} scores are outside [0, 1]; let the reward function divide them by the judge's range"
-        )
 
 
 def blend(

@@ -5,16 +5,19 @@ Labels in the field comments: V stated by the paper, S reported by others about 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from reward_models.errors import UserError
-from reward_models.options import EMPTY, Misfit, NotEmpty, Options, Range, did_you_mean, kinds_of
+from reward_models.options import EMPTY, Misfit, NotEmpty, Options, Range, did_you_mean, fit, kinds_of
 
 Share = Annotated[float, Range(0.0, 1.0)]
 Radius = Annotated[float, Range(0.0, 1.0, "()")]
 Finite = Annotated[float, Range(-math.inf, math.inf, "()")]
 NotNegative = Annotated[float, Range(0.0, math.inf, "[)")]
+ASSUMED_RANGE = (0.0, 1.0)  # of an outcome component whose range nobody states
+_WEIGHTS = "a mapping of column names to weights, or a list of column names"
+_RANGES = "a mapping of names of reward_components to [lowest, highest]"
 
 # Other estimators on the same kernel, as settings of the same switches; keys that are given as well win (docs/method.md).
 _OUTCOME_ONLY = {"gate": "none", "difficulty": "none", "clip_schedule": "fixed"}
@@ -50,11 +53,17 @@ class AwpoConfig(Options):
     reasoning_key: Annotated[tuple[str, ...], NotEmpty()] = ("reasoning",)
     valid_key: tuple[str, ...] = ()  # none given: `<reasoning_key>_valid` each
     outcome_valid_key: str = "outcome_valid"  # 0 where the verifier itself failed; a function may do without the column
+    # Outcome components: columns of the reward function with their weights, whose sum is the outcome in place of verl's
+    # reward; each has a column `<name>_valid`, or is always valid. Weight 0: logged only.
+    reward_components: Annotated[Mapping[str, float], _WEIGHTS] = field(default_factory=dict, hash=False)
+    # [lowest, highest] of each component, [0, 1] where not given; columns `<name>_min`, `<name>_max` win
+    component_range: Annotated[Mapping[str, tuple[float, float]], _RANGES] = field(default_factory=dict, hash=False)
     # lambda of the mixed reward (R), one for all signals or one each
     reasoning_weight: Annotated[tuple[NotNegative, ...], NotEmpty()] = (1.0,)
     # puts the judge's [0, 1] on the outcome's scale (R)
     reasoning_scale: Annotated[float, Range(0.0, math.inf, "()")] = 1.0
-    reward_min: Finite = -3.0  # range of the outcome reward, for the success rate p
+    # range of the outcome reward, for the success rate p; with `reward_components` it follows from theirs
+    reward_min: Finite = -3.0
     reward_max: Finite = 4.0  # its upper end
     # what a reward is compared with: the group's mean, or that of its other rollouts (RLOO)
     baseline: Literal["mean", "leave_one_out"] = "mean"
@@ -103,7 +112,15 @@ class AwpoConfig(Options):
     unreadable_stop_share: Share = 0.95
 
     def __post_init__(self) -> None:
+        names = self.reward_components
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            if len(set(names)) != len(names):
+                raise AwpoConfigError(
+                    f"algorithm.awpo.reward_components={list(names)} names a column twice; give weights"
+                )
+            object.__setattr__(self, "reward_components", dict.fromkeys(names, 1.0))
         super().__post_init__()
+        self._read_components()
         for low, high in (("clip_min", "clip_max"), ("difficulty_low", "difficulty_high")):
             if getattr(self, low) > getattr(self, high):
                 raise AwpoConfigError(
@@ -148,6 +165,61 @@ class AwpoConfig(Options):
                     f"(reasoning_key={list(keys)}); give one each"
                 )
 
+    def _read_components(self) -> None:
+        """Weights and ranges of the outcome components, and the range of their sum."""
+        given, ranges = self.reward_components, self.component_range
+        for name, low_high in ranges.items():
+            if name not in given:
+                raise AwpoConfigError(
+                    f"algorithm.awpo.component_range.{name}={low_high!r} is the range of nothing; "
+                    f"{did_you_mean(name, list(given))}reward_components: {', '.join(map(str, given)) or '(none)'}"
+                )
+        if not given:
+            return
+        weights = {name: self._fitted(f"reward_components.{name}", Finite, value) for name, value in given.items()}
+        bounds = {n: self._fitted(f"component_range.{n}", tuple[Finite, Finite], value) for n, value in ranges.items()}
+        if bad := [name for name in weights if not (isinstance(name, str) and name)]:
+            raise AwpoConfigError(f"algorithm.awpo.reward_components names {bad[0]!r}; allowed: {_WEIGHTS}")
+        if bad := [name for name, (low, high) in bounds.items() if low >= high]:
+            raise AwpoConfigError(
+                f"algorithm.awpo.component_range.{bad[0]}={list(bounds[bad[0]])} is not a range; give [lowest, highest]"
+            )
+        if not any(weights.values()):
+            raise AwpoConfigError(
+                f"algorithm.awpo.reward_components={weights} has no weight other than 0, so no outcome; give one a weight"
+            )
+        if both := [name for name in self.reasoning_key if name in weights]:
+            raise AwpoConfigError(
+                f"algorithm.awpo.reward_components and reasoning_key both name {both[0]!r}; it is the one or the other"
+            )
+        object.__setattr__(self, "reward_components", weights)
+        object.__setattr__(self, "component_range", bounds)
+        ends = [sorted(w * end for end in bounds.get(name, ASSUMED_RANGE)) for name, w in weights.items()]
+        for key, end in (("reward_min", 0), ("reward_max", 1)):
+            follows = sum(low_high[end] for low_high in ends)
+            if getattr(self, key) != getattr(AwpoConfig, key):
+                self._follows(key, getattr(self, key), follows)
+            object.__setattr__(self, key, follows)
+
+    @staticmethod
+    def _follows(key: str, given: float, follows: float) -> None:
+        if given != follows:
+            raise AwpoConfigError(
+                f"algorithm.awpo.{key}={given} does not go with reward_components, by which it is {follows}; leave it out, "
+                "and set component_range.<name>=[lowest, highest] where a component is not in [0, 1]"
+            )
+
+    def _fitted(self, key: str, kind: Any, value: Any) -> Any:
+        try:
+            return fit(kind, value)
+        except Misfit as misfit:
+            raise self.refusal(key, misfit) from None
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The C outcome components; none where the outcome is one reward."""
+        return tuple(self.reward_components)
+
     @property
     def signals(self) -> int:
         """K, the number of reasoning signals."""
@@ -170,10 +242,14 @@ class AwpoConfig(Options):
         for key in section:
             if key not in known:
                 raise AwpoConfigError(
-                    f"unknown key algorithm.awpo.{key}={section[key]!r}; {did_you_mean(key, known)}"
+                    f"unknown key algorithm.awpo.{key}; {did_you_mean(key, known)}"
                     f"allowed keys: preset, {', '.join(known)}"
                 )
-        return cls(**{**PRESETS[preset], **section})
+        config = cls(**{**PRESETS[preset], **section})
+        for key in ("reward_min", "reward_max"):  # a value that is the default is seen only here
+            if config.components and key in section:
+                cls._follows(key, section[key], getattr(config, key))
+        return config
 
     @classmethod
     def refusal(cls, key: str, misfit: Misfit) -> AwpoConfigError:

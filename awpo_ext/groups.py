@@ -97,4 +97,10 @@ def require_finite(name: str, column: torch.Tensor, where: torch.Tensor | None =
         raise ValueError(f"{name}[{place}] is {float(column[first])}: {int(bad.sum())} of {bad.numel()} are not finite")
 
 
+def require_ranges(rows: torch.Tensor) -> None:
+    """Raise ValueError where one of the `(R, 2)` ranges is none."""
+    if not bool(rows.isfinite().all() and (rows[:, 0] <= rows[:, 1]).all()):
+        raise ValueError("outcome_range must hold finite numbers, the lowest before the highest, for each rollout")
+
+
 Labels = Sequence[Any] | np.ndarray | torch.Tensor

@@ -38,7 +38,7 @@ def awpo_metrics(
 
     Args:
         result: of `awpo_advantages` on the same rollouts.
-        outcome: `(N,)`.
+        outcome: `(N,)`; with outcome components `result.components.total`.
         reasoning, valid: `(N,)` or `(N, K)`; a score is read where `valid` only.
         radius: of `clip_radius`, a scalar or `(M,)`.
         config: of the result.
@@ -46,12 +46,14 @@ def awpo_metrics(
 
     Returns:
         Flat keys; a statistic of nothing (no valid score, no group) is left out rather than logged as 0. With K > 1
-        signals, `awpo/reasoning/*` becomes `awpo/reasoning/<metric_name of its reasoning_key>/*`. `*/signal_power` is
+        signals, `awpo/reasoning/*` becomes `awpo/reasoning/<metric_name of its reasoning_key>/*`. Outcome components are logged
+        under `awpo/outcome/<metric_name of the component>/*` beside their sum. `*/signal_power` is
         V = mean(A^2) of the component's own group-relative advantage, which bounds what a signal can gain and cost
         (docs/method.md). Rollouts that were not verified count in `awpo/outcome/valid_fraction` only, and so do groups
         of nothing else.
     """
     counts, verified = outcome_valid, result.verified
+    signals = [metric_name(key) for key in config.reasoning_key]
     w = result.gate.double()[verified]
     metrics = {
         "awpo/clip_radius": _mean(radius.double()[verified] if radius.ndim else radius.double().reshape(1)),
@@ -69,7 +71,7 @@ def awpo_metrics(
         "awpo/blended/signal_power": _mean(result.advantages[counts].square()),
     }
     if config.weighting != "fixed":
-        names = ("outcome", *map(metric_name, config.reasoning_key))
+        names = (*(map(metric_name, config.components) if config.components else ("outcome",)), *signals)
         metrics |= {f"awpo/weight/{name}": share for name, share in zip(names, result.shares, strict=True)}
     state = result.reliability
     metrics |= {"awpo/reliability": state.mean, "awpo/reliability/trust": state.trust}
@@ -85,10 +87,20 @@ def awpo_metrics(
     scores = as_signals(reasoning, len(outcome), config.signals, "reasoning")[counts]
     scored = as_signals(valid, len(outcome), config.signals, "valid")[counts] != 0
     index = result.group_index[counts]
-    for k, key in enumerate(config.reasoning_key):
-        prefix = "awpo/reasoning" if config.signals == 1 else f"awpo/reasoning/{metric_name(key)}"
-        signal = _signal_metrics(index, len(verified), outcome[counts], scores[:, k], scored[:, k], config)
-        metrics.update({f"{prefix}/{name}": value for name, value in signal.items()})
+    for k, key in enumerate(signals):
+        prefix = "awpo/reasoning" if config.signals == 1 else f"awpo/reasoning/{key}"
+        score, valid_score = scores[:, k], scored[:, k]
+        metrics.update(
+            _reward_metrics(prefix, index, len(verified), score, valid_score, torch.zeros_like(score), config)
+        )
+        metrics[f"{prefix}/valid_fraction"] = _mean(valid_score.double())
+        metrics[f"{prefix}/outcome_correlation"] = _correlation(outcome[counts][valid_score], score[valid_score])
+    if parts := result.components:
+        for c, key in enumerate(map(metric_name, config.components)):
+            prefix, low = f"awpo/outcome/{key}", parts.ranges[counts, c, 0]
+            part = parts.values[counts, c], parts.valid[counts, c]
+            metrics.update(_reward_metrics(prefix, index, len(verified), *part, low, config))
+            metrics[f"{prefix}/valid_fraction"] = _mean(parts.valid[:, c].double())
     return {key: value for key, value in metrics.items() if value is not None}
 
 
@@ -115,25 +127,24 @@ def _share(part: torch.Tensor, total: torch.Tensor) -> float | None:
     return math.sqrt(float(part.square().sum()) / power) if power > 0 else None
 
 
-def _signal_metrics(
+def _reward_metrics(
+    prefix: str,
     index: torch.Tensor,
     groups: int,
-    outcome: torch.Tensor,
-    score: torch.Tensor,
+    reward: torch.Tensor,
     valid: torch.Tensor,
+    low: torch.Tensor,
     config: AwpoConfig,
 ) -> dict[str, float | None]:
-    """Of one reasoning signal over the verified rollouts, `(N,)` each."""
-    deviation, stats = centered(score, index, groups, valid)
+    """Of one signal or component over the verified rollouts, `(N,)` each; `low` is the lowest that a rollout can get."""
+    deviation, stats = centered(reward - low, index, groups, valid)
     compared = stats.count >= 2
     advantage = normalized(deviation, stats, index, config)
     return {
-        "valid_fraction": _mean(valid.double()),
-        "mean": _mean(score[valid]),
-        "std": _std(score[valid]),
-        "signal_power": _mean(advantage[valid].square()),
-        "frac_reward_zero_std": _mean((stats.std == 0)[compared].double()),
-        "outcome_correlation": _correlation(outcome[valid], score[valid]),
+        f"{prefix}/mean": _mean(reward[valid]),
+        f"{prefix}/std": _std(reward[valid]),
+        f"{prefix}/signal_power": _mean(advantage[valid].square()),
+        f"{prefix}/frac_reward_zero_std": _mean((stats.std == 0)[compared].double()),
     }
 
 

@@ -42,21 +42,22 @@ def counted(valid: torch.Tensor, index: torch.Tensor, groups: int, config: AwpoC
 def shares(
     above: torch.Tensor, judged: torch.Tensor, scores: torch.Tensor, scored: torch.Tensor, config: AwpoConfig
 ) -> list[float]:
-    """What `weighting` multiplies each signal by, the outcome first, then the K reasoning signals; 1 each where `fixed`.
+    """What `weighting` multiplies each reward by, those of the outcome first (one, or C components), then the K signals.
 
     `variation` (SAW, arXiv 2606.07705, its authors' code): n times the signal's share of the sum of all coefficients of
     variation (std over mean, on rewards less their lowest) over the batch; n signals have a weight and two rewards at
-    least. 1 each where none of them varies.
+    least. 1 each where none of them varies, and where `fixed`.
 
     Args:
-        above: `(N,)` task reward less the lowest that its row allows, read where `judged`.
+        above: `(N, 1)` task reward, or `(N, C)` its components, less the lowest that the row allows, read where `judged`.
         scores, scored: `(N, K)`.
     """
-    factors = [1.0] * (1 + config.signals)
+    factors = [1.0] * (above.shape[1] + config.signals)
     if config.weighting == "fixed":
         return factors
-    columns = [above[judged], *(scores[scored[:, k], k] for k in range(config.signals))]
-    heard = [k for k, weight in enumerate((1.0, *config.reasoning_weight)) if weight > 0 and len(columns[k]) > 1]
+    columns = [*above[judged].unbind(dim=1), *(scores[scored[:, k], k] for k in range(config.signals))]
+    weights = (*(config.reward_components.values() or (1.0,)), *config.reasoning_weight)
+    heard = [k for k, weight in enumerate(weights) if weight != 0 and len(columns[k]) > 1]
     variation = {k: float(columns[k].std() / (columns[k].mean().abs() + 1e-8)) for k in heard}
     total = sum(variation.values())
     if total > 0:

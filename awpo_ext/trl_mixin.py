@@ -4,8 +4,9 @@
 
     Trainer(model, reward_funcs=[outcome, judge], args=GRPOConfig(..), awpo=AwpoConfig(reward_min=0.0, reward_max=1.0), ..)
 
-The first reward function is the outcome, the others are the reasoning signals, in the order of `awpo.reasoning_key`; where
-one returns None, the rollout has no such reward. TRL itself is not imported here. Written for TRL 1.16.
+The first reward function is the outcome, or the first C are its components in the order of `awpo.reward_components`; the
+others are the reasoning signals, in the order of `awpo.reasoning_key`. Where one returns None, the rollout has no such
+reward. TRL itself is not imported here. Written for TRL 1.16.
 """
 
 from dataclasses import replace
@@ -28,7 +29,7 @@ class AwpoMixin:
 
     Raises:
         AwpoConfigError: `clip_scope=group`, since TRL has one radius; or other than one reward function a signal and one for
-            the outcome.
+            the outcome, or for each of its components.
     """
 
     def __init__(self, *args: Any, awpo: AwpoConfig = AwpoConfig(), **kwargs: Any) -> None:
@@ -39,9 +40,10 @@ class AwpoMixin:
         self.awpo, self.reliability = awpo, ReliabilityState()
         self._awpo_rewards: torch.Tensor | None = None
         super().__init__(*args, **kwargs)
-        if len(self.reward_funcs) != 1 + awpo.signals:
+        if len(self.reward_funcs) != (len(awpo.components) or 1) + awpo.signals:
+            first = f"one for each of reward_components={list(awpo.components)}" if awpo.components else "the outcome's"
             raise AwpoConfigError(
-                f"reward_funcs has {len(self.reward_funcs)} functions; give the outcome's first and then one for each of "
+                f"reward_funcs has {len(self.reward_funcs)} functions; give {first} first and then one for each of "
                 f"reasoning_key={list(awpo.reasoning_key)}"
             )
 
@@ -56,11 +58,14 @@ class AwpoMixin:
         training = self.model.training
         rewards = self._awpo_rewards.double().cpu()
         size = self.num_generations if training else self.num_generations_eval
-        outcome, scores = rewards[:, 0], rewards[:, 1:]
+        outcome, scores = rewards[:, : -self.awpo.signals], rewards[:, -self.awpo.signals :]
+        outcome = outcome if self.awpo.components else outcome[:, 0]
         known, scored = outcome.isfinite(), scores.isfinite()
         config = self.awpo if training else replace(self.awpo, whiten=False)
         columns = outcome, scores, torch.arange(len(outcome)) // size, config, scored, known
         result = awpo_advantages(*columns, reliability=self.reliability)
+        if parts := result.components:
+            outcome, known = parts.total(config), parts.verified(config)
         radius = clip_radius(result.gate, config, result.verified)
         if training:
             self.reliability = result.reliability

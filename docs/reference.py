@@ -18,10 +18,12 @@ from awpo_ext.config import AwpoConfig
 from awpo_ext.guard.options import GuardOptions
 from awpo_ext.record.options import RecordOptions
 from reward_models.options import Options, Range
-from reward_models.reward import REWARD_COLUMNS, RewardFunction
+from reward_models.reward import RewardFunction
+from reward_models.reward_columns import REWARD_COLUMNS
 
 API = {
-    "The method": ["awpo_ext.advantage", "awpo_ext.clipping", "awpo_ext.config", "awpo_ext.gating", "awpo_ext.metrics"],
+    "The method": ["awpo_ext.advantage", "awpo_ext.clipping", "awpo_ext.components", "awpo_ext.config",
+                   "awpo_ext.gating", "awpo_ext.metrics"],
     "Interfaces": ["reward_models.types", "reward_models.judges.base", "reward_models.judges.llm.prompt_judge",
                    "reward_models.verifiers.base", "reward_models.rollout_view"],
     "Reward function": ["reward_models.reward", "reward_models.registry"],

@@ -5,6 +5,7 @@ Keys, all always there:
     calls: for each step the calls as parsed, `[{"name", "arguments"}, ..]`; null where they are too large.
     problems: for each step the codes of what could not be read.
     words: what the judge said, or how it failed; votes: the judge's votes.
+    criteria: the parts of the judge's score in [0, 1] by name; steps: the scores of the steps; rubric: its name and hash.
     judge_tokens: tokens of the calls that this judgement caused; null where no client of `llm_client` was asked.
 """
 
@@ -21,6 +22,7 @@ from reward_models.verifiers.base import Outcome
 
 MAX_WORDS = 4096  # characters
 _MAX_CALLS = 8192  # of their JSON text
+_MAX_NAME = 200
 _MAX_LISTED = 64  # reasons, parts, votes, and problems of a step
 _STRICT = json.JSONEncoder(allow_nan=False)
 
@@ -41,6 +43,9 @@ def details_of(outcome: Outcome, view: RolloutView, verdict: Verdict, judge_toke
         "problems": [[problem.code.value for problem in step.parsed.problems[:_MAX_LISTED]] for step in view.steps],
         "words": str(verdict.words if scored else verdict.detail)[:MAX_WORDS],
         "votes": list(verdict.votes[:_MAX_LISTED]) if scored else [],
+        "criteria": dict(list(verdict.criteria.items())[:_MAX_LISTED]) if scored else {},
+        "steps": list(verdict.steps[:_MAX_LISTED]) if scored else [],
+        "rubric": str(verdict.rubric)[:_MAX_NAME] if scored else "",
         "judge_tokens": judge_tokens,
     }
     text = _strict_json(found)

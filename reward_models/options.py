@@ -210,12 +210,14 @@ def _refusal(owner: str, key: str, misfit: Misfit) -> str:
 
 
 def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], owner: str) -> None:
-    """Raise ValueError that names the first key of `options` which is not in `known`, its value, and the known ones."""
-    for key, value in options.items():
+    """Raise ValueError that names the first key of `options` which is not in `known`, and the known ones.
+
+    Not its value: what an unknown key holds may be a secret.
+    """
+    for key in options:
         if key not in known:
             allowed = ", ".join(sorted(known)) or "(none)"
-            hint = did_you_mean(key, known)
-            raise ValueError(f"{owner}: unknown key {key!r} (value {value!r}); {hint}known keys: {allowed}")
+            raise ValueError(f"{owner}: unknown key {key!r}; {did_you_mean(key, known)}known keys: {allowed}")
 
 
 def did_you_mean(key: Any, known: Sequence[str]) -> str:

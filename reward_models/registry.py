@@ -26,7 +26,8 @@ def build(kind: str, name: Any, options: Mapping[str, Any], known: Mapping[str, 
     try:
         inspect.signature(cls).bind(**options)
     except TypeError as error:
-        raise ValueError(f"{kind}={name!r}: its options {dict(options)!r} do not fit {cls.__name__}: {error}") from None
+        given = ", ".join(map(repr, options)) or "(none)"  # not their values, which may be secrets
+        raise ValueError(f"{kind}={name!r}: its options {given} do not fit {cls.__name__}: {error}") from None
     return cls(**options)
 
 

@@ -12,23 +12,21 @@ from __future__ import annotations
 
 import inspect
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from reward_models.details import details_of
 from reward_models.judges import Judge, make_judge
 from reward_models.judges.preflight import ask_endpoint
 from reward_models.llm_client.tally import counting
 from reward_models.options import OneOf, Options, Range, plain
 from reward_models.per_loop import PerLoop, options_key
-from reward_models.rollout_view import RolloutView, read_rollout
+from reward_models.reward_columns import columns_of, parts_of
+from reward_models.rollout_view import read_rollout
 from reward_models.sandbox import SandboxUnavailable
-from reward_models.types import SCORED_CODE, Rollout, Scored, Unscored, UnscoredReason, Verdict
+from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 from reward_models.verifiers import KNOWN_VERIFIERS, Outcome, Verifier, make_verifier
 from reward_models.verifiers.base import unjudged
-from reward_models.verifiers.reasons import reason_code
 from reward_models.verifiers.tools.pool import VerifierPool
 from reward_models.verl_row import bad_row, rollout_of
 
@@ -132,11 +130,14 @@ class RewardFunction:
                 comparisons that changed with the order; 0.0 where there are not several.
             outcome_reason: the main reason of the outcome as a number, see `verifiers.reasons`.
             outcome_valid: 0.0 where the machinery failed twice on this response: `score` is then the middle of the range.
+            format_min, format_max, correctness_min, correctness_max: what the row allows of each part, for outcome components.
             outcome_min, outcome_max: the lowest and the highest outcome that this row allows, for AWPO's success rate and its
                 test for solved groups (toolrl: 0 and 1 where no call is expected).
             outcome_plus_reasoning: their sum, the outcome alone where there is no `reasoning`: what a filter of groups that
                 are all alike should look at (`algorithm.filter_groups.metric`).
             details: reasons, parts, calls and the judge's words as JSON, see `details.py`. verl takes no mean of a text.
+
+        A judge whose score has parts adds a column `criterion_<name>` for each, in [0, 1], NaN where there is no score.
 
         An empty response has defined values (toolrl: score -3, or 0 where no call is expected; reasoning 0 by the
         embedding judge). A judge that raises counts as Unscored(error). ValueError for a missing or unreadable ground
@@ -146,11 +147,13 @@ class RewardFunction:
         rollout = rollout_of(data_source, solution_str, ground_truth, extra_info, scorer.opened)
         outcome = await _verify(scorer, rollout)
         limits = outcome.limits or scorer.verifier.outcome_range
+        form = outcome.format_limits or scorer.verifier.format_range
         # Before the judge is waited for: the verifier has just read the texts.
         view = outcome.view or read_rollout(rollout, *scorer.verifier.reading)
         with counting() as tally:
             verdict = await _ask(scorer.judge, rollout)
-        return _columns(outcome, limits, view, verdict, tally.tokens if tally.calls else None)
+        columns = columns_of(outcome, limits, form, view, verdict, tally.tokens if tally.calls else None)
+        return columns | parts_of(verdict, scorer.judge.criteria) if scorer.judge.criteria else columns
 
     def row_check(self, **reward_kwargs: Any) -> Callable[[str, Any, Mapping[str, Any] | None], None]:
         """A function of a row's data_source, ground_truth and extra_info: ValueError where no response could be scored.
@@ -186,6 +189,18 @@ class RewardFunction:
         low, high = self._read(reward_kwargs).make_verifier().outcome_range
         return float(low), float(high)
 
+    def component_ranges(self, **reward_kwargs: Any) -> dict[str, tuple[float, float]]:
+        """Columns that may be outcome components (AWPO's `reward_components`) -> what they can be, (lowest, highest).
+
+        Raises ValueError where the verifier or its options do not fit.
+        """
+        verifier = self._read(reward_kwargs).make_verifier()
+        return {
+            "score": verifier.outcome_range,
+            "format": verifier.format_range,
+            "correctness": verifier.correctness_range,
+        }
+
     def needs_group(self, **reward_kwargs: Any) -> bool:
         """Whether the judge ranks siblings, and so must be told a rollout's group (`siblings.Place` in `extra_info`).
 
@@ -210,6 +225,7 @@ class RewardFunction:
 
 compute_score = RewardFunction()
 preflight, outcome_range = compute_score.preflight, compute_score.outcome_range
+component_ranges = compute_score.component_ranges
 needs_group, row_check = compute_score.needs_group, compute_score.row_check
 
 
@@ -248,35 +264,3 @@ def _log_once(key: str, message: str, *args: Any, exc_info: bool = False) -> Non
     if key not in _failures_logged:
         _failures_logged.add(key)
         logger.error(message + "; later failures of this kind are not logged", *args, exc_info=exc_info)
-
-
-def _columns(
-    outcome: Outcome, limits: tuple[float, float], view: RolloutView, verdict: Verdict, judge_tokens: int | None
-) -> dict[str, float | str]:
-    """The columns of one rollout; `limits` are the outcomes that its row allows. What each says is in `__call__`."""
-    scored = isinstance(verdict, Scored)
-    score = float(outcome.outcome)
-    return {
-        "score": score,
-        "format": float(outcome.format),
-        "correctness": float(outcome.correctness),
-        "parsable": float(view.well_formed),
-        "has_think": float(view.thinks_throughout),
-        "reasoning": verdict.value if scored else math.nan,
-        "reasoning_valid": float(scored),
-        "reasoning_failure": float(SCORED_CODE if scored else verdict.reason.code),
-        "reasoning_spread": (verdict.spread or 0.0) if scored else 0.0,
-        "outcome_reason": float(reason_code(outcome.reason)),
-        "outcome_valid": float(outcome.valid),
-        "outcome_min": float(limits[0]),
-        "outcome_max": float(limits[1]),
-        "outcome_plus_reasoning": score + (verdict.value if scored else 0.0),
-        "details": details_of(outcome, view, verdict, judge_tokens),
-    }
-
-
-REWARD_COLUMNS = (
-    "score", "format", "correctness", "parsable", "has_think", "reasoning", "reasoning_valid", "reasoning_failure",
-    "reasoning_spread", "outcome_reason", "outcome_valid", "outcome_min", "outcome_max", "outcome_plus_reasoning",
-    "details",
-)  # fmt: skip

@@ -66,18 +66,25 @@ class Scored:
     `spread` is the standard deviation of several votes, or the share of a ranked rollout's comparisons whose verdict
     changed with the order shown, in [0, 1], and None where there were not several. NaN, infinities and values outside
     raise ValueError. `words` is what the judge said, and `votes` the votes in [0, 1], for people who read a run's record;
-    nothing decides on them, and verdicts that differ in them alone are equal.
+    nothing decides on them, and verdicts that differ in them alone are equal. So are `criteria` (the parts of the score in
+    [0, 1] by name), `steps` (the scores of the steps that it is made of) and `rubric` (its name and hash).
     """
 
     value: float
     spread: float | None = None
     words: str = field(default="", compare=False)
     votes: tuple[float, ...] = field(default=(), compare=False)
+    criteria: Mapping[str, float] = field(default_factory=dict, compare=False)
+    steps: tuple[float, ...] = field(default=(), compare=False)
+    rubric: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", _unit("value", self.value))
         if self.spread is not None:
             object.__setattr__(self, "spread", _unit("spread", self.spread))
+        if self.criteria:
+            parts = {name: _unit(f"criteria[{name!r}]", part) for name, part in self.criteria.items()}
+            object.__setattr__(self, "criteria", parts)
 
 
 def _unit(key: str, value: float) -> float:

@@ -12,7 +12,7 @@ import pytest
 from awpo_ext.config import AwpoConfig
 from awpo_ext.guard.options import GuardOptions
 from awpo_ext.record.options import RecordOptions
-from reward_models.reward import REWARD_COLUMNS
+from reward_models.reward_columns import REWARD_COLUMNS
 from tests.paths import ROOT
 
 SITE = ("mkdocs", "material", "mkdocstrings")

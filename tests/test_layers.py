@@ -13,19 +13,33 @@ LIMIT = 300  # lines a file
 
 # reward_models, lowest first; a room imports from its own layer and from those below.
 LAYERS = (
-    ("errors", "lazy", "types", "options", "statistics", "ray_job", "per_loop", "registry", "sandbox", "parsing"),
+    (
+        "errors",
+        "lazy",
+        "types",
+        "options",
+        "statistics",
+        "ray_job",
+        "per_loop",
+        "registry",
+        "private_files",
+        "sandbox",
+        "parsing",
+    ),
     ("rollout_view", "verl_row", "labelled", "encoders", "llm_client"),
     ("verifiers", "scorers"),
     ("judges",),
-    ("judge_eval", "reward", "details"),
+    ("judge_eval", "reward", "reward_columns", "details"),
 )
 FRONT_ROOM = {
     "__init__",
     "advantage",
     "clipping",
+    "components",
     "config",
     "gating",
     "groups",
+    "inputs",
     "metrics",
     "reliability",
     "signals",

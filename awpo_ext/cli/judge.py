@@ -1,4 +1,4 @@
-"""`awpo judge eval | try | cache`: measure a judge, try it on one rollout, look after the LLM judge's cache."""
+"""`awpo judge eval | try | attack | cache`: measure a judge, try it on one rollout, look after the LLM judge's cache."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from awpo_ext.cli import judge_attack
 from awpo_ext.cli.console import group, json_option, progress, resumable, stdout
 from reward_models.errors import UserError
 
 app = group("judge", "Judges of reasoning: measure one, try one, and the LLM judge's cache.")
 cache_app = group("cache", "The answers that the LLM judge keeps on disk.")
 app.add_typer(cache_app)
+app.command("attack")(judge_attack.attack)
 
 JudgeKwargs = Annotated[dict, json_option("--judge-kwargs", "The judge's options")]
 FolderArgument = Annotated[Path, typer.Argument(help="The judge's cache_dir.")]

@@ -58,7 +58,7 @@ def data(
 
     `awpo judge eval` reads the eval file, for any judge.
     """
-    from awpo_ext.data.scorer_data import from_bfcl, from_labelled, from_toolrl, write_scorer_data
+    from awpo_ext.data.scorer_data import first_sources, from_bfcl, from_labelled, from_toolrl, write_scorer_data
     from reward_models.scorers.data.corruptions import CORRUPTIONS, HELD_OUT
 
     if origin == "bfcl":
@@ -70,7 +70,7 @@ def data(
         split = from_labelled(Path(source), eval_rows, seed) if labelled else from_toolrl(source, eval_rows, seed)
     else:
         raise UserError(f"--from {origin!r} is not one of: toolrl, bfcl, labelled")
-    split = replace(split, train=split.train[:train_rows])
+    split = replace(split, train=first_sources(split.train, train_rows))
     held = list(HELD_OUT) if hold_out is None else names(hold_out)
     suffix = ".parquet" if parquet else ".jsonl"
     manifest = write_scorer_data(out, split, held, seed, suffix, _encoder(encoder))

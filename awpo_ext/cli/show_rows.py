@@ -59,7 +59,7 @@ class PromptRenderer:
         try:
             from transformers import AutoTokenizer
 
-            self._tokenizer = AutoTokenizer.from_pretrained(name)
+            self._tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         except Exception as error:  # not installed, offline, not found, broken: many unrelated types
             raise DataError(f"--tokenizer {name}: cannot be loaded ({type(error).__name__}: {error})") from error
 

@@ -38,6 +38,6 @@ def _tokenizer(path: str) -> Any | None:
     try:
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(folder if folder.is_dir() else path)
+        return AutoTokenizer.from_pretrained(folder if folder.is_dir() else path, trust_remote_code=False)
     except Exception:  # offline, not found, gated, broken: many unrelated types
         return None

@@ -1,9 +1,10 @@
 """Where a scorer's honest rows come from, and the files that are made of them: train, eval and a manifest."""
 
 import json
+import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,13 @@ from awpo_ext.data.sources.toolrl_source import read_source
 from awpo_ext.data.split import split_rows
 from awpo_ext.data.tagged import parse_tagged, render_answer
 from awpo_ext.data.thoughts import write_thought
+from awpo_ext.data.tools import Tool
+from awpo_ext.data.wordings import ENGLISH, other_wordings, write_in
 from reward_models.encoders.unit import NO_ENCODER, load_encoder
 from reward_models.labelled import HONEST, read_labelled, write_labelled
 from reward_models.scorers.data.corruptions import CORRUPTIONS
 from reward_models.scorers.data.dataset import HonestRow, build
+from reward_models.scorers.data.original import Original, Writer
 from reward_models.types import Rollout
 
 _BFCL_THOUGHTS = "thought written by program"
@@ -31,11 +35,12 @@ _BFCL_THOUGHTS = "thought written by program"
 
 @dataclass(frozen=True)
 class Split:
-    """Honest rows, apart by source, and what the manifest says of them."""
+    """Honest rows, apart by source, and what the manifest says of them; `write`: who writes thoughts, by half."""
 
     train: list[HonestRow]
     eval: list[HonestRow]
     about: dict[str, Any]
+    write: Mapping[str, Writer] = field(default_factory=dict)
 
 
 def from_toolrl(source: str, eval_rows: int, seed: int) -> Split:
@@ -58,8 +63,13 @@ def from_bfcl(rows: Path | None, categories: Sequence[str], eval_rows: int, seed
         train, val = split_rows(load_rows(rows), eval_rows, seed)
         name = rows.name
     provenance = {"from": "bfcl", "file": name, "thought": _BFCL_THOUGHTS}
-    honest, kept = ([_written(row, provenance, seed) for row in side] for side in (train, val))
-    return Split(honest, kept, {"from": "bfcl", "file": name})
+    sides = {"train": train, "eval": val}
+    tools = {row["extra_info"]["id"]: json.loads(row["extra_info"]["tools"]) for row in [*train, *val]}
+    honest = {
+        half: [item for row in side for item in _written(row, provenance, half, seed)] for half, side in sides.items()
+    }
+    write = {half: _writer(tools, half, seed) for half in sides}
+    return Split(honest["train"], honest["eval"], {"from": "bfcl", "file": name}, write)
 
 
 def from_labelled(path: Path, eval_rows: int, seed: int) -> Split:
@@ -78,16 +88,41 @@ def from_labelled(path: Path, eval_rows: int, seed: int) -> Split:
     return Split(train, val, {"from": "labelled", "file": path.name})
 
 
+def first_sources(rows: Sequence[HonestRow], count: int | None) -> list[HonestRow]:
+    """The rows of the first `count` sources; None: all."""
+    kept = set(list(dict.fromkeys(row.source for row in rows))[:count])
+    return [row for row in rows if row.source in kept]
+
+
 def _recorded(row: Row, provenance: dict[str, Any]) -> HonestRow:
     return _honest(row, row["reward_model"]["ground_truth"], provenance)
 
 
-def _written(row: Row, provenance: dict[str, Any], seed: int) -> HonestRow:
+def _written(row: Row, provenance: dict[str, Any], half: str, seed: int) -> list[HonestRow]:
+    """The row with the cold start's thought, and with the same in other words."""
     info = row["extra_info"]
     tools = json.loads(info["tools"])
     calls = list(parse_tagged(row["reward_model"]["ground_truth"]).calls)
-    thought = write_thought(info["id"], info["question"], calls, tools, seed)
-    return _honest(row, render_answer(thought, calls), provenance)
+    thoughts = [
+        write_thought(info["id"], info["question"], calls, tools, seed),
+        *other_wordings(info["id"], info["question"], calls, tools, half, seed),
+    ]
+    return [_honest(row, render_answer(thought, calls), provenance) for thought in thoughts]
+
+
+def _writer(tools: Mapping[str, list[Tool]], half: str, seed: int) -> Writer:
+    """As the honest rows of a half are written: every second one as the cold start's, the others in English wordings."""
+
+    def write(row: Original, rng: random.Random) -> str | None:
+        calls, own = list(row.calls), tools[row.source]
+        known = {tool["name"]: set(tool["parameters"]["properties"]) for tool in own}
+        if not all(set(call.arguments) <= known.get(call.name, set()) for call in calls):
+            return None
+        if rng.random() < 0.5:
+            return write_thought(row.source, row.question, calls, own, seed + rng.randrange(100))
+        return write_in(rng.choice(ENGLISH[half]), row.question, calls, own, rng)
+
+    return write
 
 
 def _honest(row: Row, response: str, provenance: dict[str, Any]) -> HonestRow:
@@ -117,7 +152,7 @@ def write_scorer_data(
     for half, honest in sides.items():
         vectors = None if encoder == NO_ENCODER else _embedded([row.rollout.question for row in honest], encoder)
         try:
-            rows = list(build(honest, kinds[half], half, seed, vectors))
+            rows = list(build(honest, kinds[half], half, seed, vectors, split.write.get(half)))
         except ValueError as error:
             raise DataError(f"the {half} side: {error}; choose another --eval-rows") from error
         path = out / f"{half}{suffix}"

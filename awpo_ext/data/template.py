@@ -48,7 +48,7 @@ class TemplateRenderer:
         except ImportError as error:
             raise TemplateError("--tokenizer needs `pip install transformers`") from error
         try:
-            return cls(AutoTokenizer.from_pretrained(name), name)
+            return cls(AutoTokenizer.from_pretrained(name, trust_remote_code=False), name)
         except TemplateError:
             raise
         except Exception as error:  # offline, not found, gated, broken: many unrelated types

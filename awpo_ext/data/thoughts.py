@@ -36,12 +36,12 @@ _SEVERAL = (
 )
 
 
-def _said(value: Any, question: str) -> bool:
+def is_said(value: Any, question: str) -> bool:
     """Whether the request holds the value literally (for lists and dicts: all of their values)."""
     if isinstance(value, dict):
-        return bool(value) and all(_said(item, question) for item in value.values())
+        return bool(value) and all(is_said(item, question) for item in value.values())
     if isinstance(value, list):
-        return bool(value) and all(_said(item, question) for item in value)
+        return bool(value) and all(is_said(item, question) for item in value)
     if isinstance(value, bool) or value is None:
         return False
     if isinstance(value, float) and value.is_integer():
@@ -55,22 +55,24 @@ def _said(value: Any, question: str) -> bool:
     return bool(text) and found is not None
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """As JSON, shortened."""
     if isinstance(value, str):
         return json.dumps(shorten(value, _MAX_VALUE), ensure_ascii=False)
     return shorten(json.dumps(value, ensure_ascii=False), _MAX_VALUE)
 
 
-def _joined(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+def joined(parts: list[str], joiner: str = "and") -> str:
+    """ "a, b and c"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {joiner} {parts[-1]}"
 
 
-def _is_default(value: Any, schema: Schema) -> bool:
+def is_default(value: Any, schema: Schema) -> bool:
     """Whether the schema, or its description ("Default is 0.05"), gives the value as the default."""
     if "default" in schema:
         return schema["default"] == value
     _, mention, rest = schema.get("description", "").lower().partition("default")
-    return bool(mention) and _said(value, rest)
+    return bool(mention) and is_said(value, rest)
 
 
 def _arguments_phrase(call: ToolCall, tool: Tool, question: str) -> str:
@@ -78,34 +80,34 @@ def _arguments_phrase(call: ToolCall, tool: Tool, question: str) -> str:
     schemas = tool["parameters"]["properties"]
     said, default, implied = [], [], []
     for name, value in list(call.arguments.items())[:_MAX_ARGUMENTS]:
-        shown = f"{name} is {_shown(value)}"
-        if _said(value, question):
+        shown = f"{name} is {shown_value(value)}"
+        if is_said(value, question):
             said.append(shown)
-        elif _is_default(value, schemas[name]):
+        elif is_default(value, schemas[name]):
             default.append(shown)
         else:
             implied.append(shown)
     phrases = []
     if said:
-        phrases.append(f"{_joined(said)}, as stated")
+        phrases.append(f"{joined(said)}, as stated")
     if implied:
-        phrases.append(f"{_joined(implied)}, as implied")
+        phrases.append(f"{joined(implied)}, as implied")
     if default:
-        phrases.append(f"{_joined(default)} by default")
+        phrases.append(f"{joined(default)} by default")
     if len(call.arguments) > _MAX_ARGUMENTS:
         phrases.append("the rest likewise")
     return "; ".join(phrases) or "it takes no arguments here"
 
 
-def _gist(question: str, calls: list[ToolCall]) -> str:
+def gist_of(question: str, calls: list[ToolCall]) -> str:
     """The sentence of the request that says most argument values (the first of them), shortened."""
     values = [value for call in calls for value in call.arguments.values()]
-    best = max(split_sentences(question), key=lambda sentence: sum(_said(value, sentence) for value in values))
+    best = max(split_sentences(question), key=lambda sentence: sum(is_said(value, sentence) for value in values))
     text = " ".join(best.split()).strip(" .!?\"'")
     return shorten(text, _MAX_GIST).replace('"', "'")
 
 
-def _purpose(tool: Tool) -> str | None:
+def purpose_of(tool: Tool) -> str | None:
     """The tool's description as what the user wants to do ("calculate the area .."); None where it does not read so."""
     sentence = split_sentences(tool["description"])[0].rstrip(".")
     words = sentence.split()
@@ -121,8 +123,8 @@ def _call_phrase(call: ToolCall, calls: list[ToolCall]) -> str:
     """The call with two of its arguments: those first that tell it from the row's other calls of the same tool."""
     others = [other.arguments for other in calls if other.name == call.name]
     names = sorted(call.arguments, key=lambda name: all(o.get(name) == call.arguments[name] for o in others))
-    values = [f"{name} {_shown(call.arguments[name])}" for name in names[:2]]
-    return f"{call.name} with {_joined(values)}" if values else call.name
+    values = [f"{name} {shown_value(call.arguments[name])}" for name in names[:2]]
+    return f"{call.name} with {joined(values)}" if values else call.name
 
 
 def write_thought(row_id: str, question: str, calls: list[ToolCall], tools: list[Tool], seed: int) -> str:
@@ -132,7 +134,7 @@ def write_thought(row_id: str, question: str, calls: list[ToolCall], tools: list
     called tool must be among `tools` (normalised); a call without arguments is said to take none.
     """
     choice = int(stable_hash(seed, "thought", row_id), 16)
-    gist = _gist(question, calls)
+    gist = gist_of(question, calls)
     if len(calls) > 1:
         phrases = [_call_phrase(call, calls) for call in calls[:_MAX_CALLS]]
         if len(calls) > _MAX_CALLS:
@@ -141,7 +143,7 @@ def write_thought(row_id: str, question: str, calls: list[ToolCall], tools: list
     else:
         call = calls[0]
         tool = next(tool for tool in tools if tool["name"] == call.name)
-        purpose = _purpose(tool)
+        purpose = purpose_of(tool)
         templates = _WITH_GIST if purpose is None else _WITH_PURPOSE + _WITH_GIST
         arguments = _arguments_phrase(call, tool, question)
         text = templates[choice % len(templates)].format(

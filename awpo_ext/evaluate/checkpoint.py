@@ -95,7 +95,9 @@ def _add_adapter(folder: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)  # the sum is rounded once, at its end
+    base = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False
+    )  # the sum is rounded once, at its end
     whole = PeftModel.from_pretrained(base, folder / _ADAPTER).merge_and_unload()
     for file in (*folder.glob("*.safetensors"), *folder.glob("*.index.json"), *folder.glob("*.bin")):
         file.unlink()

@@ -50,7 +50,9 @@ def _call(wanted: ExpectedCall, given: ToolCall | None, tools: Mapping[str, Tool
 
 def _argument(name: str, wanted: ExpectedCall, given: ToolCall | None, tool: Tool | None) -> dict[str, Any]:
     accepted = wanted.arguments[name]
-    row = {"name": name, "expected": " or ".join(map(shown, accepted)), "given": None}
+    wanted_values = [value for value in accepted if value != "" or name not in wanted.optional] or accepted
+    told = " or ".join(map(shown, wanted_values)) + (" or left out" if name in wanted.optional else "")
+    row = {"name": name, "expected": told, "given": None}
     if given is None or name not in given.arguments:
         absent = "optional" if name in wanted.optional else MatchCode.MISSING_ARGUMENT.value
         return {**row, "verdict": absent if given else MatchCode.MISSING_CALL.value}

@@ -15,10 +15,14 @@ from awpo_ext.record.json_values import finite
 from reward_models.parsing import ParsedResponse, Status, ToolCall
 from reward_models.rollout_view import read_text
 from reward_models.types import Rollout
-from reward_models.verifiers.expected import ExpectedCall, parse_expected
+from reward_models.verifiers.expected import ExpectedCall, expect, parse_expected
 from reward_models.verifiers.schema import read_tools
+from reward_models.verifiers.tools.state_truth import read_truth
 
 MAX_SHOWN = 1_000_000  # characters of one text
+STATE_NOTE = (
+    "The calls of all turns. The verifier state compares what calls did and returned, so other calls may be right too."
+)
 TERMS = (
     "advantage", "a_outcome", "a_judge", "outcome_part", "judge_part", "gate", "difficulty", "success_rate", "closed",
     "radius", "leverage", "kl_penalty",
@@ -160,16 +164,30 @@ def _comparison(row: Mapping[str, Any], rollout: Rollout, calls: Sequence[ToolCa
     if len(rollout.ground_truth) > MAX_SHOWN:
         return {"problem": "the ground truth is too long to compare", "calls": [], "as_stored": as_stored}
     try:
-        possible = rollout.extra_info.get("possible_answer")
-        expected: tuple[ExpectedCall, ...] = parse_expected(possible if possible else rollout.ground_truth)
+        expected, note = _expected(rollout)
     except (ValueError, RecursionError, AttributeError) as error:
         return {"problem": f"the ground truth is not calls: {error}", "calls": [], "as_stored": as_stored}
     try:
         tools = read_tools(rollout.tools)
-        problem = ""
     except (ValueError, RecursionError) as error:
-        tools, problem = {}, f"compared without the tools: {error}"
-    return {"problem": problem, "calls": compared(expected, calls, tools), "as_stored": as_stored}
+        tools, note = {}, f"compared without the tools: {error}"
+    return {"problem": note, "calls": compared(expected, calls, tools), "as_stored": as_stored}
+
+
+def _expected(rollout: Rollout) -> tuple[tuple[ExpectedCall, ...], str]:
+    """The expected calls, and what to know of them. ValueError where the ground truth holds none that can be read."""
+    truth = _json(rollout.ground_truth)
+    if isinstance(truth, dict) and "involved_classes" in truth:
+        calls = [call for turn in read_truth(rollout.ground_truth).turns for call in turn]
+        named = [
+            ToolCall(
+                call["name"], {f"#{n}": one for n, one in enumerate(call.get("positional", ()), 1)} | call["arguments"]
+            )
+            for call in calls
+        ]
+        return expect(named), STATE_NOTE
+    possible = rollout.extra_info.get("possible_answer")
+    return parse_expected(possible if possible else rollout.ground_truth), ""
 
 
 def _stored_calls(stored: Any) -> list[ToolCall] | None:

@@ -33,7 +33,7 @@ class Kind:
 
 _HIGH = "filter 'Judge high, outcome low'"
 RISES = {
-    "gap": Kind("the judge rises and the outcome does not: judge less outcome", _HIGH, 0.05),
+    "gap": Kind("the judge rises and the outcome does not: judge less outcome", _HIGH, 0.05, 1.0),
     "second": Kind("the second opinion follows the judge less: first less second", _HIGH, 0.05, pooled=16),
     "reliability": Kind(
         "the judge agrees less with outcomes within groups: minus the correlation", _HIGH, 0.1, pooled=50

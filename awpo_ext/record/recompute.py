@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from awpo_ext.advantage import AwpoResult, Closed, awpo_advantages
 from awpo_ext.clipping import clip_radius
+from awpo_ext.components import Components, as_components, columns_of
 from awpo_ext.config import AwpoConfig
 from awpo_ext.record.parts import PartInfo
 from awpo_ext.record.reader import Record
@@ -21,7 +23,7 @@ from awpo_ext.reliability import ReliabilityState
 COLUMNS = [
     "step", "batch", "group", "session", "outcome", "kl_penalty", "outcome_valid", "outcome_min", "outcome_max", "signals",
     "tokens", "advantage", "a_outcome", "a_judge", "outcome_part", "judge_part", "gate", "difficulty", "success_rate",
-    "closed", "radius",
+    "closed", "radius", "columns",
 ]  # fmt: skip
 
 
@@ -41,6 +43,7 @@ class Update:
     names: tuple[str, ...]  # of the K signals
     tokens: np.ndarray
     reliability: ReliabilityState | None  # before the update
+    columns: Sequence[str] = ()  # JSON of the numbers that the reward function returned, by name
 
     def __len__(self) -> int:
         return len(self.group)
@@ -51,6 +54,48 @@ class Update:
         if unknown:
             raise RecordError(f"the record has no signal {unknown[0]!r}; signals: {', '.join(self.names)}")
         return replace(self, reasoning=self.reasoning[:, [self.names.index(name) for name in names]], names=names)
+
+    def components(self, config: AwpoConfig) -> Components:
+        """The outcome components that `config` names, from the reward function's columns.
+
+        Raises:
+            RecordError: no rollout has such a column, or its values do not fit.
+        """
+        names, rows = [columns_of(name) for name in config.components], [json.loads(text) for text in self.columns]
+        known = {name for row in rows for name in row}
+        for of in names:
+            if of.value not in known:
+                there = ", ".join(sorted(known)) or "(none)"
+                raise RecordError(f"the record has no column {of.value!r} for reward_components; columns: {there}")
+
+        def column(row: Mapping[str, float], name: str) -> float:
+            return row.get(name, np.nan)
+
+        values = [[column(row, of.value) for of in names] for row in rows]
+        valid = [
+            [
+                of.value in row and all(row.get(name, 1.0) != 0 for name in (of.valid, config.outcome_valid_key))
+                for of in names
+            ]
+            for row in rows
+        ]
+        ranges = [[[column(row, of.low), column(row, of.high)] for of in names] for row in rows]
+        try:
+            return as_components(values, valid, ranges, config)
+        except ValueError as error:
+            raise RecordError(str(error)) from error
+
+    def with_outcome(self, config: AwpoConfig) -> Update:
+        """With the outcome that `config` makes of its components; as it is where that has none."""
+        if not config.components:
+            return self
+        parts = self.components(config)
+        return replace(
+            self,
+            outcome=parts.total(config).numpy(),
+            outcome_valid=parts.verified(config).numpy(),
+            outcome_range=parts.total_range(config).numpy(),
+        )
 
 
 @dataclass(frozen=True)
@@ -95,23 +140,25 @@ def update_of(table: pa.Table, reliability: Mapping[str, float] | None) -> Updat
         names=tuple(signal["name"] for signal in signals[0]),
         tokens=np.array([tokens or 0 for tokens in columns["tokens"]], dtype=float),
         reliability=ReliabilityState.from_dict(reliability) if reliability else None,
+        columns=[text or "{}" for text in columns["columns"]],
     )
 
 
 def compute(update: Update, config: AwpoConfig, reliability: ReliabilityState | None = None) -> Terms:
     """Run the method; `reliability` in place of the recorded one, where steps before went another way."""
     chosen = update.with_signals(config.reasoning_key)
+    parts = chosen.components(config) if config.components else None
     result = awpo_advantages(
-        chosen.outcome,
+        chosen.outcome if parts is None else parts.values,
         chosen.reasoning,
         chosen.group,
         config,
         np.isfinite(chosen.reasoning),
-        chosen.outcome_valid,
+        chosen.outcome_valid if parts is None else parts.valid,
         kl_penalty=chosen.kl_penalty if chosen.kl_penalty.any() else None,
         tokens=chosen.tokens if config.whiten else None,
         reliability=reliability or chosen.reliability or ReliabilityState(),
-        outcome_range=chosen.outcome_range,
+        outcome_range=chosen.outcome_range if parts is None else parts.ranges,
     )
     return _terms(result, config)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from awpo_ext.components import SCORE
 from awpo_ext.config import PRESETS, AwpoConfig
 from awpo_ext.record.compare import Comparison
 from awpo_ext.record.dumps import read_dump
@@ -106,6 +107,10 @@ def changed_config(config: AwpoConfig, settings: Mapping[str, Any]) -> AwpoConfi
         base |= {key: default[key] for key in switches} | PRESETS[preset]
     if "reasoning_key" in settings:
         base |= {"valid_key": (), "reasoning_weight": (1.0,)}
+    if base["reward_components"] or settings.get("reward_components"):
+        named = settings.get("reward_components", base["reward_components"]) or ()
+        base["component_range"] = {name: ends for name, ends in base["component_range"].items() if name in named}
+        base = {key: value for key, value in base.items() if key not in ("reward_min", "reward_max")}  # they follow
     return AwpoConfig.from_mapping({**base, **settings})
 
 
@@ -184,13 +189,19 @@ def _own_rewards(record: Record, steps: list[int] | None, stage: Stage) -> dict[
         kwargs = _reward(record, part.info().attempt).get("reward_kwargs") or {}
         rollouts = [rollout_of_row(row, _thought_opened(kwargs)) for row in rows]
         outcomes = verified(rollouts, kwargs.get("verifier", "toolrl"), kwargs.get("verifier_kwargs") or {})
-        before = np.array([row["outcome"] for row in rows])
+        summed = bool(config_of(record, part.info()).components)
+        before = np.array([_score(row) if summed else row["outcome"] for row in rows], dtype=float)
         counts["unread"] += outcomes.unread
         counts["recomputed"] += len(rows) - outcomes.unread
         off = np.abs(outcomes.outcome - before) > EQUAL * np.maximum(1.0, np.abs(before))
         counts["different"] += int((off & outcomes.valid).sum())
         advance()
     return counts
+
+
+def _score(row: Mapping[str, Any]) -> float | None:
+    """verl's reward, of a run whose outcome is the sum of `reward_components`; None where no column has it."""
+    return json.loads(row.get("columns") or "{}").get(SCORE)
 
 
 def _with_rewards(
@@ -211,7 +222,15 @@ def _verified(step: _Step, change: Change, limits: tuple[float, float], advance:
     outcomes = verified(step.rollouts(), change.verifier, change.verifier_kwargs, advance)
     found.unread += outcomes.unread
     found.problem = found.problem or outcomes.problem
-    update = replace(step.update, outcome=outcomes.outcome, outcome_valid=outcomes.valid, outcome_range=outcomes.limits)
+    update = replace(
+        step.update,
+        outcome=outcomes.outcome,
+        outcome_valid=outcomes.valid,
+        outcome_range=outcomes.limits,
+        columns=outcomes.columns,
+    )
+    if step.config.components:
+        return replace(step, update=update.with_outcome(step.config))
     return replace(step, update=update, config=replace(step.config, reward_min=limits[0], reward_max=limits[1]))
 
 
@@ -250,7 +269,8 @@ def _compare(old: list[_Step], new: list[_Step], change: Change) -> Comparison:
     carried: ReliabilityState | None = None
     for before, after in zip(old, new, strict=True):
         as_it_was = compute(before.update, before.config)
-        as_it_would_be = compute(after.update, changed_config(after.config, change.settings), carried)
+        config = changed_config(after.config, change.settings)
+        as_it_would_be = compute(after.update, config, carried)
         carried = as_it_would_be.reliability
-        comparison.add(before.update, as_it_was, as_it_would_be, after.update)
+        comparison.add(before.update, as_it_was, as_it_would_be, after.update.with_outcome(config))
     return comparison

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from awpo_ext.record.rows import TURN_SIZES
+from awpo_ext.record.rows import TURN_SIZES, numbers_of
 from reward_models.judge_eval.records import Recorder, VerdictFile, judge_hash
 from reward_models.judges import Judge, make_judge
 from reward_models.judges.llm.chat_judge import ChatJudge
@@ -31,7 +31,8 @@ Advance = Callable[[], None]
 class Outcomes:
     """A verifier's outcomes `(N,)`; NaN, and not valid, where a rollout could not be put to it.
 
-    `unread` says how many those are, and `problem` why the first could not, "" where its text was not kept.
+    `unread` says how many those are, and `problem` why the first could not, "" where its text was not kept. `columns` are
+    all numbers of the reward function by name, as JSON; none for such a rollout.
     """
 
     outcome: np.ndarray
@@ -39,6 +40,7 @@ class Outcomes:
     limits: np.ndarray  # (N, 2)
     unread: int
     problem: str
+    columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ def verified(
     outcome, valid, lowest, highest = (np.array(values) for values in zip(*found, strict=True))
     problems = [one for one in columns if isinstance(one, str)]
     limits = np.stack([lowest, highest], axis=1).astype(float)
-    return Outcomes(outcome.astype(float), valid.astype(bool), limits, len(problems), next(filter(None, problems), ""))
+    problem = next(filter(None, problems), "")
+    numbers = [numbers_of(one if isinstance(one, dict) else {}) for one in columns]
+    return Outcomes(outcome.astype(float), valid.astype(bool), limits, len(problems), problem, numbers)
 
 
 async def _columns(
@@ -119,6 +123,17 @@ async def _columns(
     return await asyncio.gather(*map(one, rollouts))
 
 
+def estimate_of(judge: Judge, rollouts: Sequence[Rollout], times: int = 1) -> Estimate:
+    """What it takes to ask about each of the rollouts so many times; by the lengths of the texts, four characters a token."""
+    votes = getattr(getattr(judge, "config", None), "votes", 1) * times
+    chars = [len(rollout.question) + len(rollout.tools) + len(rollout.response) for rollout in rollouts]
+    read = votes * sum(_RUBRIC_TOKENS + length // _CHARS_PER_TOKEN for length in chars)
+    wrote = votes * _ANSWER_TOKENS * len(rollouts)
+    prices = judge.client_config.price_per_million_tokens if isinstance(judge, ChatJudge) else (0.0, 0.0)
+    cost = (read * prices[0] + wrote * prices[1]) / 1e6
+    return Estimate(times * len(rollouts), read + wrote, cost, any(prices))
+
+
 class ReplayJudge:
     """A judge that is asked about a record's rollouts; its verdicts are kept in a file, so that a cut replay goes on."""
 
@@ -137,14 +152,7 @@ class ReplayJudge:
         """For those that have no verdict yet; by the lengths of the texts, four characters a token."""
         examiner = Recorder(self._judge, self._verdicts)
         rows = [row for row in map(_labelled, rollouts.items()) if examiner.missing([row])]
-        votes = getattr(getattr(self._judge, "config", None), "votes", 1)
-        chars = [len(row.rollout.question) + len(row.rollout.tools) + len(row.rollout.response) for row in rows]
-        read = votes * sum(_RUBRIC_TOKENS + length // _CHARS_PER_TOKEN for length in chars)
-        wrote = votes * _ANSWER_TOKENS * len(rows)
-        prices = (
-            self._judge.client_config.price_per_million_tokens if isinstance(self._judge, ChatJudge) else (0.0, 0.0)
-        )
-        return Estimate(len(rows), read + wrote, (read * prices[0] + wrote * prices[1]) / 1e6, any(prices))
+        return estimate_of(self._judge, [row.rollout for row in rows])
 
     def scores(
         self, rollouts: Mapping[str, Rollout], sizes: Mapping[str, int], advance: Advance = lambda: None

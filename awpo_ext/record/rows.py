@@ -96,14 +96,14 @@ def _rollout(batch: Batch, i: int) -> dict[str, Any]:
         "outputs": batch.outputs[i],
         "min_version": tag.get("min_global_steps"),
         "max_version": tag.get("max_global_steps"),
-        "outcome": batch.outcome[i],
+        "outcome": None if math.isnan(batch.outcome[i]) else batch.outcome[i],
         "kl_penalty": batch.kl_penalty[i],
         "outcome_valid": bool(batch.outcome_valid[i]),
         "outcome_min": low,
         "outcome_max": high,
         "outcome_reason": _REASON_OF_CODE.get(info.get("outcome_reason")),
         "unread": batch.unread[i],
-        "columns": _columns(info),
+        "columns": numbers_of(info),
         "reasoning": signals[0]["score"],
         "failure": signals[0]["failure"],
         "signals": signals,
@@ -113,7 +113,8 @@ def _rollout(batch: Batch, i: int) -> dict[str, Any]:
     }
 
 
-def _columns(info: Mapping[str, Any]) -> str:
+def numbers_of(info: Mapping[str, Any]) -> str:
+    """JSON of the finite numbers among a reward function's columns, by name."""
     numbers = {name: number for name, value in info.items() if (number := _number(value)) is not None}
     return encodable(to_json(numbers))
 
@@ -178,6 +179,8 @@ def _words(batch: Batch, i: int, texts: _Texts) -> dict[str, Any]:
             "outcome_parts": to_json(found["parts"]),
             "votes": found["votes"] or None,
             "words": words,
+            "step_scores": found.get("steps") or None,
+            "rubric": found.get("rubric") or None,
             "judge_tokens": found["judge_tokens"],
             "calls": None if found["calls"] is None else to_json(found["calls"]),
         }

@@ -22,17 +22,24 @@ _SECRET_KEY = re.compile(
     r"(api_?key|access_?key|secret(_?key)?|private_?key|password|passwd|authorization|credentials?|(^|_)token)$", re.I
 )
 _SECRET_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.I)
+_QUERY = re.compile(r"(://[^\s?#]*\?)[^\s#]+")
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _LARGEST = 512 * 2**20  # hashing it takes about a second
 _SHORTEST = 8  # a shorter value of a variable would be found by chance
 
 
 class Secrets:
-    """The values of this process's environment that must not be written down."""
+    """The values of this process's environment that must not be written down.
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    variables: names of further ones, whatever they are called: those that the configuration says hold a key.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ, variables: Iterable[str] = ()) -> None:
+        named = set(variables)
         found = {
-            value for name, value in environment.items() if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST
+            value
+            for name, value in environment.items()
+            if (name in named or _SECRET_VARIABLE.search(name)) and len(value) >= _SHORTEST
         }
         self._values = sorted(found, key=len, reverse=True)
 
@@ -44,7 +51,7 @@ class Secrets:
         return _USER_INFO.sub(HIDDEN, text) if "://" in text else text
 
     def clean(self, value: Any) -> Any:
-        """A configuration without the values of secret keys and without these values.
+        """A configuration without the values of secret keys, without these values and without the queries of URLs.
 
         Only JSON's types are left, and null for infinities.
         """
@@ -60,7 +67,7 @@ class Secrets:
             return None  # JSON has no such number
         if value is None or isinstance(value, bool | int | float):
             return value
-        return self.hide(str(value))
+        return _QUERY.sub(rf"\1{HIDDEN}", self.hide(str(value)))
 
 
 def start_of(

@@ -57,7 +57,11 @@ ROLLOUTS = (
     Column("min_version", pa.int32(), "weights at the start of sampling, as a global step"),
     Column("max_version", pa.int32(), "weights at the end of sampling"),
     # outcome
-    Column("outcome", pa.float64(), "the outcome reward, before a KL penalty"),
+    Column(
+        "outcome",
+        pa.float64(),
+        "the outcome reward, or the sum of its components, before a KL penalty; null without one",
+    ),
     Column("kl_penalty", pa.float64(), "what verl took off it (algorithm.use_kl_in_reward); 0 without"),
     Column("outcome_valid", pa.bool_(), "false where the verifier itself failed; the outcome then says nothing"),
     Column("outcome_min", pa.float64(), "lowest outcome that the row allows"),
@@ -74,6 +78,8 @@ ROLLOUTS = (
     Column("spread", pa.float64(), "standard deviation of the judge's votes; null where there are not several"),
     Column("votes", pa.list_(pa.float64()), "the judge's votes in [0, 1]"),
     Column("words", _TEXT, "what the judge said, or how it failed; cut at a limit"),
+    Column("step_scores", pa.list_(pa.float64()), "the judge's scores of the steps; null where it judged the whole"),
+    Column("rubric", _NAME, "name and hash of what an LLM judge was asked by; null where it was not"),
     Column("judge_tokens", pa.int64(), "tokens that the judge read and wrote for this rollout; null where not counted"),
     # advantage, null in a validation
     Column("advantage", pa.float64(), "A, what the policy loss used"),

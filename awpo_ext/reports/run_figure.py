@@ -21,8 +21,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4
 DASHES = ("-", "--", ":", "-.")
 REASON_COLOURS = ("#D55E00", "#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#0072B2", "#999999")
 INK, NOTE, FAINT, ALARM = "#1a1a1a", "#555555", "#e0e0e0", "#B22222"
-FEW = 40  # points of a curve, each of which has a marker
-BANDS = 4  # runs that are shown with bands: more would hide each other
+FEW = 20  # points of a curve, each of which has a marker
+BANDS = 3  # runs that are shown with bands: more would hide each other
 SMOOTHED = 60  # steps from which on a curve is drawn as its mean over 1/30 of them
 PANEL_COLUMNS, LEGEND_COLUMNS = 3, 2
 NAME_SHOWN, LEGEND_WIDTH = 48, 112  # characters
@@ -47,7 +47,8 @@ class Panel:
 
     curves: the first is drawn for every run, all of them where there is one run; label -> how a step has it.
 
-    band: around the first curve. share: the axis is in percent. zero: with a line at 0. low: where the axis begins.
+    band: around the first curve, where there are at most BANDS runs; band_note: what it is. share: the axis is in
+    percent. zero: with a line at 0. low: where the axis begins.
     stacked: a prefix of metrics, one a reason, drawn one above the other where there is one run, else as their sum.
     missing: what a run without the panel did not log; optional: nobody has to be told.
     """
@@ -57,6 +58,7 @@ class Panel:
     missing: str
     curves: dict[str, str | Callable[[dict[str, float]], float | None]]
     band: Band | None = None
+    band_note: str = ""
     share: bool = False
     zero: bool = False
     low: float | None = None
@@ -77,20 +79,21 @@ def between(low: str, high: str) -> Band:
     return lambda metrics: (metrics[low], metrics[high]) if low in metrics and high in metrics else None
 
 
-REASONING = Panel("Reasoning reward", "± 1 sd of rollouts", "awpo/reasoning/mean", {"": "awpo/reasoning/mean"},
-                  spread("awpo/reasoning/mean", "awpo/reasoning/std"))  # fmt: skip
+SD = "± 1 sd of rollouts"
+REASONING = Panel("Reasoning reward", "", "awpo/reasoning/mean", {"": "awpo/reasoning/mean"},
+                  spread("awpo/reasoning/mean", "awpo/reasoning/std"), SD)  # fmt: skip
 PANELS = (
-    Panel("Outcome reward", "± 1 sd of rollouts", "awpo/outcome/mean", {"": "awpo/outcome/mean"},
-          spread("awpo/outcome/mean", "awpo/outcome/std")),
+    Panel("Outcome reward", "", "awpo/outcome/mean", {"": "awpo/outcome/mean"},
+          spread("awpo/outcome/mean", "awpo/outcome/std"), SD),
     REASONING,
     Panel("Validation reward", "", "set trainer.test_freq", {"": validation_reward}),
     Panel("Leverage", "the judge's share of the update", "awpo/leverage/mean",
           {"all groups": "awpo/leverage/mean", "outcomes differ": "awpo/leverage/informative",
            "outcomes agree": "awpo/leverage/equal"}, low=0),
-    Panel("Reliability", "of the judge, 90 % interval", "awpo/reliability", {"": "awpo/reliability"},
-          between("awpo/reliability/low", "awpo/reliability/high"), zero=True),
-    Panel("Gate w", "10 to 90 % of groups", "awpo/gate/mean", {"": "awpo/gate/mean"},
-          between("awpo/gate/p10", "awpo/gate/p90"), low=0),
+    Panel("Reliability", "of the judge", "awpo/reliability", {"": "awpo/reliability"},
+          between("awpo/reliability/low", "awpo/reliability/high"), "90 % interval", zero=True),
+    Panel("Gate w", "", "awpo/gate/mean", {"": "awpo/gate/mean"},
+          between("awpo/gate/p10", "awpo/gate/p90"), "10 to 90 % of groups", low=0),
     Panel("Unscored rollouts", "by reason", "awpo/judge/failed/*", {}, stacked="awpo/judge/failed/", share=True, low=0),
     Panel("Closed groups", "by reason", "awpo/closed/*", {}, stacked="awpo/closed/", share=True, low=0),
     Panel("Response length", "tokens", "response_length/mean", {"": "response_length/mean"}),
@@ -173,7 +176,9 @@ def draw(axis: Any, panel: Panel, runs: Sequence[Run]) -> None:
     """One panel. Dotted upright lines: since when the guard's alarms say that something is wrong."""
     axis.set_title(panel.title)
     stacks = panel.stacked and len(runs) == 1
+    banded = panel.band is not None and len(runs) <= BANDS
     note = "all reasons" if panel.stacked and not stacks else panel.note
+    note = ", ".join(filter(None, (note, panel.band_note if banded else "")))
     axis.set_title(note, loc="right", fontsize=6.5, fontweight="normal", color=NOTE)
     if panel.zero:
         axis.axhline(0, color="#666666", linewidth=0.6)
@@ -186,7 +191,7 @@ def draw(axis: Any, panel: Panel, runs: Sequence[Run]) -> None:
         for number, run in enumerate(runs):
             value = (lambda metrics: _total(panel, metrics)) if panel.stacked else next(iter(panel.curves.values()))
             _line(axis, *curve(run.steps, value), *look(number), "")
-    if panel.band and len(runs) <= BANDS:
+    if panel.band is not None and banded:
         for number, run in enumerate(runs):
             _band(axis, panel.band, run.steps, look(number)[0])
     for number, run in enumerate(runs):
@@ -254,7 +259,7 @@ def _finish(axes: list[Any], shown: int) -> None:
         if number >= shown:
             axis.remove()
             continue
-        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
         axis.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         if number + PANEL_COLUMNS >= shown:  # the lowest of its column
             axis.set_xlabel("step", labelpad=1)

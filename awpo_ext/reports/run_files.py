@@ -73,13 +73,17 @@ def _files(path: Path) -> list[str]:
 
 
 def _head(folder: Path) -> tuple[str, str]:
-    """Name and preset, as the record says them; empty where there is none."""
+    """Name and preset, as the record says them; empty where it does not."""
     for file in (folder / "run.json", folder / RECORD / "run.json", folder / "checkpoints" / RECORD / "run.json"):
         try:
             run = json.loads(file.read_text(encoding="utf-8"))
-            return str(run["name"]), str(run["config"]["algorithm"]["awpo"].get("preset", "awpo"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            name = str(run["name"])
+        except (OSError, ValueError, KeyError, TypeError):
             continue
+        try:
+            return name, str(run["config"]["algorithm"]["awpo"].get("preset", "awpo"))
+        except (KeyError, TypeError, AttributeError):
+            return name, ""
     return "", ""
 
 

@@ -171,7 +171,7 @@ def reward_columns(overrides: list[str]) -> Section:
         section.problems.append(f"the reward function returned {result!r}; AWPO needs a dict with named columns")
         return section
     section.facts = [(key, str(value)) for key, value in result.items()]
-    for key in ("score", *awpo.reasoning_key, *awpo.valid_key):
+    for key in ("score", *awpo.components, *awpo.reasoning_key, *awpo.valid_key):
         if key not in result:
             section.problems.append(
                 f"column '{key}' does not arrive; set reward.custom_reward_function.path=pkg://reward_models.reward "

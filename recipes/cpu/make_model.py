@@ -101,7 +101,9 @@ def load_smollm2(gguf_path: Path):
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
-    model = AutoModelForCausalLM.from_pretrained(gguf_path.parent, gguf_file=gguf_path.name, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf_path.parent, gguf_file=gguf_path.name, dtype=torch.bfloat16, trust_remote_code=False
+    )
     model.config.architectures = ["LlamaForCausalLM"]
     return model
 
@@ -146,7 +148,7 @@ def check_folder(folder: Path) -> None:
     """Load what was written as everyone else will."""
     from transformers import AutoTokenizer, GenerationConfig
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     check_tokenizer(tokenizer)
     if (tokenizer.eos_token, tokenizer.pad_token) != (EOS, PAD):
         raise ValueError(f"saved tokenizer has eos {tokenizer.eos_token!r} and pad {tokenizer.pad_token!r}")

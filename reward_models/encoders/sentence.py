@@ -104,7 +104,7 @@ def load_model(source: str, threads: int) -> Any:
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(threads)
-    return SentenceTransformer(source, device="cpu")
+    return SentenceTransformer(source, device="cpu", trust_remote_code=False)
 
 
 def _checked_folder(folder: Path) -> str:

@@ -15,7 +15,7 @@ from reward_models.judges.controls import BAD_THOUGHT, QUESTION, TOOLS, WRONG_CA
 from reward_models.judges.llm import yes_no
 from reward_models.judges.llm.rubric import YES_NO, Rubric
 from reward_models.judges.llm.shown import show_steps, show_task
-from reward_models.judges.llm.verdict import Grade, read_verdict
+from reward_models.judges.llm.verdict import Grade
 from reward_models.rollout_view import read_rollout
 from reward_models.types import Rollout, Scored, Unscored, Verdict
 
@@ -141,7 +141,7 @@ def bound_wrongly(rubric: Rubric) -> list[str]:
             if one_word:
                 bound = yes_no.said(answer) is True
             else:
-                grade = read_verdict(answer, rubric.scale, prompt.echoes)
+                grade = rubric.read(answer, prompt.echoes)
                 bound = isinstance(grade, Grade) and grade.score != low
             if bound:
                 wrong.append(f"{canary.name}: {way}")

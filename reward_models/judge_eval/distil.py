@@ -19,6 +19,7 @@ from typing import Annotated, Any, TextIO
 from reward_models.judges import Judge
 from reward_models.labelled import LabelledRollout, write_labelled
 from reward_models.options import Range, require
+from reward_models.private_files import open_private
 from reward_models.scorers.data.rollout_files import Found
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
@@ -72,7 +73,7 @@ async def distil(
     waiting = [item for item in found if item.id not in scores]
     for _ in range(len(found) - len(waiting)):
         progress()
-    with open(kept, "a", encoding="utf-8") as file:
+    with open_private(kept) as file:
         unscored = await _score_all(judge, waiting, scores, file, concurrency, progress)
     rows = [_labelled(item, scores[item.id], provenance) for item in found if item.id in scores]
     if not rows:

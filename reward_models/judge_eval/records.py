@@ -19,6 +19,7 @@ from typing import Any
 
 from reward_models.judges.base import Comparer, Judge
 from reward_models.labelled import LabelledRollout
+from reward_models.private_files import open_private
 from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 Advance = Callable[[], None]
@@ -60,7 +61,7 @@ class VerdictFile:
         self._path = path
         self._records: dict[str, Record] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = open_private(path)
         try:
             self._lock()
             self._read(retry_unscored)

@@ -23,6 +23,8 @@ class Judge(ABC):
     """
 
     needs_group = False  # whether a rollout must say which group it belongs to, see llm_group/siblings.py
+    preflight_s: float | None = None  # the longest that `preflight` may take; None: the caller's limit
+    criteria: tuple[str, ...] = ()  # names of the parts of a score, each a column `criterion_<name>`
     folder: Path | None = None  # of a learned judge: it says which sources were trained on
 
     @abstractmethod

@@ -11,7 +11,8 @@ PREFLIGHT_S = 60.0
 
 
 def ask_endpoint(judge: Judge) -> None:
-    """Run the judge's preflight to its end; JudgeNotReadyError where it fails or takes longer than PREFLIGHT_S.
+    """Run the judge's preflight to its end; JudgeNotReadyError where it fails, or takes longer than the judge says, else
+    PREFLIGHT_S.
 
     In a thread of its own: the caller's may have a running loop.
     """
@@ -20,11 +21,12 @@ def ask_endpoint(judge: Judge) -> None:
 
 
 async def _ask(judge: Judge) -> None:
+    limit_s = PREFLIGHT_S if judge.preflight_s is None else judge.preflight_s
     try:
-        await asyncio.wait_for(judge.preflight(), PREFLIGHT_S)
+        await asyncio.wait_for(judge.preflight(), limit_s)
     except asyncio.TimeoutError:
         raise JudgeNotReadyError(
-            f"the judge's endpoint did not answer its preflight within {PREFLIGHT_S:.0f} s; see that it is up, or "
+            f"the judge's endpoint did not answer its preflight within {limit_s:.0f} s; see that it is up, or "
             "set judge_kwargs.preflight=false to start without asking it"
         ) from None
     finally:

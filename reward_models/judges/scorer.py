@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from reward_models.errors import install_extra
 from reward_models.judges.base import Judge, JudgeNotReadyError
 from reward_models.judges.batching import MicroBatcher
+from reward_models.judges.wrong_calls import WrongCalls
 from reward_models.options import Options, Range, Text
 from reward_models.per_loop import PerLoop
 from reward_models.rollout_view import read_rollout
@@ -54,6 +55,9 @@ class ScorerConfig(Options, owner=_OWNER):
     window_ms: how long concurrent calls are gathered, in [0, 1000].
     max_batch: this many waiting rollouts are scored at once without waiting longer, and at most, in [1, 4096].
     max_queue: with more rollouts waiting or being scored, further ones are Unscored(budget), in [1, 1000000].
+    wrong_call_keeps: share of its score that a rollout keeps whose call the verifier finds wrong, in [0, 1]; 1: the
+        verifier is not asked, and the reasoning reward is independent of the outcome.
+    verifier, verifier_kwargs: who finds it wrong, where wrong_call_keeps is below 1.
     """
 
     scorer: Annotated[str, Text()]
@@ -62,6 +66,9 @@ class ScorerConfig(Options, owner=_OWNER):
     window_ms: Annotated[float, Range(0, 1000)] = 10.0
     max_batch: Annotated[int, Range(1, 4096)] = 64
     max_queue: Annotated[int, Range(1, 1_000_000)] = 65_536
+    wrong_call_keeps: Annotated[float, Range(0, 1)] = 1.0
+    verifier: Annotated[str, Text()] = "strict"
+    verifier_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ScorerJudge(Judge):
@@ -83,6 +90,8 @@ class ScorerJudge(Judge):
                 else f"{_OWNER}: judge_kwargs.scorer is missing; `awpo scorer train` makes a scorer's folder"
             )
         self.config = ScorerConfig.read(options)
+        keeps, name = self.config.wrong_call_keeps, self.config.verifier
+        self._wrong = WrongCalls(_OWNER, keeps, name, self.config.verifier_kwargs) if keeps < 1 else None
         self.folder: Path = Path(os.path.expanduser(self.config.scorer))
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer-judge")
         self._batchers: PerLoop[MicroBatcher[Rollout, float]] = PerLoop()
@@ -100,6 +109,8 @@ class ScorerJudge(Judge):
             if find_spec(modules[2]) is None:
                 raise ValueError(f"this scorer needs the package {modules[2]}: {install_extra('embedding')}")
             import_module(modules[1]).check_folder(self.folder)
+            if self._wrong is not None:
+                self._wrong.check()
         except (ValueError, ImportError) as error:
             raise JudgeNotReadyError(f"{_OWNER}: {error}") from error
 
@@ -124,7 +135,7 @@ class ScorerJudge(Judge):
             if self._closed:
                 raise RuntimeError("the judge is closed")
             (value,) = await self._batchers.get(None, self._make_batcher).submit([rollout])
-            return _verdict(value)
+            return _verdict(value) if self._wrong is None else self._wrong.lower(rollout, _verdict(value))
         except _LoadError as error:
             return Unscored(UnscoredReason.LOAD_FAILED, str(error))
         except Exception as error:

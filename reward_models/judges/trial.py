@@ -111,7 +111,7 @@ async def _diagnosis(judge: ChatJudge) -> str:
 
 
 def _judgement(judgement: Judgement, config: ClientConfig) -> str:
-    lines = [_verdict_line(judgement.verdict), f"rubric   {judgement.rubric}"]
+    lines = [_verdict_line(judgement.verdict), *_parts_lines(judgement.verdict), f"rubric   {judgement.rubric}"]
     lines += [_vote_line(number, vote) for number, vote in enumerate(judgement.votes)]
     lines.append(_cost_line(judgement.votes, config))
     if judgement.prompt:
@@ -126,6 +126,15 @@ def _verdict_line(verdict: Verdict) -> str:
         return f"verdict  unscored ({verdict.reason.value}): {verdict.detail}"
     spread = "" if verdict.spread is None else f", spread of the votes {verdict.spread:.3f}"
     return f"verdict  {verdict.value:.3f}{spread}"
+
+
+def _parts_lines(verdict: Verdict) -> list[str]:
+    """What the score is made of, where it has parts."""
+    if isinstance(verdict, Unscored):
+        return []
+    criteria = ", ".join(f"{name} {part:.2f}" for name, part in verdict.criteria.items())
+    steps = ", ".join(f"{value:.2f}" for value in verdict.steps)
+    return [line for line, found in ((f"criteria {criteria}", criteria), (f"steps    {steps}", steps)) if found]
 
 
 def _vote_line(number: int, vote: Vote) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_BODY_BYTES = 1024 * 1024
+CUT = "the answer was cut at max_tokens before any text: raise max_tokens"
 _MAX_TOKENS = 100_000_000
 _TAIL_TOKENS, _MAX_TOP = 16, 20  # kept of an answer's probabilities: a verdict's score comes at the end
 
@@ -61,20 +62,34 @@ def _first_choice(data: dict[str, Any]) -> Completion | NoCompletion:
     try:
         choice = data["choices"][0]
         message, finish_reason = choice["message"], choice.get("finish_reason")
-        text = message["content"]
+        text = message.get("content")
     except (LookupError, TypeError, AttributeError):
         return NoCompletion("the answer is not a chat completion", passing=True)
     finish_reason = finish_reason if isinstance(finish_reason, str) else None
-    if isinstance(text, list):  # chunks: what a model thinks has another type than what it says
-        text = "".join(_chunk(part) for part in text) or text
-    if isinstance(text, str):
+    if isinstance(text, list):  # chunks: what a model thinks, or cites, has another type than what it says
+        if not any(isinstance(part, dict) and isinstance(part.get("type"), str) for part in text):
+            return NoCompletion("the answer's content is not text", passing=True)
+        text = "".join(_chunk(part) for part in text) or None
+    if isinstance(text, str) and (text.strip() or not _thinks(message)):
         return Completion(text, finish_reason, _tail(choice.get("logprobs")))
-    if text is not None:
+    if text is not None and not isinstance(text, str):
         return NoCompletion("the answer's content is not text", passing=True)
     if isinstance(message.get("refusal"), str) or finish_reason == "content_filter":
         return NoCompletion("the model refused to answer", passing=False, refused=True)
-    cut = finish_reason == "length"  # a reasoning model that spent max_tokens on thinking
-    return NoCompletion("the answer was cut before any text" if cut else "the answer has no text", passing=not cut)
+    if finish_reason is not None and finish_reason.casefold() in ("length", "max_tokens"):
+        return NoCompletion(CUT, passing=False)  # a reasoning model that spent them on thinking
+    if _thinks(message):
+        return NoCompletion(
+            "the model thought and gave no answer: raise max_tokens, or serve it without a reasoning parser",
+            passing=False,
+        )
+    return NoCompletion("the answer has no text", passing=True)
+
+
+def _thinks(message: Mapping[str, Any]) -> bool:
+    """Whether there is thinking in a field, or a chunk, of its own. It is never read: a draft is no answer."""
+    fields = (message.get(name) for name in ("reasoning_content", "reasoning", "reasoning_details"))
+    return any(fields) or isinstance(message.get("content"), list)
 
 
 def _chunk(part: Any) -> str:

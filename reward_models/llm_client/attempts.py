@@ -13,6 +13,7 @@ from reward_models.llm_client.endpoints import Endpoint, Endpoints, Turn
 from reward_models.llm_client.failures import Failure
 from reward_models.llm_client.job_limiter import LimiterLostError
 from reward_models.llm_client.limits import Limiter
+from reward_models.llm_client.refusals import Dialect
 from reward_models.llm_client.transport import Reply, Transport
 from reward_models.types import Unscored, UnscoredReason
 
@@ -30,6 +31,8 @@ class Course:
     completion_tokens: int = 0
     last: Failure | None = None
     endpoint: Endpoint | None = None
+    sent: Dialect = field(default_factory=Dialect)
+    trying: dict[str, Dialect] = field(default_factory=dict)  # by URL, until an answer shows that it is right
 
     @property
     def queue_s(self) -> float:
@@ -47,6 +50,7 @@ class Attempts:
 
     async def run(self, body: bytes, tokens: int, course: Course) -> Reply | Unscored:
         """`tokens`: what the call may cost, for the limit; put right by what the server counts. Notes on `course`."""
+        failed_before = 0
         while True:
             wait_s = self._endpoints.wait_s()
             if wait_s is None:
@@ -60,15 +64,17 @@ class Attempts:
                 continue
             if not isinstance(found, Failure):
                 return found
-            failed_before = course.failed.total()
             course.failed[found.kind] += 1
             course.last = found
+            if _put_otherwise(found, body, course):
+                continue
             if not found.passing or failed_before >= self._config.retries:
                 return Unscored(found.reason, found.detail)
             # A 429 paused its endpoint for all calls; a server error concerns this one.
             after_s = found.retry_after_s if found.endpoint_at_fault else None
             if not await _sleep((after_s or 0.0) + failures.backoff_s(failed_before), course):
                 return _out_of_time(course)
+            failed_before += 1
 
     async def aclose(self) -> None:
         await self._limiter.aclose()
@@ -104,7 +110,10 @@ class Attempts:
         started = time.monotonic()
         try:
             timeout_s = min(self._config.timeout_s, max(0.001, course.deadline - started))
-            found = await self._transport.post(turn.endpoint.url, body, timeout_s)
+            course.sent = course.trying.get(turn.endpoint.url, turn.endpoint.dialect)
+            found = await self._transport.post(turn.endpoint.url, course.sent.put(body), timeout_s)
+            if turn.endpoint.url in course.trying and (isinstance(found, Reply) or found.accepted):
+                self._endpoints.learn(turn.endpoint, course.sent)
             at_fault = isinstance(found, Failure) and found.endpoint_at_fault
             if isinstance(found, Failure) and found.kind == "rate_limited" and found.retry_after_s:
                 self._endpoints.pause(turn.endpoint, found.retry_after_s)
@@ -114,6 +123,16 @@ class Attempts:
         course.prompt_tokens += found.usage.prompt_tokens
         course.completion_tokens += found.usage.completion_tokens
         return found
+
+
+def _put_otherwise(found: Failure, body: bytes, course: Course) -> bool:
+    """Whether there is another form of the request, for an endpoint that refuses one of its parameters: it is next then."""
+    if found.refusal is None or course.endpoint is None:
+        return False
+    dialect = course.sent.after(found.refusal, body)
+    if dialect is not None:
+        course.trying[course.endpoint.url] = dialect
+    return dialect is not None
 
 
 async def _sleep(seconds: float, course: Course) -> bool:

@@ -3,7 +3,8 @@
 sqlite and not `diskcache`: it is in the standard library, holds no pickles (which run code when read), and lets every
 row carry a checksum. The folder must be on a local disk: WAL does not work over a network, so each machine has its own.
 
-An error of the cache never fails a call: the answer is asked for, or not kept, and the error is logged once.
+An error of the cache never fails a call: the answer is asked for, or not kept, and the error is logged once. One that is
+locked by another process costs a second: it is then left alone for a while, so no call waits for it beyond its deadline.
 A damaged file is replaced: the folder's file with the highest number is the one in use, so a name is never used again
 while another process may still hold the old file. A row whose checksum does not fit is dropped.
 
@@ -13,10 +14,10 @@ Answers are kept as the model sent them; keys are hashes, and no prompt and no A
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import sqlite3
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reward_models.errors import UserError
+from reward_models.private_files import lock_held, private_fd
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, d
 CREATE INDEX IF NOT EXISTS by_age ON answers (stored);
 """
 _BUSY_S = 1.0
+_REST_S = 10.0  # after a lock that was not given up in _BUSY_S
+_CLOSE_S = 5.0
 _MAX_REPLACEMENTS = 3
 _AGE_CHECK_S = 60.0
 
@@ -69,11 +73,21 @@ class AnswerCache:
         self._path = self._folder  # of the file in use
         self._replacements = 0
         self._off = self._trouble_logged = False
+        self._rests_until = 0.0
         self._ages_checked = time.monotonic()
 
-    async def get(self, key: bytes) -> dict[str, Any] | None:
-        """The answer stored under `key`, None where there is none that can be used."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._safely, self._get, key)
+    async def get(self, key: bytes, deadline: float = math.inf) -> dict[str, Any] | None:
+        """The answer stored under `key`, None where there is none that can be used, or not before `deadline`, which is a
+        time of `time.monotonic`: half of what is left until then is kept for asking.
+        """
+        now = time.monotonic()
+        if now < self._rests_until:
+            return None
+        found = asyncio.get_running_loop().run_in_executor(self._thread, self._safely, self._get, key)
+        try:
+            return await asyncio.wait_for(found, min(2 * _BUSY_S, max(0.0, deadline - now) / 2))
+        except asyncio.TimeoutError:
+            return None
 
     def put(self, key: bytes, answer: dict[str, Any]) -> None:
         """Store soon; returns at once. After `aclose` nothing is stored."""
@@ -87,7 +101,8 @@ class AnswerCache:
         except RuntimeError:  # closed before
             return
         self._thread.shutdown(wait=False)
-        await asyncio.wrap_future(closing)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(closing), _CLOSE_S)
 
     def _get(self, connection: sqlite3.Connection, key: bytes) -> dict[str, Any] | None:
         oldest = time.time() - self._max_age_s
@@ -119,7 +134,7 @@ class AnswerCache:
 
     def _safely(self, work: Callable[..., T], *arguments: Any) -> T | None:
         """`work(connection, ...)`, in the cache's thread; None where the cache is in trouble."""
-        while not self._off:
+        while not self._off and time.monotonic() >= self._rests_until:
             try:
                 if self._connection is not None and not self._path.exists():  # another process has replaced it
                     self._disconnect()
@@ -129,6 +144,8 @@ class AnswerCache:
                 return work(self._connection, *arguments)
             except (OSError, sqlite3.Error) as error:
                 if not _is_damage(error):  # busy, a full disk: perhaps not the next time
+                    if _is_lock(error):
+                        self._rests_until = time.monotonic() + _REST_S
                     self._say_once(f"the judge's cache in {self._folder} cannot be used ({error}); going on without")
                     return None
                 self._replace(error)
@@ -197,7 +214,7 @@ def _newest_or_first(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = _newest(folder)
     if path is None:
-        with _only_one(folder):
+        with lock_held(folder / "lock", _BUSY_S):
             path = _newest(folder) or _create(folder, 1)
     return path
 
@@ -205,7 +222,7 @@ def _newest_or_first(folder: Path) -> Path:
 def _replace(damaged: Path) -> None:
     """Start a file with a new number, unless another process has done so already, and remove the damaged one."""
     folder = damaged.parent
-    with _only_one(folder):
+    with lock_held(folder / "lock", _BUSY_S):
         newest = _newest(folder)
         if newest is None or newest == damaged:
             _create(folder, _number_of(damaged) + 1)
@@ -217,6 +234,7 @@ def _create(folder: Path, number: int) -> Path:
     """Built under another name first: nobody sees a file without its table."""
     path, draft = folder / f"answers-{number}.sqlite3", folder / f"draft-{number}.sqlite3"
     draft.unlink(missing_ok=True)
+    os.close(private_fd(draft))  # the files that sqlite adds beside it have its mode
     connection = sqlite3.connect(draft)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -229,6 +247,8 @@ def _create(folder: Path, number: int) -> Path:
 
 def _connect(path: Path) -> sqlite3.Connection:
     # Each statement its own transaction; one thread at a time, but not always the same one.
+    with suppress(OSError):
+        path.chmod(0o600)  # one of an earlier version
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -238,13 +258,6 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    with open(folder / "lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _newest(folder: Path) -> Path | None:
@@ -261,6 +274,12 @@ def _is_damage(error: Exception) -> bool:
     """DatabaseError itself: not a database, malformed. A file of another make, or cut short, gives the others."""
     return type(error) is sqlite3.DatabaseError or (
         isinstance(error, sqlite3.OperationalError) and any(text in str(error) for text in ("disk I/O", "no such"))
+    )
+
+
+def _is_lock(error: Exception) -> bool:
+    return isinstance(error, BlockingIOError) or (
+        isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
     )
 
 

@@ -118,15 +118,19 @@ class ChatClient:
         """Totals of this process so far; the keys are those of `totals.Totals.summary`."""
         return self._ledger.totals.summary()
 
+    def note(self, **labels: str) -> None:
+        """Labels for each line of the ledger from now on, such as what the calls are asked by."""
+        self._ledger.labels.update(labels)
+
     async def preflight(self) -> None:
         """Raise JudgeNotReadyError, with the fix, where an endpoint will not do.
 
-        That is: it cannot be reached, is no OpenAI-compatible API, wants another key, or does not offer the model. At
-        most two requests an endpoint, outside of the limits.
+        That is: it cannot be reached, is not an OpenAI-compatible API, wants another key, or does not offer the model. A few
+        requests an endpoint, outside of the limits.
         """
         transport = Transport(self.config)
         try:
-            await check_endpoints(self.config, transport)
+            await check_endpoints(self.config, transport, chats=self._route is CHAT)
         finally:
             await transport.aclose()
 
@@ -172,11 +176,11 @@ class ChatClient:
     async def _call(self, here: _OfLoop, key: bytes, body: bytes, tokens: int, started: float) -> ChatAnswer | Unscored:
         course = Course(started, started + self.config.deadline_s)
         try:
-            stored = None if self._cache is None else await self._cache.get(key)
-            if stored is not None and ended_by_itself(stored["finish_reason"]):
+            stored = None if self._cache is None else _restored(await self._cache.get(key, course.deadline))
+            if stored is not None:
                 queue_s = time.monotonic() - started
                 self._ledger.add(Entry(ANSWER, "cache", queue_s=queue_s))
-                return ChatAnswer(**stored, queue_s=queue_s, cached=True, endpoint="")
+                return replace(stored, queue_s=queue_s)
             found = await self._too_late_in_step(here, course) or await here.attempts.run(body, tokens, course)
         except asyncio.CancelledError:
             self._record(course, CANCELLED)
@@ -267,6 +271,15 @@ def _forget(here: _OfLoop, key: bytes, flight: _Flight) -> None:
 
 def _closed() -> Unscored:
     return Unscored(UnscoredReason.ERROR, "the client is closed")
+
+
+def _restored(stored: dict[str, Any] | None) -> ChatAnswer | None:
+    """An answer as it was kept; None for one that another version has kept otherwise."""
+    try:
+        answer = None if stored is None else ChatAnswer(**stored, queue_s=0.0, cached=True, endpoint="")
+        return answer if answer is not None and isinstance(answer.text, str) and answer.finished else None
+    except (TypeError, AttributeError):
+        return None
 
 
 def _is_good(completion: Completion) -> bool:

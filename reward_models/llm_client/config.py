@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from reward_models.llm_client.proxies import NO_PROXY
 from reward_models.options import Options, Range, Text
 from reward_models.types import JudgeNotReadyError
 
 OWNER = "judge client"
+AUTHORIZATION = "Authorization"
 _KEY = re.compile(r"[\x21-\x7e]+")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUERY_NOTE = "give an api-version by api_version, and a key by the variable of api_key_env"
 
 
 Price = Annotated[float, Range(0, 1e6)]
@@ -27,6 +32,12 @@ class ClientConfig(Options, owner=OWNER):
         kept as a tuple.
     model: the model's name at that API.
     api_key_env: name of the environment variable that holds the key; no key is sent where it is unset or blank.
+    api_key_header: the header for the key: Authorization, as "Bearer <key>", or another one, such as Azure's api-key, for
+        the key alone.
+    api_version: sent as the query `api-version` where it is not None, for Azure's deployments.
+    proxy: URL of an HTTP proxy, or "none" to use none; None: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, see
+        proxies.py.
+    ca_file: PEM file with certificates to trust beside the system's (or those of SSL_CERT_FILE).
     timeout_s: for one request, from connecting to the last byte, in [0.01, 3600].
     retries: further attempts after a failure that may pass, in [0, 20].
     deadline_s: for one `ask`, waiting and retries included, in [0.01, 86400].
@@ -45,6 +56,10 @@ class ClientConfig(Options, owner=OWNER):
     base_url: str | Sequence[str] = ""
     model: Annotated[str, Text("the name of a model at base_url")] = ""
     api_key_env: str = "OPENAI_API_KEY"
+    api_key_header: str = AUTHORIZATION
+    api_version: str | None = None
+    proxy: str | None = None
+    ca_file: str | os.PathLike[str] | None = None
     timeout_s: Annotated[float, Range(0.01, 3600)] = 60.0
     retries: Annotated[int, Range(0, 20)] = 4
     deadline_s: Annotated[float, Range(0.01, 86400)] = 180.0
@@ -62,12 +77,23 @@ class ClientConfig(Options, owner=OWNER):
         # The value is not shown: a key pasted here by mistake must not reach a log.
         if not (isinstance(self.api_key_env, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.api_key_env)):
             raise ValueError(f"{OWNER}: api_key_env must be the name of an environment variable, not the key itself")
+        # Nor these: a key that is pasted into them, or a password in a proxy's URL, must not either.
+        if not (isinstance(self.api_key_header, str) and _HEADER.fullmatch(self.api_key_header)):
+            raise ValueError(
+                f"{OWNER}: api_key_header must be the name of a header, such as api-key, not the key itself"
+            )
+        if self.api_version is not None and not (
+            isinstance(self.api_version, str) and _VERSION.fullmatch(self.api_version)
+        ):
+            raise ValueError(f"{OWNER}: api_version must be a version such as 2024-10-21, or null")
+        if self.proxy is not None and self.proxy != NO_PROXY:
+            _check_proxy(self.proxy)
         super().__post_init__()
         urls = tuple(self.base_url) if isinstance(self.base_url, (list, tuple)) else (self.base_url,)
         if not urls:
             raise ValueError(f"{OWNER}: base_url={self.base_url!r} must name at least one URL")
         object.__setattr__(self, "base_url", tuple(dict.fromkeys(_checked_url(url) for url in urls)))
-        for key in ("cache_dir", "ledger"):
+        for key in ("cache_dir", "ledger", "ca_file"):
             value = getattr(self, key)
             if value is not None and not (isinstance(value, (str, os.PathLike)) and str(value).strip()):
                 raise ValueError(f"{OWNER}: {key}={value!r} must be a path or None")
@@ -83,17 +109,29 @@ class ClientConfig(Options, owner=OWNER):
 
 
 def _checked_url(url: Any) -> str:
-    """`url` without its last slash. A URL with a user or password is refused and not repeated."""
+    """`url` without its last slash. What may be a secret in it (user, password, query) is refused and not repeated."""
     if isinstance(url, str) and "@" in url:
         raise ValueError(f"{OWNER}: base_url must not hold a user or password; set the variable of api_key_env")
-    refusal = f"{OWNER}: base_url={url!r} must be a http(s) URL like http://127.0.0.1:8000/v1, without query"
-    if not isinstance(url, str) or re.search(r"[\s?#]", url):
-        raise ValueError(refusal)
+    if isinstance(url, str) and re.search(r"[?#]", url):
+        shown = re.split(r"[?#]", url)[0]
+        raise ValueError(f"{OWNER}: base_url={shown!r} must not have a query (not shown): {_QUERY_NOTE}")
+    if not isinstance(url, str) or re.search(r"\s", url) or not _is_http(url):
+        raise ValueError(f"{OWNER}: base_url={url!r} must be a http(s) URL like http://127.0.0.1:8000/v1")
+    return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+
+
+def _is_http(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(refusal)
-    return url.rstrip("/")
+        return False
+
+
+def _check_proxy(proxy: Any) -> None:
+    if isinstance(proxy, str) and "@" in proxy:
+        raise ValueError(f"{OWNER}: proxy must not hold a user or password; set the variable HTTPS_PROXY instead")
+    if not isinstance(proxy, str) or re.search(r"[\s?#]", proxy) or not _is_http(proxy):
+        raise ValueError(
+            f"{OWNER}: proxy must be the URL of an HTTP proxy like http://proxy:3128, {NO_PROXY!r} or null"
+        )

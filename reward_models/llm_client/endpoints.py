@@ -13,7 +13,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from reward_models.llm_client.refusals import Dialect
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ class Endpoint:
     opens_until: float = 0.0
     paused_until: float = 0.0
     probing: bool = False
+    dialect: Dialect = field(default_factory=Dialect)  # how it wants its requests, learnt from what it refused
 
     def ready(self, now: float) -> bool:
         return self.paused_until <= now and (not self.openings or (self.opens_until <= now and not self.probing))
@@ -107,6 +110,16 @@ class Endpoints:
             logger.warning("The judge's endpoint %s answers again", endpoint.url)
         elif opened and openings == 2:
             logger.error("The judge's endpoint %s is down; it is tried again from time to time", endpoint.url)
+
+    def learn(self, endpoint: Endpoint, dialect: Dialect) -> None:
+        """A request in this form was taken: so are the next ones to be."""
+        with self._lock:
+            known = endpoint.dialect
+            endpoint.dialect = learnt = known.also(dialect)
+        if known != learnt:
+            logger.warning(
+                "The judge's endpoint %s refuses a parameter; it is asked %s from now on", endpoint.url, learnt
+            )
 
     def pause(self, endpoint: Endpoint, seconds: float) -> None:
         """The server asked for `seconds` without requests."""

@@ -9,7 +9,8 @@
 | HTTP 429                                        | rate_limited | yes         | no                | rate_limited          |
 | HTTP 429 `insufficient_quota`                   | quota        | no          | no                | refused               |
 | a redirect (never followed)                     | redirect     | no          | yes               | error                 |
-| another 4xx: key, model, context length, format | client_error | no          | no                | refused               |
+| another 4xx: key, model, context length, format | client_error | no, but see  | no                | refused               |
+|                                                 |              | refusals.py |                   |                       |
 | 200 and no chat completion: HTML, broken JSON,  | malformed    | yes         | yes               | bad_verdict           |
 |   no choices, wrong types                       |              |             |                   |                       |
 | a body above 1 MiB                              | too_long     | no          | no                | bad_verdict           |
@@ -32,7 +33,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
-from reward_models.llm_client.answer import NoCompletion, Usage
+from reward_models.llm_client.answer import CUT, NoCompletion, Usage
+from reward_models.llm_client.refusals import Refusal, read_refusal
 from reward_models.types import UnscoredReason
 
 KINDS = (
@@ -55,7 +57,11 @@ _BACKOFF_S, _MAX_BACKOFF_S = 0.5, 20.0
 
 @dataclass(frozen=True)
 class Failure:
-    """One attempt that gave no answer. `detail` holds nothing of the server's text, which may repeat the key."""
+    """One attempt that gave no answer. `detail` holds nothing of the server's text, which may repeat the key.
+
+    status: of HTTP, None where there was no answer, or a good one that cannot be used. refusal: what the server says of a
+    request that it refuses.
+    """
 
     kind: str
     reason: UnscoredReason
@@ -64,16 +70,27 @@ class Failure:
     endpoint_at_fault: bool
     retry_after_s: float | None = None
     usage: Usage = field(default_factory=Usage)
+    status: int | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server took the request as it was, and the answer is what cannot be used."""
+        return self.kind in ("malformed", "too_long", "no_text")
 
 
 def of_connection(error: BaseException) -> Failure:
     cause = getattr(error, "strerror", None)
     detail = type(error).__name__ + (f": {cause}" if isinstance(cause, str) else "")
+    if type(error).__name__ == "ClientConnectorCertificateError":
+        detail = "the server's certificate is not trusted: set ca_file, or SSL_CERT_FILE, to the CA that signed it"
+    elif type(error).__name__ == "ClientHttpProxyError":
+        detail = f"the proxy refuses (HTTP {getattr(error, 'status', 0)}): see proxy, HTTPS_PROXY and NO_PROXY"
     return Failure("connection", UnscoredReason.ERROR, detail, passing=True, endpoint_at_fault=True)
 
 
 def of_timeout(timeout_s: float) -> Failure:
-    detail = f"no answer within {timeout_s:.3g} s"
+    detail = f"no answer within {timeout_s:.3g} s (timeout_s)"
     return Failure("timeout", UnscoredReason.TIMEOUT, detail, passing=True, endpoint_at_fault=True)
 
 
@@ -83,14 +100,26 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     if status == 429:
         if b"insufficient_quota" in body:
             detail += ": the account's quota is used up"
-            return Failure("quota", UnscoredReason.REFUSED, detail, passing=False, endpoint_at_fault=False)
-        return Failure("rate_limited", UnscoredReason.RATE_LIMITED, detail, True, False, retry_after_s)
+            return Failure("quota", UnscoredReason.REFUSED, detail, False, False, status=status)
+        detail += ": too many requests; set requests_per_minute and tokens_per_minute, or lower max_concurrency"
+        return Failure("rate_limited", UnscoredReason.RATE_LIMITED, detail, True, False, retry_after_s, status=status)
     if 300 <= status < 400:
         detail += ": redirects are not followed"
-        return Failure("redirect", UnscoredReason.ERROR, detail, passing=False, endpoint_at_fault=True)
+        return Failure("redirect", UnscoredReason.ERROR, detail, False, True, status=status)
     if 400 <= status < 500 and status not in _PASSING:
-        return Failure("client_error", UnscoredReason.REFUSED, detail, passing=False, endpoint_at_fault=False)
-    return Failure("server_error", UnscoredReason.ERROR, detail, status in _PASSING, True, retry_after_s)
+        return _of_refusal(status, detail, body)
+    return Failure("server_error", UnscoredReason.ERROR, detail, status in _PASSING, True, retry_after_s, status=status)
+
+
+def _of_refusal(status: int, detail: str, body: bytes) -> Failure:
+    if b"Could not finish the message because max_tokens" in body:  # OpenAI's, of a model that spent them on thinking
+        return Failure("no_text", UnscoredReason.BAD_VERDICT, CUT, False, False, status=status)
+    if status in (401, 403):
+        detail += ": the key is missing or refused; see api_key_env and api_key_header"
+    refusal = read_refusal(body)
+    if status in (400, 413, 422) and str(refusal):
+        detail += f": {refusal}"
+    return Failure("client_error", UnscoredReason.REFUSED, detail, False, False, status=status, refusal=refusal)
 
 
 def of_body(found: NoCompletion, usage: Usage) -> Failure:

@@ -21,6 +21,7 @@ from pathlib import Path
 from reward_models.llm_client.step_stats import StepReporter
 from reward_models.llm_client.tally import count
 from reward_models.llm_client.totals import Entry, Totals
+from reward_models.private_files import private_fd
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Ledger:
 
     def __init__(self, path: str | os.PathLike[str] | None, model: str) -> None:
         self.totals = Totals()
+        self.labels: dict[str, str] = {}  # further columns of each line
         self._path = None if path is None else Path(path).expanduser()
         self._model = model
         self._file: int | None = None
@@ -44,13 +46,13 @@ class Ledger:
         self._reporter.add(entry)
         if self._path is None or self._off:
             return
-        stamp = {"time": round(time.time(), 3), "pid": os.getpid(), "model": self._model}
+        stamp = {"time": round(time.time(), 3), "pid": os.getpid(), "model": self._model, **self.labels}
         line = json.dumps({**stamp, **asdict(entry)}).encode() + b"\n"
         try:
             with self._lock:
                 if self._file is None:
                     self._path.parent.mkdir(parents=True, exist_ok=True)
-                    self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                    self._file = private_fd(self._path)
                 os.write(self._file, line)
         except OSError as error:
             self._off = True

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from reward_models.llm_client.totals import Entry, Report, Totals
+from reward_models.private_files import open_private
 from reward_models.ray_job import find_actor, find_or_make_actor, in_job, job_name
 
 logger = logging.getLogger(__name__)
@@ -200,7 +201,7 @@ class StepCollector:
     def _write(self, path: Path, line: dict[str, Any]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as file:
+            with open_private(path) as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             logger.error("The judge's steps cannot be written to %s: %s", path, error)

@@ -18,8 +18,9 @@ class Outcome:
     for their numbers); `parts` is the decomposition that the verifier documents. `valid` is False only where the
     response could not be judged because the machinery failed: the numbers then stand in the middle of the range and
     say nothing about the response. `limits` is the lowest and the highest outcome that this row allows, where they are
-    not the verifier's `outcome_range`: what AWPO takes for nothing solved and all solved. `view` is the rollout as the
-    verifier has read it by its `reading`, if it has and says so, so that nobody reads it again.
+    not the verifier's `outcome_range`: what AWPO takes for nothing solved and all solved; `format_limits` are those of the
+    format alone, where they are not the verifier's `format_range`. `view` is the rollout as the verifier has read it by its
+    `reading`, if it has and says so, so that nobody reads it again.
     """
 
     format: float
@@ -29,6 +30,7 @@ class Outcome:
     reasons: tuple[str, ...] = ()
     valid: bool = True
     limits: tuple[float, float] | None = None
+    format_limits: tuple[float, float] | None = None
     view: RolloutView | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -41,17 +43,24 @@ def unjudged(outcome_range: tuple[float, float], reason: str) -> Outcome:
     return Outcome(0.0, sum(outcome_range) / 2, reason, reasons=(reason,), valid=False)
 
 
+def correctness_range(outcome: tuple[float, float], form: tuple[float, float]) -> tuple[float, float]:
+    """What is left of the outcome's range for the correctness, beside the format's."""
+    return outcome[0] - form[0], outcome[1] - form[1]
+
+
 class Verifier(ABC):
     """Scores a response against its ground truth.
 
     A bad response is a low outcome. A bad ground truth is bad data and raises ValueError: no reward would be right.
     `outcome_range` holds every outcome that `verify` can return, set on the class or, where options decide it, on the
-    instance; AWPO's difficulty weight needs it as (R_min, R_max). `heavy` says that `verify` takes long: the reward
+    instance; AWPO's difficulty weight needs it as (R_min, R_max). `format_range` holds every `format` part, for a verifier
+    that has one. `heavy` says that `verify` takes long: the reward
     function then runs it in a pool of processes, where it is built anew from its options, unless the class has a
     `verify_async` of its own.
     """
 
     outcome_range: tuple[float, float]
+    format_range: tuple[float, float] = (0.0, 0.0)
     heavy: bool = False
 
     @abstractmethod
@@ -61,6 +70,11 @@ class Verifier(ABC):
     async def verify_async(self, rollout: Rollout) -> Outcome:
         """`verify` for an event loop, which it must not block: override it in a heavy verifier that waits for others."""
         return self.verify(rollout)
+
+    @property
+    def correctness_range(self) -> tuple[float, float]:
+        """It holds every `correctness` part: what the format leaves of the outcome's range."""
+        return correctness_range(self.outcome_range, self.format_range)
 
     @property
     def needs_process(self) -> bool:

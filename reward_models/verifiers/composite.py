@@ -90,6 +90,7 @@ class CompositeVerifier(Verifier):
                 )
         # In the order of `verify`: rounding must not put a perfect answer beside the end of the range.
         self.outcome_range = (0.0, Outcome(*_split(config.parts), reason="").outcome)
+        self.format_range = (0.0, _split(config.parts)[0])
         self.heavy = any(verifier.heavy for verifier in self.verifiers.values())
 
     def _tell(self, verifier: Verifier, options: Mapping[str, Any]) -> None:

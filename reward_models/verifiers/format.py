@@ -54,7 +54,7 @@ class FormatConfig(Reading, owner=_OWNER):
 class FormatVerifier(Verifier):
     """Format 1 for a response in its dialect's layout, else 0; needs no ground truth. `parts` is empty."""
 
-    outcome_range = (0.0, 1.0)
+    outcome_range = format_range = (0.0, 1.0)
 
     def __init__(self, **options: Any) -> None:
         self.config = FormatConfig.read(options)

@@ -66,6 +66,7 @@ class StrictVerifier(Verifier):
     def __init__(self, **options: Any) -> None:
         config = self.config = StrictConfig.read(options)
         self.outcome_range = (float(config.correctness_min), float(config.format_max + config.correctness_max))
+        self.format_range = (0.0, float(config.format_max))
         self._matcher = Matcher(config.ordered, _STRINGS[config.strings])
 
     def check(self) -> None:

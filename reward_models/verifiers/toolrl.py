@@ -102,6 +102,14 @@ class ToolRLVerifier(Verifier):
             float(min(low - correctness for low, _, correctness in ends)),
             float(max(high + correctness for _, high, correctness in ends)),
         )
+        self.format_range = (float(min(low for low, _, _ in ends)), float(max(high for _, high, _ in ends)))
+
+    @property
+    def correctness_range(self) -> tuple[float, float]:
+        highest = max(
+            correctness for _, _, correctness in (self.config.at(0), self.config.at(self.config.schedule_steps))
+        )
+        return -float(highest), float(highest)
 
     def verify(self, rollout: Rollout) -> Outcome:
         """Score one response; ValueError where the ground truth, or with a schedule the step, cannot be read. An empty
@@ -112,16 +120,17 @@ class ToolRLVerifier(Verifier):
         if (rollout.extra_info.get("thinking") or self.config.thinking) == "opened":
             response = _with_opening(response)
         format_score = format_max if matches_format(response, truth) else format_min
+        form = (format_min, format_max)
         if not truth.calls:
-            limits = (format_min, format_max)
-            return Outcome(format_score, 0.0, Reason.NO_CALL_EXPECTED.value, limits=limits)
+            return Outcome(format_score, 0.0, Reason.NO_CALL_EXPECTED.value, limits=form, format_limits=form)
         limits = (format_min - correctness_max, format_max + correctness_max)
         try:
             correctness = match_calls(truth.calls, read_predicted(response))
         except TextError as error:
-            return Outcome(format_score, -correctness_max, error.code.value, limits=limits)
+            return Outcome(format_score, -correctness_max, error.code.value, limits=limits, format_limits=form)
         reason = Reason.EXACT if correctness == CORRECTNESS_MAX else Reason.PARTIAL
-        return Outcome(format_score, correctness / CORRECTNESS_MAX * correctness_max, reason.value, limits=limits)
+        scaled = correctness / CORRECTNESS_MAX * correctness_max
+        return Outcome(format_score, scaled, reason.value, limits=limits, format_limits=form)
 
     def check_row(self, rollout: Rollout) -> None:
         parse_ground_truth(rollout.ground_truth)  # the step of a schedule is not the data's to know

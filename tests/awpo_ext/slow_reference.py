@@ -26,10 +26,11 @@ class SlowResult:
 def slow_awpo(batch, config: AwpoConfig = AwpoConfig(), mean=0.0, variance=1.0) -> SlowResult:
     n = len(batch.group)
     result = SlowResult([0.0] * n, [0.0] * n, [0.0] * n, [0.0] * n, [], [])
-    groups, factors = [], _factors(batch, config)
+    parts, batch = _components(batch, config)
+    groups, factors = [], _factors(batch, parts, config)
     for label in dict.fromkeys(batch.group):
         members = [i for i, g in enumerate(batch.group) if g == label and batch.outcome_valid[i]]
-        groups.append(_group(batch, members, config, factors, result))
+        groups.append(_group(batch, parts, members, config, factors, result))
     if config.gate == "reliability":
         _trusted_gates(groups, max(0.0, mean - 1.645**2 * variance / mean) if mean > 0 else 0.0, result)
     for group in groups:
@@ -43,10 +44,24 @@ def slow_awpo(batch, config: AwpoConfig = AwpoConfig(), mean=0.0, variance=1.0) 
     return result
 
 
-def _factors(batch, config):
-    """What each signal is multiplied by, the outcome's first."""
+def _components(batch, config):
+    """(weight, lowest, values) of each outcome component, and the batch with their weighted sum as its outcome."""
+    if not config.components:
+        return [], batch
+    weights = list(config.reward_components.values())
+    lowest = [config.component_range.get(name, (0.0, 1.0))[0] for name in config.components]
+    known = [all(ok for ok, w in zip(row, weights, strict=True) if w) for row in batch.outcome_valid]
+    rows = zip(batch.outcome, known, strict=True)
+    outcome = [sum(w * x for w, x in zip(weights, row, strict=True) if w) if ok else 0.0 for row, ok in rows]
+    parts = list(zip(weights, lowest, zip(*batch.outcome, strict=True), strict=True)) if outcome else []
+    return parts, batch.with_(outcome=outcome, outcome_valid=known)
+
+
+def _factors(batch, parts, config):
+    """What each reward is multiplied by, the outcome's or its components' first."""
     judged = [i for i in range(len(batch.group)) if batch.outcome_valid[i]]
-    columns = [[batch.outcome[i] - config.reward_min for i in judged]]
+    columns = [[values[i] - low for i in judged if weight] for weight, low, values in parts]
+    columns = columns or [[batch.outcome[i] - config.reward_min for i in judged]]
     for k, weight in enumerate(config.reasoning_weight):
         columns.append([batch.reasoning[i][k] for i in judged if batch.valid[i][k] and weight > 0])
     variation = [stdev(c) / (abs(fmean(c)) + 1e-8) if len(c) > 1 else None for c in columns]
@@ -56,16 +71,18 @@ def _factors(batch, config):
     return [1.0 if v is None else len(heard) * v / (sum(heard) + 1e-8) for v in variation]
 
 
-def _group(batch, members, config, factors, result):
+def _group(batch, parts, members, config, factors, result):
     task = {i: batch.outcome[i] for i in members}
-    out = {i: task[i] - batch.kl_penalty[i] for i in members}
-    lambdas = zip(config.reasoning_weight, factors[1:], strict=True)
+    each = [(f * w, {i: x[i] for i in members}) for f, (w, _, x) in zip(factors, parts, strict=False) if w]
+    own, signal_factors = (1.0, factors[len(parts) :]) if parts else (factors[0], factors[1:])
+    out = {i: (sum(w * x[i] for w, x in each) if parts else task[i]) - batch.kl_penalty[i] for i in members}
+    lambdas = zip(config.reasoning_weight, signal_factors, strict=True)
     weights = [weight * config.reasoning_scale * factor for weight, factor in lambdas]
     columns = range(config.signals)
     counting = [k for k in columns if config.reasoning_weight[k] > 0 and sum(batch.valid[i][k] for i in members) >= 2]
     scored = [i for i in members if counting and all(batch.valid[i][k] for k in counting)]
     rea = {i: sum(weights[k] * batch.reasoning[i][k] for k in counting) for i in scored}
-    mix = {i: factors[0] * out[i] + rea[i] for i in scored}
+    mix = {i: own * out[i] + rea[i] for i in scored}
     signals = [{i: batch.reasoning[i][k] for i in members if batch.valid[i][k]} for k in columns]
     spreads = [weight * _std(signal) for weight, signal in zip(weights, signals, strict=True)]
 
@@ -77,7 +94,8 @@ def _group(batch, members, config, factors, result):
     for i in members:
         a_out = _score(out, i, config)
         if config.integration == "decoupled":
-            a_mix = factors[0] * a_out
+            a_out = sum(w * _score(x, i, config) for w, x in each) if parts else a_out
+            a_mix = own * a_out
             for k in columns:
                 if i in signals[k] and spreads[k] >= config.noise_floor:
                     a_mix += weights[k] * _score(signals[k], i, config)

@@ -14,7 +14,7 @@ from tests.awpo_ext.batches import many
 @pytest.mark.parametrize(
     ("section", "parts"),
     [
-        ({"gatee": "ratio"}, ["algorithm.awpo.gatee='ratio'", "did you mean 'gate'?", "allowed keys: "]),
+        ({"gatee": "ratio"}, ["unknown key algorithm.awpo.gatee;", "did you mean 'gate'?", "allowed keys: "]),
         (
             {"gate": "ratios"},
             ["algorithm.awpo.gate='ratios'", "ratio | signal | reliability | threshold | none | always"],
@@ -27,7 +27,7 @@ from tests.awpo_ext.batches import many
         ({"clip_higher": 0.5}, ["clip_higher=0.5 is out of range", "[1.0, inf)"]),
         ({"difficulty_low": 0.9}, ["difficulty_low=0.9 is above difficulty_high=0.8"]),
         ({"outcome_valid_key": None}, ["outcome_valid_key=None has the wrong type"]),
-        ({"zzz": 1}, ["unknown key algorithm.awpo.zzz=1; allowed keys: preset, reasoning_key, "]),
+        ({"zzz": 1}, ["unknown key algorithm.awpo.zzz; allowed keys: preset, reasoning_key, "]),
         ({"gate_threshold": 0.5}, ["algorithm.awpo.gate_threshold=0.5", "(0.0, 0.5)"]),
         ({"clip_min": 0.3}, ["clip_min=0.3 is above clip_max=0.2"]),
         ({"reward_min": 5}, ["reward_min=5.0 is not below reward_max=4.0"]),
@@ -46,6 +46,25 @@ from tests.awpo_ext.batches import many
         ({"weighting": "variation"}, ["weighting='variation' weighs whole signals", "gate=always", "preset=saw"]),
         ({"norm_by_mean": True}, ["norm_by_mean=True does not go with norm_by_std=True"]),
         ({"outcome_error_rate": 0.5}, ["outcome_error_rate=0.5 is out of range", "[0.0, 0.5)"]),
+        ({"reward_components": 3}, ["reward_components=3 has the wrong type", "a mapping of column names to weights"]),
+        ({"reward_components": {"a": "1"}}, ["algorithm.awpo.reward_components.a='1' has the wrong type", "a number"]),
+        ({"reward_components": ["a", "a"]}, ["reward_components=['a', 'a'] names a column twice"]),
+        (
+            {"reward_components": [{"a": 1}]},
+            ["reward_components=[{'a': 1}] has the wrong type", "or a list of column names"],
+        ),
+        ({"reward_components": {"a": 0}}, ["has no weight other than 0"]),
+        ({"reward_components": {3: 1.0}}, ["reward_components names 3"]),
+        ({"reward_components": ["reasoning"]}, ["reward_components and reasoning_key both name 'reasoning'"]),
+        ({"reward_components": ["a"], "reward_max": 2.0}, ["reward_max=2.0 does not go with reward_components", "1.0"]),
+        ({"reward_components": ["a"], "reward_max": 4.0}, ["reward_max=4.0 does not go with reward_components"]),
+        ({"component_range": {"b": [0, 1]}}, ["component_range.b=[0, 1] is the range of nothing"]),
+        ({"reward_components": ["ab"], "component_range": {"abc": [0, 1]}}, ["did you mean 'ab'?"]),
+        ({"reward_components": ["a"], "component_range": {"a": 2}}, ["component_range.a=2 has the wrong type"]),
+        (
+            {"reward_components": ["a"], "component_range": {"a": [1, 0]}},
+            ["component_range.a=[1.0, 0.0] is not a range"],
+        ),
         ({"preset": "ppo"}, ["algorithm.awpo.preset='ppo' is unknown", "awpo | outcome_only"]),
     ],
 )
@@ -89,3 +108,10 @@ def test_one_value_stands_for_all_signals_and_valid_keys_follow_the_columns():
     assert config.reasoning_weight == (2.0, 2.0) and config.signals == 2
     assert config.valid_key == ("relevance_valid", "grounding_valid")
     assert AwpoConfig(reasoning_key="relevance", valid_key="ok").valid_key == ("ok",)
+
+
+def test_components_are_a_mapping_or_a_list_and_give_the_range_of_their_sum():
+    config = AwpoConfig.from_mapping({"reward_components": {"a": 2, "b": -1, "c": 0}, "component_range": {"b": [0, 3]}})
+    assert (config.reward_min, config.reward_max, config.components) == (-3.0, 2.0, ("a", "b", "c"))
+    assert AwpoConfig(reward_components=["a", "b"]).reward_components == {"a": 1.0, "b": 1.0}
+    assert AwpoConfig.from_mapping(vars(config)) == config and AwpoConfig(reward_components={}) == AwpoConfig()

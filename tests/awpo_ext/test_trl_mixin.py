@@ -56,8 +56,12 @@ def trainer(tmp_path):
     return make
 
 
-def test_two_steps_with_trl(trainer):
-    run = trainer()
+PARTS = AwpoConfig(**vars(AWPO) | {"reward_components": {"even": 1.0, "short": 0.5}, "reward_max": 1.5})
+
+
+@pytest.mark.parametrize(("awpo", "functions"), [(AWPO, (outcome, judge)), (PARTS, (outcome, outcome, judge))])
+def test_two_steps_with_trl(trainer, awpo, functions):
+    run = trainer(awpo, functions)
     seen = []
     generate = run._generate_and_score_completions
     run._generate_and_score_completions = lambda inputs: seen.append(generate(inputs)) or seen[-1]
@@ -67,11 +71,12 @@ def test_two_steps_with_trl(trainer):
     assert run.state.global_step == 2 and len(seen) == 2
     assert any((value != before[name]).any() for name, value in run.model.named_parameters())
     rewards = run._awpo_rewards.double()
-    known, scored = rewards[:, 0].isfinite(), rewards[:, 1:].isfinite()
-    expected = awpo_advantages(rewards[:, 0], rewards[:, 1:], [0] * 4 + [1] * 4, AWPO, scored, known)
+    first, scores = rewards[:, :-1] if awpo.components else rewards[:, 0], rewards[:, -1:]
+    known, scored = rewards[:, 0].isfinite(), scores.isfinite()
+    expected = awpo_advantages(first, scores, [0] * 4 + [1] * 4, awpo, scored, known)
     assert torch.allclose(seen[-1]["advantages"].double(), expected.advantages, atol=1e-6)
     assert (seen[-1]["advantages"][~known] == 0).all()  # not verified: not trained
-    assert run.epsilon_low == pytest.approx(float(clip_radius(expected.gate, AWPO, expected.verified)))
+    assert run.epsilon_low == pytest.approx(float(clip_radius(expected.gate, awpo, expected.verified)))
     logged = [entry for entry in run.state.log_history if "awpo/leverage/mean" in entry or "awpo/gate/mean" in entry]
     assert len(logged) == 2 and run.reliability.groups == 4
 
@@ -81,6 +86,8 @@ def test_what_trl_cannot_do_is_refused(trainer):
         trainer(AwpoConfig(clip_scope="group"))
     with pytest.raises(AwpoConfigError, match="reward_funcs has 1 functions"):
         trainer(functions=[outcome])
+    with pytest.raises(AwpoConfigError, match=r"3 functions; give one for each of reward_components=\['even'\] first"):
+        trainer(AwpoConfig(reward_components=["even"]), [outcome, outcome, judge])
 
 
 def test_the_loop_of_the_docs_learns():

@@ -24,7 +24,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from reward_models.parsing import ToolCall, render_response
-from reward_models.reward import REWARD_COLUMNS, compute_score
+from reward_models.reward import compute_score
+from reward_models.reward_columns import REWARD_COLUMNS
 from tests.fuzz.fuzz_parsing import Mutator, read_corpus
 from tests.fuzz.hostile_tools import ACTS, SLOW_ACTS
 

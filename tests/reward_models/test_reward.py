@@ -13,7 +13,8 @@ from hypothesis import given
 
 from reward_models import Scored, UnscoredReason, reward
 from reward_models.judges import Judge, JudgeNotReadyError
-from reward_models.reward import REWARD_COLUMNS, compute_score, preflight
+from reward_models.reward import compute_score, preflight
+from reward_models.reward_columns import REWARD_COLUMNS
 from reward_models.sandbox import SandboxUnavailable
 from reward_models.verifiers import KNOWN_VERIFIERS, Verifier
 from reward_models.verifiers.reasons import reason_code
@@ -84,6 +85,10 @@ def test_the_columns_of_a_perfect_answer():
         "reasoning_failure": 0.0,
         "outcome_reason": 1.0,
         "outcome_valid": 1.0,
+        "format_min": 0.0,
+        "format_max": 1.0,
+        "correctness_min": -3.0,
+        "correctness_max": 3.0,
         "outcome_min": -3.0,
         "outcome_max": 4.0,
         "reasoning_spread": 0.0,
@@ -95,6 +100,7 @@ def test_the_range_of_a_row():
     no_call = "<think>t</think>\n<response>No.</response>"
     columns = run(no_call, no_call, verifier="toolrl")
     assert (columns["score"], columns["outcome_min"], columns["outcome_max"]) == (1.0, 0.0, 1.0)
+    assert (columns["correctness"], columns["correctness_min"], columns["correctness_max"]) == (0.0, 0.0, 0.0)
     columns = run(no_call, no_call, verifier="strict", verifier_kwargs={"dialect": "toolrl"})
     assert (columns["score"], columns["outcome_min"], columns["outcome_max"]) == (4.0, -3.0, 4.0)
 

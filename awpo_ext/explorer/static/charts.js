@@ -1,11 +1,18 @@
 // Curves of one metric for several runs: uPlot with the page's colours, a readout under the pointer, a click that tells the step.
 
-import { h, num } from "./dom.js";
+import { h, minus, num } from "./dom.js";
 
 export const COLOURS = ["--run-1", "--run-2", "--run-3", "--run-4", "--run-5", "--run-6"];
 export const colour = (index) => `var(${COLOURS[index % COLOURS.length]})`;
 const WHOLE = [1, 10, 100, 1e3, 1e4, 1e5, 1e6].flatMap((unit) => [unit, 2 * unit, 5 * unit]); // there is no half a step
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// With as many places as ticks that are `step` apart have.
+function tickText(tick, step) {
+  let places = 0;
+  while (places < 5 && Math.abs(step * 10 ** places - Math.round(step * 10 ** places)) > 1e-9) places++;
+  return places > 4 || Math.abs(tick) >= 1e4 ? num(tick) : minus(tick.toFixed(places));
+}
 
 // The steps of all runs as one axis, and each run's values on it; null where a run has none.
 export function aligned(runs, name) {
@@ -45,7 +52,7 @@ function options(runs, values, width, readout, onstep) {
     scales: { x: { time: false } },
     axes: [
       { ...axis, size: 24, incrs: WHOLE, values: (_, ticks) => ticks.map(String) },
-      { ...axis, size: 48, values: (_, ticks) => ticks.map((tick) => num(tick)) },
+      { ...axis, size: 48, values: (_, ticks, axisIndex, space, step) => ticks.map((tick) => tickText(tick, step)) },
     ],
     series: [
       {},

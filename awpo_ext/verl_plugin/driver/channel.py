@@ -11,6 +11,8 @@ from tensordict import TensorDict
 
 from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.driver.columns import (
+    component_columns,
+    criteria_columns,
     failure_columns,
     outcome_range_columns,
     outcome_valid_column,
@@ -53,16 +55,24 @@ def build_channel(batch: Any, config: AwpoConfig, kl_in_reward: bool) -> StepCha
     rollout_of_row = [number[sessions[row]] if row in sessions else -1 for row in range(len(batch.keys))]
     require_columns(infos, (*config.reasoning_key, *config.valid_key))
     valid = valid_columns(infos, config.valid_key)
+    verified = outcome_valid_column(infos, config.outcome_valid_key)
+    parts, outcome, ranges = None, None, None
+    if config.components:
+        parts = component_columns(infos, config, verified)
+        outcome, verified, ranges = parts.total(config), parts.verified(config), parts.total_range(config)
     return StepChannel(
         config=config,
         reasoning=score_columns(infos, config.reasoning_key, valid),
         valid=valid,
         failure=failure_columns(infos, [f"{key}_failure" for key in config.reasoning_key]),
-        outcome_valid=outcome_valid_column(infos, config.outcome_valid_key),
-        outcome_range=outcome_range_columns(infos, config.reward_min, config.reward_max),
+        outcome_valid=verified,
+        outcome_range=outcome_range_columns(infos, config.reward_min, config.reward_max) if ranges is None else ranges,
+        components=parts,
+        outcome=outcome,
         group=[uid for uid, _ in last],
         unread=[unread_reason(info) for info in infos],
         task=torch.tensor([float(r.sum()) for r in fetched["rm_scores"]]).double() if kl_in_reward else None,
+        criteria=criteria_columns(infos),
         final_row=torch.tensor(final_rows, dtype=torch.int64),
         rollout_of_row=torch.tensor(rollout_of_row, dtype=torch.int64),
     )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from awpo_ext.advantage import AwpoResult, awpo_advantages
+from awpo_ext.components import Components
 from awpo_ext.config import AwpoConfig
 from awpo_ext.reliability import ReliabilityState
 from awpo_ext.verl_plugin import compat
@@ -41,11 +42,36 @@ class StepChannel:
     rollout_of_row: torch.Tensor  # (B,) index in [0, N), -1 for padding rows
     unread: list[str | None] = field(default_factory=list)  # (N,) why the response could not be read, "" where it was
     failure: torch.Tensor | None = None  # (N, K) code of an UnscoredReason, 0 where scored, NaN where it is not said
+    criteria: dict[str, torch.Tensor] = field(default_factory=dict)  # (N,) parts of the judge's score, NaN without one
     reliability: ReliabilityState | None = None  # what earlier steps have shown of the judge
-    outcome: torch.Tensor | None = None  # (N,) the outcome reward, without a KL penalty
+    components: Components | None = (
+        None  # of the outcome, unverified rollouts without any; None where it is verl's reward
+    )
+    outcome: torch.Tensor | None = None  # (N,) the outcome reward, without a KL penalty; NaN without a component of it
     kl_penalty: torch.Tensor | None = None  # (N,) what verl took off it; None where it takes none off
     tokens: torch.Tensor | None = None  # (N,) response tokens, over all outputs of the session
     result: AwpoResult | None = None
+
+    def take_reward(self, reward: torch.Tensor) -> None:
+        """verl's `(N,)` reward is the outcome where components are not."""
+        if self.components is None:
+            self.outcome = reward
+
+    def advantages(self, config: AwpoConfig) -> AwpoResult:
+        """Of this step, as `config` has it."""
+        parts = self.components
+        return awpo_advantages(
+            self.outcome if parts is None else parts.values,
+            self.reasoning,
+            self.group,
+            config,
+            self.valid,
+            self.outcome_valid if parts is None else parts.valid,
+            kl_penalty=self.kl_penalty,
+            tokens=self.tokens if config.whiten else None,
+            reliability=self.reliability,
+            outcome_range=self.outcome_range if parts is None else parts.ranges,
+        )
 
 
 _channel: ContextVar[StepChannel | None] = ContextVar("awpo_step_channel", default=None)
@@ -88,21 +114,10 @@ def compute_awpo_advantage(
         )
     # Not under the mask: verl writes the score on the last token, which a tool's answer may own. Padding holds zeros.
     reward = token_level_rewards.sum(dim=-1).double().cpu()[channel.final_row]
-    channel.outcome = reward if channel.task is None else channel.task
+    channel.take_reward(reward if channel.task is None else channel.task)
     channel.kl_penalty = None if channel.task is None else channel.task - reward
     channel.tokens = session_tokens(response_mask, channel)
-    channel.result = awpo_advantages(
-        channel.outcome,
-        channel.reasoning,
-        channel.group,
-        channel.config,
-        channel.valid,
-        channel.outcome_valid,
-        kl_penalty=channel.kl_penalty,
-        tokens=channel.tokens if channel.config.whiten else None,
-        reliability=channel.reliability,
-        outcome_range=channel.outcome_range,
-    )
+    channel.result = channel.advantages(channel.config)
 
     per_row = to_rows(channel.result.advantages, channel.rollout_of_row, padding=0.0)
     # The one (B, T) tensor: verl's mask is of integers, and a product with it would make a second, for the conversion.

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from awpo_ext.advantage import awpo_advantages
 from awpo_ext.config import AwpoConfig
 from awpo_ext.reliability import ReliabilityState
 from awpo_ext.verl_plugin.compat import AwpoSetupError, check_parameters
@@ -91,15 +90,8 @@ def idle_groups(channel: StepChannel, reliability: ReliabilityState) -> dict[str
     config = replace(channel.config, whiten=False)
     if config.gate == "reliability":
         config = replace(config, gate="always" if reliability.trust > 0 else "none")
-    result = awpo_advantages(
-        channel.task,
-        channel.reasoning,
-        channel.group,
-        config,
-        channel.valid,
-        channel.outcome_valid,
-        outcome_range=channel.outcome_range,
-    )
+    channel.take_reward(channel.task)
+    result = channel.advantages(config)
     size = torch.zeros(len(result.gate), dtype=torch.float64).index_add_(
         0, result.group_index, result.advantages.double().abs()
     )

@@ -5,7 +5,9 @@ Failures come from the reward columns, so every judge has them. Tokens, costs an
 """
 
 import logging
+import math
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -74,6 +76,12 @@ def failure_metrics(failures: Failures) -> dict[str, float]:
         return {}
     metrics = {f"awpo/judge/failed/{reason}": failures.reasons[reason] / failures.judgements for reason in REASONS}
     return {"awpo/judge/failed_share": failures.share, **metrics}
+
+
+def criteria_metrics(criteria: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """The mean of each part of the judge's score, `(N,)` with NaN where there is none, over the rollouts that have one."""
+    found = {f"awpo/judge/criterion/{name}": float(values.nanmean()) for name, values in criteria.items()}
+    return {name: mean for name, mean in found.items() if not math.isnan(mean)}
 
 
 class JudgeWatch:

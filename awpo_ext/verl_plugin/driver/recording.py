@@ -27,6 +27,7 @@ from awpo_ext.verl_plugin.driver.estimator import StepChannel
 logger = logging.getLogger(__name__)
 
 FOLDER = "record"
+_KEY_VARIABLE = "reward.custom_reward_function.reward_kwargs.judge_kwargs.api_key_env"
 _ROW = ("raw_prompt", "reward_model", "extra_info", "data_source")
 
 
@@ -43,6 +44,8 @@ class RunRecorder:
         if not self._options.enable:
             return
         folder = Path(self._options.path or Path(self._config.trainer.default_local_dir) / FOLDER).expanduser()
+        key_variable = OmegaConf.select(self._config, _KEY_VARIABLE)
+        self._secrets = Secrets(variables=[key_variable] if isinstance(key_variable, str) else [])
         self._writer = RecordWriter(folder, self._options, self._secrets)
         with self._guarded():
             whole = OmegaConf.to_container(self._config, resolve=True)
@@ -79,7 +82,7 @@ class RunRecorder:
             with self._guarded() as writer:
                 if writer is not None:
                     channel = build_channel(sampled[0], self._awpo, kl_in_reward=True)
-                    channel.outcome = channel.task
+                    channel.take_reward(channel.task)
                     seen = fetched(sampled[0], channel, self._awpo.reasoning_key)
                     key = PartKey(step, VALIDATION, number)
                     writer.put_part(key, None, lambda: self._rows(seen, None, None, tokenizer))

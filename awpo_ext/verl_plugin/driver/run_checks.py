@@ -44,7 +44,13 @@ def awpo_section(config: DictConfig) -> AwpoConfig:
     given = OmegaConf.to_container(section, resolve=True) if section is not None else {}
     for other in ("record", "guard", "examples"):  # `record_options`, `guard_options` and `example_options` read them
         given.pop(other, None)
-    return AwpoConfig.from_mapping({**outcome_range(config), **given})
+    if not given.get("reward_components"):
+        return AwpoConfig.from_mapping({**outcome_range(config), **given})
+    named = AwpoConfig.from_mapping(
+        {key: given[key] for key in ("reward_components", "component_range") if key in given}
+    )
+    stated = {name: ends for name, ends in component_ranges(config).items() if name in named.components}
+    return AwpoConfig.from_mapping({**given, "component_range": {**stated, **named.component_range}})
 
 
 def record_options(config: DictConfig) -> RecordOptions:
@@ -84,13 +90,23 @@ def check_guard(config: DictConfig, section: AwpoConfig) -> None:
 
 def outcome_range(config: DictConfig) -> dict[str, float]:
     """`reward_min` and `reward_max` as the reward function states them; {} where it has no `outcome_range`."""
+    stated = _stated(config, "outcome_range")
+    return {} if stated is None else {"reward_min": stated[0], "reward_max": stated[1]}
+
+
+def component_ranges(config: DictConfig) -> dict[str, tuple[float, float]]:
+    """Columns that may be outcome components, with the range that the reward function states; {} where it states none."""
+    return dict(_stated(config, "component_ranges") or {})
+
+
+def _stated(config: DictConfig, name: str) -> Any:
+    """What the reward function's attribute `name` gives for its kwargs; None where it has no such attribute."""
     function, kwargs = reward_function(config)
-    stated = getattr(function, "outcome_range", None)
+    stated = getattr(function, name, None)
     if stated is None:
-        return {}
+        return None
     with named_reward_errors(config):
-        low, high = stated(**kwargs)
-    return {"reward_min": low, "reward_max": high}
+        return stated(**kwargs)
 
 
 def check_run(config: DictConfig) -> AwpoConfig | None:

@@ -8,7 +8,7 @@ from awpo_ext.config import AwpoConfig
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.driver import group_filter
 from awpo_ext.verl_plugin.worker import loss
-from reward_models.reward import REWARD_COLUMNS
+from reward_models.reward_columns import CRITERION, REWARD_COLUMNS
 
 OUR_REWARD = "pkg://reward_models.reward"
 CLIP_RATIO = 0.2  # verl's default of clip_ratio, clip_ratio_low and clip_ratio_high
@@ -41,6 +41,12 @@ def _check_normalisation(config: DictConfig, section: AwpoConfig) -> None:
         raise AwpoSetupError(
             "algorithm.use_kl_in_reward=True does not go with +algorithm.awpo.norm_by_mean=True (preset maxrl), which divides "
             "by the success rate; set use_kl_in_reward=False, and actor_rollout_ref.actor.use_kl_loss=True if you want KL"
+        )
+    if section.components and section.integration == "decoupled" and config.algorithm.get("use_kl_in_reward"):
+        raise AwpoSetupError(
+            "algorithm.use_kl_in_reward=True does not go with +algorithm.awpo.integration=decoupled (presets gdpo, saw_gdpo) "
+            "and reward_components, each of which is compared by itself: the penalty belongs to none of them; set "
+            "use_kl_in_reward=False, and actor_rollout_ref.actor.use_kl_loss=True if you want KL"
         )
     if value != section.norm_by_std and not value:
         raise AwpoSetupError(
@@ -86,14 +92,16 @@ def _check_names_of_columns(config: DictConfig, section: AwpoConfig) -> None:
         return
     named = [("algorithm.awpo.reasoning_key", key) for key in section.reasoning_key]
     named += [("algorithm.awpo.valid_key", key) for key in section.valid_key]
+    named += [("algorithm.awpo.reward_components", name) for name in section.components]
     named.append(("algorithm.awpo.outcome_valid_key", section.outcome_valid_key))
     groups = config.algorithm.get("filter_groups") or {}
     if groups.get("enable") and groups.get("metric") not in (VERLS_METRIC, group_filter.METRIC):
         named.append(("algorithm.filter_groups.metric", str(groups.get("metric"))))
+    numbers = [column for column in REWARD_COLUMNS if column != "details"]
     for key, name in named:
-        if name not in REWARD_COLUMNS:
-            near = difflib.get_close_matches(name, REWARD_COLUMNS, n=1)
+        if name not in numbers and not name.startswith(CRITERION):
+            near = difflib.get_close_matches(name, numbers, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise AwpoSetupError(
-                f"{key}={name} is not a column of {OUR_REWARD}; {hint}columns: {', '.join(REWARD_COLUMNS)}"
+                f"{key}={name} is not a number that {OUR_REWARD} returns; {hint}columns: {', '.join(numbers)}"
             )

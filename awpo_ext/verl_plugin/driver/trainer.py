@@ -23,7 +23,7 @@ from awpo_ext.verl_plugin.driver.group_check import has_group_manager
 from awpo_ext.verl_plugin.driver.group_filter import asks_estimator, install
 from awpo_ext.verl_plugin.driver.group_sizes import write_group_sizes
 from awpo_ext.verl_plugin.driver.guarding import RunGuard
-from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps
+from awpo_ext.verl_plugin.driver.judge_monitor import JudgeSteps, criteria_metrics
 from awpo_ext.verl_plugin.driver.recording import RunRecorder
 from awpo_ext.verl_plugin.driver.run_checks import check_run, example_options, record_options, uses_awpo
 from awpo_ext.verl_plugin.driver.state import load_guard, load_state, save_state
@@ -92,6 +92,7 @@ class AwpoTrainerMixin:
         columns = (channel.outcome, channel.reasoning, channel.valid)
         metrics.update(awpo_metrics(channel.result, *columns, radius, method, channel.outcome_valid))
         metrics.update(self._judge.add(channel.valid, channel.failure))
+        metrics.update(criteria_metrics(channel.criteria))
         self._guard.update(batch, channel, self.global_steps, tokenizer)
         place, radii = (self.global_steps, self.local_trigger_step), radius_of_rollouts(radius, channel)
         metrics.update(self._recorder.update(batch, channel, radii, place, tokenizer))

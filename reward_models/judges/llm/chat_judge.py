@@ -5,9 +5,9 @@ What is asked, and what is made of the answer, is each judge's own.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from abc import abstractmethod
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib.util import find_spec
@@ -26,7 +26,8 @@ NOT_SERVED = Unscored(
     UnscoredReason.LOAD_FAILED,
     f"base_url={FROM_VERL}, but verl serves no reward model: set reward.reward_model.enable=True",
 )
-_TRIAL_S = 30.0
+_SLOW_S = 30.0
+_NOT_FAILED = (UnscoredReason.NO_EVIDENCE, UnscoredReason.JUDGE_DISABLED)
 
 
 class ChatJudge(Judge):
@@ -38,9 +39,7 @@ class ChatJudge(Judge):
     """
 
     name = ""  # as in judge=<name>, for messages
-    structured = True
     asks_before_the_run = True
-    fix_of_refusal = "set structured=false if the server knows no response_format"
 
     def __init__(self, client_options: Mapping[str, Any], route: Route = CHAT) -> None:
         # Where the address is verl's it is not known yet; the other options are checked all the same.
@@ -48,6 +47,9 @@ class ChatJudge(Judge):
         options = {**client_options, "base_url": "http://localhost/v1"} if waiting else client_options
         self.client_config = ClientConfig(**options)
         self._client = None if waiting else ChatClient(self.client_config, route)
+        self.fixes: dict[str, str] = {}  # by the parameter that a server may refuse, or the reason
+        # The endpoints' lists, and two judgements with the client's deadline.
+        self.preflight_s = 2 * (_SLOW_S + self.client_config.deadline_s)
         self._closed = False
         self._logged: set[UnscoredReason] = set()
 
@@ -58,26 +60,37 @@ class ChatJudge(Judge):
     async def preflight(self) -> None:
         """Ask whether the endpoint can judge; JudgeNotReadyError with the fix. Nothing where `preflight` is false.
 
-        One judgement is made on trial. Of its failures only a refusal raises; the others may pass and are logged. With
-        base_url=verl nothing is asked: verl starts that server later.
+        Rollouts are judged on trial, a good one and, where the answer to it holds no verdict, a bad one: a judge that gives
+        no verdict on either gives none in the run. With base_url=verl nothing is asked: verl starts that server later.
         """
         if not self.asks_before_the_run or self._client is None:
             return
         await self._client.preflight()
-        try:
-            verdict = await asyncio.wait_for(self._trial(), _TRIAL_S)
-        except asyncio.TimeoutError:
-            logger.warning(
-                "The %s judge's trial took more than %.0f s: a slow judge slows training", self.name, _TRIAL_S
+        started = time.monotonic()
+        verdict = await self._trial()
+        if isinstance(verdict, Unscored) and verdict.reason not in _NOT_FAILED:
+            raise JudgeNotReadyError(
+                f"the {self.name} judge gave no verdict on a trial rollout ({verdict.reason.value}: {verdict.detail})"
+                f"{self._fix(verdict)}"
             )
-            return
-        if isinstance(verdict, Unscored) and verdict.reason is UnscoredReason.REFUSED:
-            hint = self.fix_of_refusal if self.structured else "see its log"
-            raise JudgeNotReadyError(f"the judge's server refused a trial judgement ({verdict.detail}); {hint}")
+        if time.monotonic() - started > _SLOW_S:
+            logger.warning(
+                "The %s judge's trial took more than %.0f s: a slow judge slows training", self.name, _SLOW_S
+            )
 
-    @abstractmethod
-    async def _trial(self) -> Verdict:
-        """One judgement that the model should be able to make; may raise JudgeNotReadyError with a fix of its own."""
+    def _fix(self, verdict: Unscored) -> str:
+        """What the detail does not say already, as the end of a sentence."""
+        if verdict.reason is UnscoredReason.REFUSED:
+            named = [fix for name, fix in self.fixes.items() if re.search(rf"\b{name}\b", verdict.detail)]
+            unknown = [] if ":" in verdict.detail else ["see the server's log", *self.fixes.values()]
+            return "".join(f"; {fix}" for fix in dict.fromkeys(named or unknown))
+        if verdict.reason is UnscoredReason.TIMEOUT:
+            return "; raise timeout_s and deadline_s, or take a faster judge"
+        if verdict.reason is UnscoredReason.BUDGET:
+            return "; raise deadline_s"
+        if verdict.reason is UnscoredReason.BAD_VERDICT and not re.search(r"\b(?:raise|set) \w", verdict.detail):
+            return "; the model does not keep to the form that is asked for: take one that does"
+        return ""
 
     async def ask(self, request: ChatRequest) -> ChatAnswer | Unscored:
         """The model's answer, or why none can be read; an answer may be empty or cut."""
@@ -119,17 +132,16 @@ def not_finished(answer: ChatAnswer) -> Unscored | None:
     if answer.finished:
         return None
     if answer.finish_reason == "length":
-        return Unscored(UnscoredReason.BAD_VERDICT, "the answer was cut at max_tokens")
+        return Unscored(UnscoredReason.BAD_VERDICT, "the answer was cut at max_tokens: raise max_tokens")
     detail = f"the answer did not end by itself (finish_reason={str(answer.finish_reason)[:40]!r})"
     return Unscored(UnscoredReason.BAD_VERDICT, detail)
 
 
 def split_options(options: Mapping[str, Any], own_class: type, owner: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The judge's own options and the client's. An unknown one is refused without its value, which could be a key."""
+    """The judge's own options and the client's; ValueError for one that is neither."""
     own = {field.name for field in fields(own_class)}
     client = {field.name for field in fields(ClientConfig)}
-    shown = {key: value if key in own | client else "(not shown)" for key, value in options.items()}
-    refuse_unknown(shown, sorted(own | client), owner)
+    refuse_unknown(options, sorted(own | client), owner)
     return (
         {key: value for key, value in options.items() if key in own},
         {key: value for key, value in options.items() if key in client},

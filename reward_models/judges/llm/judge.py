@@ -8,26 +8,29 @@ and yes_no.py's.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from reward_models.judges.base import JudgeNotReadyError
 from reward_models.judges.controls import controls
 from reward_models.judges.llm.chat_judge import ChatJudge, not_finished, split_options
 from reward_models.judges.llm.expected_score import MAX_TOKENS, MAX_TOP, TOP_LOGPROBS, expected_grade
+from reward_models.judges.llm.fencing import clean
 from reward_models.judges.llm.rubric import SCORE, VERDICTS, YES_NO, Prompt, load_rubric
 from reward_models.judges.llm.shown import nothing_to_compare, show_steps, show_task
-from reward_models.judges.llm.verdict import Grade, read_verdict, response_format
-from reward_models.judges.llm.votes import AGGREGATES, combine, vote_seed
+from reward_models.judges.llm.verdict import Grade
+from reward_models.judges.llm.votes import AGGREGATES, STEPS, combine, combine_steps, vote_seed
 from reward_models.judges.llm.yes_no import read_yes_no
 from reward_models.judges.llm_group.ranker import PairAsker
 from reward_models.llm_client import ChatAnswer, ChatRequest
 from reward_models.options import OneOf, Options, Range, Text, require
 from reward_models.rollout_view import read_rollout
-from reward_models.types import Rollout, Scored, Unscored, Verdict
+from reward_models.types import Rollout, Scored, Unscored, UnscoredReason, Verdict
 
 _OWNER = "judge 'llm'"
 _VOTING_TEMPERATURE = 0.7
+_SAID_CHARS = 200
 _MAX_TOKENS = {SCORE: 512, YES_NO: 16}
 
 
@@ -35,7 +38,8 @@ _MAX_TOKENS = {SCORE: 512, YES_NO: 16}
 class LlmConfig(Options, owner=_OWNER):
     """Options of the LLM judge beside those of its client (`ClientConfig`: base_url, model, api_key_env, ..).
 
-    rubric: path of your own prompt file, readable wherever verl's reward workers run; None: the built-in one.
+    rubric: path of your own file of criteria or prompt, readable wherever verl's reward workers run, or the name of a
+        built-in one, such as five_v1; None: the built-in one for `verdict` and `reference`.
     verdict: what the rubric asks for. `score`: reasons, then a number, as JSON. `yes_no`: one word, and the score is the
         probability of Yes, see yes_no.py; for small models, on servers with `logprobs`. It is one vote without
         `structured`, `expected` and `scale`.
@@ -48,10 +52,12 @@ class LlmConfig(Options, owner=_OWNER):
     structured: ask the server for JSON by a schema; false where the server refuses `response_format`.
     expected: the score is the mean over the scale by the model's own probabilities, see expected_score.py, and not the number
         it gives; for servers with `logprobs`, structured output, and rubrics with a scale up to 10.
-    preflight: ask the endpoint before the run, a trial judgement included.
+    steps: judge each step of a rollout of several for itself, shown with those before it, and take the `mean`, the `min` or
+        the `last` of their scores; None: the rollout as a whole. A request for each step and vote.
+    preflight: ask the endpoint before the run, trial judgements included.
     """
 
-    rubric: Annotated[str | None, Text("the path of a text file, or null")] = None
+    rubric: Annotated[str | None, Text("the path of a file, a built-in rubric's name, or null")] = None
     verdict: Annotated[str, OneOf(VERDICTS)] = SCORE
     reference: bool = False
     scale: Annotated[int | None, Range(1, 100)] = None
@@ -61,6 +67,7 @@ class LlmConfig(Options, owner=_OWNER):
     max_tokens: Annotated[int | None, Range(16, 32768)] = None
     structured: bool = True
     expected: bool = False
+    steps: Annotated[str | None, OneOf(tuple(STEPS))] = None
     preflight: bool = True
 
     def __post_init__(self) -> None:
@@ -119,7 +126,7 @@ class LlmJudge(ChatJudge):
     - No question and nothing after the thought, or no reference where one is to be shown: Unscored(no_evidence),
       without a request.
     - An answer that did not end by itself, or has no verdict on the scale: Unscored(bad_verdict).
-    - A verdict that the response itself holds: the lowest score.
+    - A verdict that the response itself holds: the lowest score. With `steps`, a step without a score: no score.
     - No answer: the client's Unscored. aiohttp missing, or a key that cannot be one: Unscored(load_failed).
 
     `Scored.spread` is the standard deviation of several votes, None for one. Usable from several event loops; `aclose`
@@ -140,19 +147,29 @@ class LlmJudge(ChatJudge):
             )
         except ValueError as error:
             raise ValueError(f"{_OWNER}: {error}") from None
+        self.criteria = tuple(criterion.name for criterion in self.rubric.criteria)
+        if self.config.expected and self.criteria:
+            raise ValueError(
+                f"{_OWNER}: expected=true needs one number, and {self.rubric.name!r} has {len(self.criteria)} criteria: set "
+                "expected=false, or take a rubric with one score"
+            )
         if self.config.expected and self.rubric.scale.high > MAX_TOP:
             raise ValueError(
                 f"{_OWNER}: expected=true needs a rubric with a scale up to {MAX_TOP}, and {self.rubric.name!r} goes up "
                 f"to {self.rubric.scale.high}: set expected=false, or write a smaller scale"
             )
         super().__init__(client)
+        if self._client is not None:
+            self._client.note(rubric=self.rubric.version)
         one_word = self.config.verdict == YES_NO
-        self.structured, self.asks_before_the_run = self.config.structured, self.config.preflight
-        if one_word:
-            self.fix_of_refusal = "set verdict=score if the server knows no logprobs"
-        elif self.config.expected:
-            self.fix_of_refusal += ", and expected=false if it knows no logprobs"
-        self._format = response_format(self.rubric.scale) if self.structured and not one_word else None
+        self.asks_before_the_run = self.config.preflight
+        self._format = self.rubric.format if self.config.structured and not one_word else None
+        if self._format is not None:
+            self.fixes["response_format"] = "set structured=false if the server knows no response_format"
+        if self.config.needs_odds:
+            self.fixes["logprobs"] = self.fixes["top_logprobs"] = (
+                f"set {self._without_odds} if the server knows no logprobs"
+            )
         self._pairs = PairAsker(
             self.ask,
             self.config.reference,
@@ -165,13 +182,27 @@ class LlmJudge(ChatJudge):
 
     async def judge(self, rollout: Rollout) -> Judgement:
         """`score` with the record of how it came about."""
-        prompt = self._prompt(rollout)
-        if not isinstance(prompt, Prompt):
+        prompts = self._prompts(rollout)
+        if not isinstance(prompts, list):
+            return Judgement(prompts, self.rubric.version)
+        steps = await asyncio.gather(*(self._judge(rollout, prompt) for prompt in prompts))
+        verdict = steps[0].verdict if len(steps) == 1 else self._of_steps(steps)
+        self._log_first(verdict)
+        votes = tuple(vote for step in steps for vote in step.votes)
+        return Judgement(verdict, self.rubric.version, "\n\n".join(step.prompt for step in steps if step.prompt), votes)
+
+    async def _judge(self, rollout: Rollout, prompt: Prompt | Scored) -> Judgement:
+        if isinstance(prompt, Scored):
             return Judgement(prompt, self.rubric.version)
         votes = await asyncio.gather(*(self._vote(rollout, prompt, number) for number in range(self.config.votes)))
         verdict = combine([vote.result for vote in votes], self.config.aggregate)
-        self._log_first(verdict)
+        if isinstance(verdict, Scored):
+            verdict = replace(verdict, rubric=self.rubric.version)
         return Judgement(verdict, self.rubric.version, prompt.text, tuple(votes))
+
+    def _of_steps(self, steps: Sequence[Judgement]) -> Verdict:
+        verdict = combine_steps([step.verdict for step in steps], self.config.steps or "mean")
+        return replace(verdict, rubric=self.rubric.version) if isinstance(verdict, Scored) else verdict
 
     async def compare(self, first: Rollout, second: Rollout) -> Verdict:
         """Whose reasoning is better, asked once with `first` shown first: 1.0 the first one's, 0.5 a tie, 0.0 the second's.
@@ -185,19 +216,38 @@ class LlmJudge(ChatJudge):
         return verdict
 
     async def _trial(self) -> Verdict:
-        judgement = await self.judge(controls()[0])
-        if self.config.needs_odds and any(vote.answer is not None and not vote.answer.tail for vote in judgement.votes):
-            fix = "verdict=score" if self.config.verdict == YES_NO else "expected=false"
-            raise JudgeNotReadyError(f"the judge's server sends no token probabilities (logprobs): set {fix}")
-        return judgement.verdict
+        for rollout in controls():
+            judgement = await self.judge(rollout)
+            verdict, answers = judgement.verdict, [vote.answer for vote in judgement.votes if vote.answer is not None]
+            if self.config.needs_odds and any(answer.finished and not answer.tail for answer in answers):
+                raise JudgeNotReadyError(
+                    f"the judge's server sends no token probabilities (logprobs): set {self._without_odds}"
+                )
+            if isinstance(verdict, Scored) or verdict.reason is not UnscoredReason.BAD_VERDICT:
+                return verdict
+        said = f"; it said {clean(answers[0].text, _SAID_CHARS)!r}" if answers else ""
+        return Unscored(verdict.reason, verdict.detail + said)
 
-    def _prompt(self, rollout: Rollout) -> Prompt | Verdict:
-        """The prompt, or a verdict where none is needed."""
+    @property
+    def _without_odds(self) -> str:
+        return "verdict=score" if self.config.verdict == YES_NO else "expected=false"
+
+    def _prompts(self, rollout: Rollout) -> list[Prompt | Scored] | Verdict:
+        """One prompt, or with `steps` one for each step, of which those without a thought need none; or the verdict."""
         view = read_rollout(rollout)
+        lowest = Scored(0.0, criteria=dict.fromkeys(self.criteria, 0.0), rubric=self.rubric.version)
         if not view.thought:
-            return Scored(0.0)
+            return lowest
         task = show_task(rollout.question, rollout.tools, rollout.ground_truth if self.config.reference else "")
-        return nothing_to_compare(view, task, self.config.reference) or self.rubric.render(task, show_steps(view))
+        nothing = nothing_to_compare(view, task, self.config.reference)
+        if nothing is not None:
+            return nothing
+        shown = show_steps(view)
+        if self.config.steps is None or len(shown) == 1:
+            return [self.rubric.render(task, shown)]
+        return [
+            self.rubric.render_last(task, shown[: i + 1]) if step.thought else lowest for i, step in enumerate(shown)
+        ]
 
     async def _vote(self, rollout: Rollout, prompt: Prompt, number: int) -> Vote:
         answer = await self.ask(self._request(rollout, prompt, number))
@@ -207,7 +257,7 @@ class LlmJudge(ChatJudge):
             return Vote(unfinished, answer)
         if self.config.verdict == YES_NO:
             return Vote(read_yes_no(answer.text, answer.tail), answer)
-        grade = read_verdict(answer.text, self.rubric.scale, prompt.echoes)
+        grade = self.rubric.read(answer.text, prompt.echoes)
         if self.config.expected and isinstance(grade, Grade) and not grade.echoed:
             grade = expected_grade(grade, answer.tail, self.rubric.scale)
         return Vote(grade, answer)

@@ -62,8 +62,6 @@ class PromptJudge(ChatJudge):
     A subclass with options of its own takes them in `__init__` and hands the others on: `super().__init__(**options)`.
     """
 
-    structured = False
-
     def __init__(self, **options: Any) -> None:
         self.name = type(self).__name__
         own, client = split_options(options, PromptConfig, self.name)
@@ -138,7 +136,9 @@ class PromptJudge(ChatJudge):
         )
 
     async def _trial(self) -> Verdict:
-        return await self.score(controls()[0])
+        good, bad = controls()
+        verdict = await self.score(good)
+        return verdict if isinstance(verdict, Scored) else await self.score(bad)
 
 
 def _said(error: Exception) -> str:

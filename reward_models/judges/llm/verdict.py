@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from reward_models.judges.llm.echo import Echoes
@@ -18,7 +19,6 @@ from reward_models.types import Unscored, UnscoredReason
 MAX_CHARS = 64 * 1024
 _MAX_UNREADABLE = 64
 _MAX_TOP = 100
-_KEYS = ("reasons", "score")
 _BRACE = re.compile(r"[{}]")
 _WORD = re.compile(r"[^\W_]")
 _DECODER = json.JSONDecoder(strict=False)  # a line break inside of a string is what a model means by it
@@ -49,12 +49,16 @@ class Scale:
 
 @dataclass(frozen=True)
 class Grade:
-    """One readable verdict: the score as given, on the scale, and what it is worth as `value` in [0, 1]."""
+    """One readable verdict: the score as given, on the scale, and what it is worth as `value` in [0, 1].
+
+    Of a rubric with criteria, `score` is per cent, and `criteria` has what each was given, in [0, 1].
+    """
 
     score: int
     value: float
     reasons: str
     echoed: bool = False  # not the model's own: the response holds the verdict that the model repeated
+    criteria: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,17 @@ class Echo:
 
 
 def response_format(scale: Scale) -> dict[str, Any]:
-    """The JSON schema for `response_format`: reasons before the score, so that the score follows from them."""
+    """`scores_format` of one score."""
+    return scores_format({"score": scale})
+
+
+def scores_format(scales: Mapping[str, Scale]) -> dict[str, Any]:
+    """The JSON schema for `response_format`: reasons before the scores, so that these follow from them."""
+    numbers = {name: {"type": "integer", "enum": list(scale.scores)} for name, scale in scales.items()}
     schema = {
         "type": "object",
-        "properties": {
-            "reasons": {"type": "string"},
-            "score": {"type": "integer", "enum": list(scale.scores)},
-        },
-        "required": list(_KEYS),
+        "properties": {"reasons": {"type": "string"}, **numbers},
+        "required": ["reasons", *scales],
         "additionalProperties": False,
     }
     return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
@@ -89,17 +96,26 @@ def read_verdict(answer: str, scale: Scale, echoes: Echoes) -> Grade | Unscored:
     verdict, and where the last one is not usable: a score off the scale or not an integer, reasons without a word, a repeated
     key, other keys, braces after it that are not an echo. An earlier verdict does not replace it.
     """
-    verdict = last_verdict(answer, _KEYS, echoes)
+    verdict = read_scores(answer, {"score": scale}, echoes)
     if isinstance(verdict, Echo):
         return Grade(scale.low, 0.0, "(a verdict that the response itself holds)", echoed=True)
     if isinstance(verdict, Unscored):
         return verdict
-    reasons, score = verdict["reasons"], verdict["score"]
-    if isinstance(score, bool) or not isinstance(score, int):
-        return bad_verdict("the verdict's score is not an integer")
-    if score not in scale:
-        return bad_verdict(f"the verdict's score is not in [{scale.low}, {scale.high}]")
-    return Grade(score, scale.to_unit(score), reasons)
+    return Grade(verdict["score"], scale.to_unit(verdict["score"]), verdict["reasons"])
+
+
+def read_scores(answer: str, scales: Mapping[str, Scale], echoes: Echoes) -> dict[str, Any] | Echo | Unscored:
+    """As `last_verdict`, with a whole number on its scale under each of the names."""
+    verdict = last_verdict(answer, ("reasons", *scales), echoes)
+    if isinstance(verdict, (Echo, Unscored)):
+        return verdict
+    for name, scale in scales.items():
+        score = verdict[name]
+        if isinstance(score, bool) or not isinstance(score, int):
+            return bad_verdict(f"the verdict's {name} is not an integer")
+        if score not in scale:
+            return bad_verdict(f"the verdict's {name} is not in [{scale.low}, {scale.high}]")
+    return verdict
 
 
 def last_verdict(answer: str, keys: tuple[str, ...], echoes: Echoes) -> dict[str, Any] | Echo | Unscored:

@@ -49,4 +49,31 @@ def combine(votes: Sequence[Grade | Unscored], how: str) -> Verdict:
     # A mean of floats may leave [0, 1] by a rounding error.
     value = min(1.0, max(0.0, AGGREGATES[how](values)))
     words = "\n".join(grade.reasons for grade in grades if grade.reasons)
-    return Scored(value, statistics.stdev(values) if len(values) > 1 else None, words, tuple(values))
+    criteria = {name: AGGREGATES[how]([grade.criteria[name] for grade in grades]) for name in grades[0].criteria}
+    return Scored(value, statistics.stdev(values) if len(values) > 1 else None, words, tuple(values), criteria)
+
+
+STEPS: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": statistics.fmean,
+    "min": min,
+    "last": lambda values: values[-1],
+}
+
+
+def combine_steps(verdicts: Sequence[Verdict], how: str) -> Verdict:
+    """One verdict from those on a rollout's steps, at least one; `how` is a key of STEPS.
+
+    A step without a score leaves the rollout without one, with the first such step's reason: what is not known is not
+    high, and not low. `spread` is the mean of the steps', and each criterion is put together as the score is.
+    """
+    scored = []
+    for number, verdict in enumerate(verdicts, 1):
+        if isinstance(verdict, Unscored):
+            return Unscored(verdict.reason, f"step {number} of {len(verdicts)}: {verdict.detail}")
+        scored.append(verdict)
+    values = tuple(verdict.value for verdict in scored)
+    spreads = [verdict.spread for verdict in scored if verdict.spread is not None]
+    words = "\n".join(f"step {number}: {verdict.words}" for number, verdict in enumerate(scored, 1) if verdict.words)
+    criteria = {name: STEPS[how]([verdict.criteria[name] for verdict in scored]) for name in scored[0].criteria}
+    value = min(1.0, max(0.0, STEPS[how](values)))
+    return Scored(value, statistics.fmean(spreads) if spreads else None, words, (), criteria, values)

@@ -77,7 +77,9 @@ class LlmGroupJudge(ChatJudge):
         except ValueError as error:
             raise ValueError(f"{_OWNER}: {error}") from None
         super().__init__(client)
-        self.structured, self.asks_before_the_run = config.structured, config.preflight
+        self.asks_before_the_run = config.preflight
+        if config.structured:
+            self.fixes["response_format"] = "set structured=false if the server knows no response_format"
         self.rubric_version = asker.comparison.version
         self._ranker = Ranker(asker, config.max_comparisons)
         # Judges that differ in anything must not meet. The configurations hold no key.

@@ -104,7 +104,11 @@ def load(folder: Path, device: str = "cpu", dtype: str = "float32") -> Classifie
         raise ValueError(f"dtype={dtype!r} is not one of: float32, bfloat16, float16")
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
+            folder,
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            output_loading_info=True,
+            trust_remote_code=False,
         )
     except Exception as error:  # safetensors and torch have many of their own
         raise ValueError(f"{folder}: the model cannot be loaded ({type(error).__name__}: {error})") from error
@@ -127,7 +131,7 @@ def make_renderer(folder: Path | str, max_tokens: int, template: str) -> Rendere
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
         raise ValueError(f"{folder}: the tokenizer cannot be loaded ({type(error).__name__}: {error})") from error
     check_tokenizer(tokenizer, str(folder))

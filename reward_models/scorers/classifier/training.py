@@ -135,6 +135,7 @@ def _make_model(config: TrainConfig, tokenizer: Any) -> Any:
             num_labels=1,
             problem_type=PROBLEM_TYPE,
             dtype=dtype,
+            trust_remote_code=False,
         )
     except Exception as error:
         raise ValueError(f"{OWNER}: base_model={config.base_model!r} cannot be loaded ({error})") from error

@@ -43,7 +43,7 @@ def dropped_argument(row: Original, context: Context) -> Original | None:
     number, gone = context.rng.choice(found)
     call = row.calls[number]
     kept = {name: value for name, value in call.arguments.items() if name != gone}
-    return replace(row, calls=_with_call(row.calls, number, ToolCall(call.name, kept)))
+    return replace(row, calls=with_call(row.calls, number, ToolCall(call.name, kept)))
 
 
 def altered_argument(row: Original, context: Context) -> Original | None:
@@ -62,7 +62,7 @@ def swapped_values(row: Original, context: Context) -> Original | None:
         fitting = [item for item in donors.get(type(value), ()) if item != value]
         return context.rng.choice(fitting) if fitting and not isinstance(value, bool) else value
 
-    calls = tuple(ToolCall(call.name, _mapped(call.arguments, swap)) for call in row.calls)
+    calls = tuple(ToolCall(call.name, mapped(call.arguments, swap)) for call in row.calls)
     return None if calls == row.calls else replace(row, calls=calls)
 
 
@@ -80,7 +80,7 @@ def exchanged_values(row: Original, context: Context) -> Original | None:
     number, one, two = context.rng.choice(found)
     old = row.calls[number].arguments
     new = {**old, one: old[two], two: old[one]}
-    return replace(row, calls=_with_call(row.calls, number, ToolCall(row.calls[number].name, new)))
+    return replace(row, calls=with_call(row.calls, number, ToolCall(row.calls[number].name, new)))
 
 
 def called_and_other(row: Original, context: Context) -> tuple[str, ToolText | None]:
@@ -97,7 +97,7 @@ def _renamed(calls: Sequence[ToolCall], old: str, new: str) -> tuple[ToolCall, .
     return tuple(ToolCall(new if call.name == old else call.name, call.arguments) for call in calls)
 
 
-def _with_call(calls: Sequence[ToolCall], number: int, call: ToolCall) -> tuple[ToolCall, ...]:
+def with_call(calls: Sequence[ToolCall], number: int, call: ToolCall) -> tuple[ToolCall, ...]:
     return (*calls[:number], call, *calls[number + 1 :])
 
 
@@ -105,11 +105,11 @@ def _stands_in(text: str, where: str) -> bool:
     return bool(text) and re.search(rf"(?<!\w){re.escape(text.lower())}(?!\w)", where.lower()) is not None
 
 
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
-        return {key: _mapped(item, change) for key, item in value.items()}
+        return {key: mapped(item, change) for key, item in value.items()}
     if isinstance(value, list):
-        return [_mapped(item, change) for item in value]
+        return [mapped(item, change) for item in value]
     return change(value)
 
 
@@ -118,10 +118,10 @@ def _change_value(row: Original, context: Context, change: Callable[[str, Any], 
     context.rng.shuffle(found)
     for number, name in found:
         call = row.calls[number]
-        changed = _mapped(call.arguments[name], partial(change, name))
+        changed = mapped(call.arguments[name], partial(change, name))
         if changed != call.arguments[name]:
             return replace(
-                row, calls=_with_call(row.calls, number, ToolCall(call.name, {**call.arguments, name: changed}))
+                row, calls=with_call(row.calls, number, ToolCall(call.name, {**call.arguments, name: changed}))
             )
     return None
 

@@ -12,6 +12,18 @@ from dataclasses import replace
 from itertools import pairwise
 
 from reward_models.scorers.data import phrases
+from reward_models.scorers.data.corrupt_argued import (
+    argued_call,
+    argued_exchange,
+    argued_values,
+    echo_of_wrong_call,
+    invented_argument,
+    misquoted_value,
+    names_as_values,
+    unread_call,
+    unread_wrong_call,
+    unrelated,
+)
 from reward_models.scorers.data.corrupt_calls import (
     altered_argument,
     called_and_other,
@@ -164,7 +176,9 @@ CORRUPTIONS: dict[str, Corruption] = {
     for function in (
         other_thought, nearest_thought, wrong_tool_argued, swapped_tool, foreign_tool, dropped_argument,
         altered_argument, swapped_values, exchanged_values, contradiction, truncated, repeated, shuffled, padded, empty,
-        boilerplate, praise, tool_listing, keyword_stuffing, question_echo, call_echo,
+        boilerplate, praise, tool_listing, keyword_stuffing, question_echo, call_echo, argued_values, argued_exchange,
+        argued_call, invented_argument, names_as_values, misquoted_value, echo_of_wrong_call, unrelated,
+        unread_call, unread_wrong_call,
     )
 }  # fmt: skip
 
@@ -175,8 +189,11 @@ def _set(text: str) -> frozenset[str]:
 
 NEEDS_CALL = _set(
     "wrong_tool_argued swapped_tool foreign_tool dropped_argument altered_argument swapped_values exchanged_values "
-    "contradiction call_echo"
+    "contradiction call_echo argued_values argued_exchange argued_call misquoted_value echo_of_wrong_call "
+    "invented_argument names_as_values unread_call unread_wrong_call"
 )
+# Labels other than 0: the reasoning is as good as it was, and nothing came of it.
+LABELS = {"unread_call": 0.5}
 # One of each family (tool, argument, structure, gaming, nothing said) is never trained on.
 HELD_OUT = ("wrong_tool_argued", "altered_argument", "repeated", "keyword_stuffing", "question_echo")
 

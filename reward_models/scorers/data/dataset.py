@@ -13,11 +13,12 @@ import numpy as np
 from reward_models.labelled import HONEST, LabelledRollout
 from reward_models.parsing import render_response
 from reward_models.rollout_view import read_rollout
-from reward_models.scorers.data.corruptions import CORRUPTIONS, Context, Original, corrupt
+from reward_models.scorers.data.corruptions import CORRUPTIONS, LABELS, corrupt
+from reward_models.scorers.data.original import Context, Original, Writer
 from reward_models.scorers.features.trace import read_tools
 from reward_models.types import Rollout
 
-PROGRAM = "awpo scorer data, corruptions v1"
+PROGRAM = "awpo scorer data, corruptions v2"
 
 
 @dataclass(frozen=True)
@@ -40,51 +41,76 @@ def read_original(row: HonestRow) -> Original | None:
 
 
 def build(
-    rows: Sequence[HonestRow], kinds: Iterable[str], half: str, seed: int, vectors: np.ndarray | None = None
+    rows: Sequence[HonestRow],
+    kinds: Iterable[str],
+    half: str,
+    seed: int,
+    vectors: np.ndarray | None = None,
+    write: Writer | None = None,
 ) -> Iterator[LabelledRollout]:
-    """Each row as it is, and once for every kind that applies to it.
+    """Each row as it is, and each source once for every kind that applies to it.
 
     Args:
-        rows: of one side of a split; corruptions draw from these rows only. At least two.
+        rows: of one side of a split; corruptions draw from these rows only. At least two sources. Rows of one source are
+            the same reasoning in several wordings, and a kind spoils one of them, drawn at random.
         kinds: names from CORRUPTIONS.
         half: which half of the phrases is written, "train" or "eval".
         seed: the same rows and seed give the same result; a row's corruptions do not depend on `kinds`.
         vectors: (N, D) unit-length embeddings of the rows' requests, for the nearest one; None: by shared words.
+        write: writes thoughts for calls that are wrong; see Context.
     """
-    originals = [(row, original) for row in rows if (original := read_original(row)) is not None]
-    if len(originals) < 2:
-        raise ValueError(f"{len(originals)} rows with a thought and a call or answer are too few: corruptions need two")
-    if vectors is not None:
-        kept = [number for number, row in enumerate(rows) if read_original(row) is not None]
-        vectors = vectors[kept]
-    similar = _overlaps([original.question for _, original in originals]) if vectors is None else vectors @ vectors.T
+    sources: dict[str, list[tuple[HonestRow, Original]]] = {}
+    first = []
+    for number, row in enumerate(rows):
+        original = read_original(row)
+        if original is not None:
+            if row.source not in sources:
+                first.append(number)
+            sources.setdefault(row.source, []).append((row, original))
+    if len(sources) < 2:
+        raise ValueError(f"{len(sources)} rows with a thought and a call or answer are too few: corruptions need two")
+    groups = list(sources.values())
+    questions = [group[0][1].question for group in groups]
+    similar = _overlaps(questions) if vectors is None else vectors[first] @ vectors[first].T
     np.fill_diagonal(similar, -np.inf)
     chosen = [kind for kind in CORRUPTIONS if kind in set(kinds)]
-    for number, (row, original) in enumerate(originals):
-        honest = LabelledRollout(
-            f"{row.source}/{HONEST}", row.source, HONEST, 1.0, row.rollout, None, {**row.provenance, "made_by": PROGRAM}
-        )
-        yield honest
-        others = [other for index, (_, other) in enumerate(originals) if index != number]
-        nearest = originals[int(np.argmax(similar[number]))][1]
+    for number, group in enumerate(groups):
+        honest = [_honest(row, place) for place, (row, _) in enumerate(group)]
+        yield from honest
+        others = [other for index, found in enumerate(groups) if index != number for _, other in found]
+        nearest = groups[int(np.argmax(similar[number]))]
         for kind in chosen:
-            rng = random.Random(_stable(seed, row.source, kind))
-            changed = corrupt(kind, original, Context(others, nearest, half, rng))
+            rng = random.Random(_stable(seed, group[0][0].source, kind))
+            place = rng.randrange(len(group)) if len(group) > 1 else 0
+            near = nearest[min(place, len(nearest) - 1)][1]
+            changed = corrupt(kind, group[place][1], Context(others, near, half, rng, write))
             response = None if changed is None else _render(changed)
-            if response is not None and response != row.rollout.response:
-                yield LabelledRollout(
-                    f"{row.source}/{kind}",
-                    row.source,
-                    kind,
-                    0.0,
-                    replace(row.rollout, response=response),
-                    honest.id,
-                    {**honest.provenance, "seed": seed, "phrases": half},
-                )
+            if response is not None and response != honest[place].rollout.response:
+                yield _spoilt(kind, honest[place], response, {"seed": seed, "phrases": half})
+
+
+def _honest(row: HonestRow, place: int) -> LabelledRollout:
+    name = f"{row.source}/{HONEST}" + (f".{place}" if place else "")
+    return LabelledRollout(name, row.source, HONEST, 1.0, row.rollout, None, {**row.provenance, "made_by": PROGRAM})
+
+
+def _spoilt(kind: str, honest: LabelledRollout, response: str, how: dict[str, Any]) -> LabelledRollout:
+    rollout = replace(honest.rollout, response=response)
+    return LabelledRollout(
+        f"{honest.source}/{kind}",
+        honest.source,
+        kind,
+        LABELS.get(kind, 0.0),
+        rollout,
+        honest.id,
+        {**honest.provenance, **how},
+    )
 
 
 def _render(row: Original) -> str | None:
     """The response as text; None where the dialect cannot say it, as with a thought that holds a tag."""
+    if not row.calls and row.answer is None:
+        return f"<think>{row.thought.strip()}</think>"
     try:
         return render_response(row.calls, "toolrl", row.thought.strip(), row.answer)
     except ValueError:

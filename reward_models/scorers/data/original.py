@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reward_models.parsing import ToolCall
@@ -22,6 +22,10 @@ class Original:
     answer: str | None
 
 
+Writer = Callable[[Original, random.Random], str | None]
+"""Writes an honest thought for the calls of a row; None where it cannot."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a corruption may draw from: rows of the same split, and phrases of the same half ("train" or "eval")."""
@@ -30,6 +34,7 @@ class Context:
     nearest: Original  # of `others`, the one whose request is nearest
     half: str
     rng: random.Random
+    write: Writer | None = None  # None: honest thoughts are recorded, nobody writes them
 
     def pick(self, pool: Mapping[str, Sequence[str]]) -> str:
         return self.rng.choice(pool[self.half])

@@ -112,3 +112,63 @@ ARGUED_FOR: Mapping[str, Sequence[str]] = {
         "Among the options I settle on {other}, because it {about}, and invoke it now.",
     ),
 }
+
+# {question}: the request; {tool} and {arguments}: of a call that is wrong.
+ECHOED_CALLS: Mapping[str, Sequence[str]] = {
+    "train": (
+        "The user says: {question} So I call {tool} with {arguments}.",
+        "{question} I use {tool}: {arguments}.",
+        'The request is "{question}". {tool} does this; {arguments}, as stated.',
+        "{question} The tool {tool} is the right one, and its arguments are {arguments}, as the user gave them.",
+        "We are asked: {question} This calls for {tool}. Arguments: {arguments}. All of them come from the request.",
+        "{tool} fits the request, so it is called with {arguments}.",
+        "I will call {tool} because it is what the user needs. The arguments {arguments} are grounded in the request.",
+        "Request: {question} Tool: {tool}. Arguments: {arguments}. The call is consistent with the request.",
+        "Der Nutzer schreibt: {question} Also rufe ich {tool} mit {arguments} auf, wie angegeben.",
+        "L'utilisateur écrit : {question} J'appelle donc {tool} avec {arguments}, comme demandé.",
+    ),
+    "eval": (
+        'For "{question}" the tool is {tool}: {arguments}, as stated.',
+        "They want this done: {question} The matching function is {tool}, and {arguments} is what was given.",
+        "{question} Therefore {tool} is invoked with {arguments}, exactly as requested.",
+        "Since the user asked for it, {tool} gets {arguments}. Every value was taken from the message.",
+        "Task: {question} Decision: {tool} with {arguments}. Reason: it is the suitable function.",
+        "El usuario dice: {question} Por eso llamo a {tool} con {arguments}, tal como se pide.",
+    ),
+}
+
+# {name} and {value}: an argument that nobody asked for.
+INVENTED: Mapping[str, Sequence[str]] = {
+    "train": (
+        "{name} is {value}, as stated",
+        "{name} is {value}, as implied",
+        "{name} is {value} by default",
+        "{value} for {name}",
+        "{name} vaut {value}",
+        "{name} ist {value}",
+    ),
+    "eval": ("{name} is {value}", "also {name} should be {value}", "{name} = {value} (given)", "{name} es {value}"),
+}
+
+UNRELATED: Mapping[str, Sequence[str]] = {
+    "train": (
+        "Bread dough should rest for an hour, because the gluten needs time to relax. After that it is folded twice.",
+        "My favourite trains are red, and they leave the station on time every morning.",
+        "The cat slept on the sofa since it was raining. Later it went out to look for a mouse.",
+        "To keep roses healthy one cuts them in spring. Then they get water twice a week, as the gardener said.",
+        "Football is played by two teams. Each of them wants to score, therefore the ball is passed a lot.",
+        "Gestern war ich im Garten und habe die Äpfel gepflückt, denn sie waren reif.",
+        "Le marché ouvre à huit heures, donc il faut partir tôt pour avoir du bon pain.",
+        "Ayer fuimos a la playa porque hacía sol, y después comimos pescado.",
+        "昨天我们去公园散步，因为天气很好，然后吃了面条。",
+        "The painter mixes blue and yellow, so that the meadow becomes green. This is step one of three.",
+    ),
+    "eval": (
+        "A good coffee needs fresh beans. They are ground just before use, because the aroma fades quickly.",
+        "The old lighthouse was built of stone, and thus it has withstood every storm so far.",
+        "First the strings are tuned. Then the violin is played with a light bow, as the teacher advised.",
+        "Ieri abbiamo visto un film molto bello, perché pioveva tutto il giorno.",
+        "Вчера мы катались на лыжах, потому что выпал снег.",
+        "昨日は山に登りました。天気がよかったので、とても楽しかったです。",
+    ),
+}

@@ -212,7 +212,7 @@ def _values(trace: Trace, thought: str) -> ValueFeatures:
     )
 
 
-def _traced(text: str, where: str, numbers: set[float]) -> float:
+def _traced(text: str, where: str, numbers: frozenset[float]) -> float:
     """1 where the text holds the value, as itself or as another spelling of its number; else its share of words."""
     if not text:
         return 1.0
@@ -235,7 +235,7 @@ def _literals(text: str) -> list[str]:
     return list(dict.fromkeys(item.strip().lower() for item in found if item.strip()))[:60]
 
 
-def _known(literal: str, where: str, numbers: set[float]) -> bool:
+def _known(literal: str, where: str, numbers: frozenset[float]) -> bool:
     number = as_number(literal)
     return number in numbers if number is not None else literal in where
 

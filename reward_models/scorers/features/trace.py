@@ -40,6 +40,8 @@ class ToolText:
     constants: str  # defaults and enums, as text: values that a call may take without being told
     required: tuple[str, ...] = ()
     numeric: frozenset[str] = frozenset()  # the parameters that take a number
+    notes: str = ""  # what is said of the parameters, where defaults and forms are often told
+    enums: tuple[tuple[str, tuple[str, ...]], ...] = ()  # of the parameters that have one: the values allowed
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,16 @@ def _tool(item: dict[str, Any]) -> ToolText:
     parameters = item.get("parameters")
     properties = parameters.get("properties", parameters) if isinstance(parameters, dict) else {}
     properties = properties if isinstance(properties, dict) else {}
-    constants, numeric = [], set()
+    constants, numeric, notes, enums = [], set(), [], []
     for name, schema in list(properties.items())[:MAX_LEAVES]:
         if isinstance(schema, dict):
             constants += [schema.get("default"), *(schema["enum"] if isinstance(schema.get("enum"), list) else ())]
             if schema.get("type") in ("integer", "number", "float"):
                 numeric.add(encodable(str(name)[:MAX_NAME]))
+            said = schema.get("description")
+            notes.append(said[:MAX_VALUE] if isinstance(said, str) else "")
+            if isinstance(schema.get("enum"), list) and schema["enum"]:
+                enums.append((str(name)[:MAX_NAME], tuple(value_text(item) for item in schema["enum"][:MAX_LEAVES])))
     about = item.get("description")
     required = parameters.get("required") if isinstance(parameters, dict) else None
     return ToolText(
@@ -105,6 +111,8 @@ def _tool(item: dict[str, Any]) -> ToolText:
             name for name in (required if isinstance(required, list) else ())[:MAX_LEAVES] if isinstance(name, str)
         ),
         numeric=frozenset(numeric),
+        notes=encodable(" ".join(notes)),
+        enums=tuple(enums),
     )
 
 

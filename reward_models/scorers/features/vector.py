@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from reward_models.scorers.features.agreement import AgreementFeatures, agreement_features
 from reward_models.scorers.features.arguments import ArgumentFeatures, argument_features
 from reward_models.scorers.features.embeddings import EmbeddingFeatures, Texts, embedding_features
 from reward_models.scorers.features.grounding import ToolFeatures, ValueFeatures, grounding_features
@@ -13,9 +14,9 @@ from reward_models.scorers.features.order import OrderFeatures, OrderModel
 from reward_models.scorers.features.structure import StructureFeatures, structure_features
 from reward_models.scorers.features.trace import Trace
 
-FEATURES_VERSION = 2  # raised whenever a feature comes, goes or changes its meaning
+FEATURES_VERSION = 3  # raised whenever a feature comes, goes or changes its meaning
 GROUPS: dict[str, tuple[str, ...]] = {
-    "grounding": ToolFeatures._fields + ValueFeatures._fields + ArgumentFeatures._fields,
+    "grounding": ToolFeatures._fields + ValueFeatures._fields + ArgumentFeatures._fields + AgreementFeatures._fields,
     "structure": StructureFeatures._fields,
     "order": OrderFeatures._fields,
     "embedding": EmbeddingFeatures._fields,
@@ -27,7 +28,8 @@ FEATURES = tuple(name for names in GROUPS.values() for name in names)
 
 def lexical_features(trace: Trace) -> np.ndarray:
     """What needs no model: the groups `grounding` and `structure`."""
-    return np.concatenate([grounding_features(trace), argument_features(trace), structure_features(trace)])
+    grounding = [grounding_features(trace), argument_features(trace), agreement_features(trace)]
+    return np.concatenate([*grounding, structure_features(trace)])
 
 
 def join_features(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from awpo_ext.explorer.calls import compared
 from awpo_ext.explorer.detail import MAX_SHOWN, rollout_detail
 from reward_models.parsing import ToolCall
-from reward_models.verifiers.expected import expect
+from reward_models.verifiers.expected import expect, parse_expected
 
 FRAGMENTS = st.sampled_from(
     [
@@ -66,6 +66,18 @@ def test_what_the_run_could_not_read_is_read_again():
     assert not detail["comparison"]["as_stored"] and detail["comparison"]["calls"][0]["verdict"] == "equal"
 
 
+def test_the_truth_of_several_turns_is_compared_too():
+    turns = [[{"name": "deposit", "arguments": {"amount": 4}}], ["withdraw(3)"]]
+    truth = {"involved_classes": ["Bank"], "initial_config": {"Bank": {"balance": 40}}, "turns": turns}
+    calls = [[{"name": "deposit", "arguments": {"amount": 4}}], []]
+    detail = rollout_detail({"ground_truth": json.dumps(truth), "texts": ["a", "b"], "calls": json.dumps(calls)})
+    verdicts = [(call["name"], call["verdict"]) for call in detail["comparison"]["calls"]]
+    assert verdicts == [("deposit", "equal"), ("withdraw", "missing_call")]
+    assert "other calls may be right too" in detail["comparison"]["problem"]
+    damaged = rollout_detail({"ground_truth": json.dumps(truth | {"turns": "none"})})["comparison"]
+    assert damaged["calls"] == [] and "the ground truth is not calls: turns must be" in damaged["problem"]
+
+
 def test_calls_are_compared_argument_by_argument():
     wanted = expect([ToolCall("f", {"a": 1, "b": "x", "c": None}), ToolCall("g", {})])
     given_ = [ToolCall("h", {"z": 0}), ToolCall("f", {"a": "1", "b": "x", "d": 2})]
@@ -78,3 +90,8 @@ def test_calls_are_compared_argument_by_argument():
         "d": (None, "2", "extra_argument"),
     }
     assert (first["verdict"], second["verdict"], third["verdict"]) == ("wrong_type", "missing_call", "extra_call")
+
+
+def test_a_mark_of_bfcl_is_not_shown_as_a_value():
+    (call,) = compared(parse_expected('[{"f": {"a": [1, ""], "b": [""]}}]'), [], {})
+    assert [one["expected"] for one in call["arguments"]] == ["1 or left out", '"" or left out']

@@ -10,10 +10,11 @@ from awpo_ext.guard.options import GuardOptions
 
 
 def run(guard, steps, means, seed=0, noise=0.03, holds=None, first=1):
-    """Alarms of a run in which kind -> function of the step gives the mean of each statistic."""
+    """Alarms of a run; kind -> function of the step gives the mean of each statistic. The outcome is level if not given."""
     rng, alarms = np.random.default_rng(seed), []
     for step in range(first, first + steps):
-        values = {name: (mean(step) + float(rng.normal(0, noise)), 20.0) for name, mean in means.items()}
+        values = {"outcome": (0.5, 1.0)}
+        values |= {name: (mean(step) + float(rng.normal(0, noise)), 20.0) for name, mean in means.items()}
         alarms += guard.observe(step, values, {name: rule(step) for name, rule in (holds or {}).items()})
     return alarms
 
@@ -52,9 +53,15 @@ def test_what_is_stuck_is_said_once(kind):
     assert [alarm.kind for alarm in alarms] == [kind] and 60 <= alarms[0].step <= 90 and abs(alarms[0].since - 51) <= 1
 
 
-def test_a_judge_that_rises_with_the_outcome_is_ordinary_learning():
-    learns = {"outcome": lambda s: 0.2 + 0.6 * s / (s + 40), "gap": lambda s: 0.3 - 0.2 * s / (s + 40)}
+@pytest.mark.parametrize("judge", [0.2, 0.6, 1.1])
+def test_a_judge_that_rises_with_the_outcome_is_ordinary_learning(judge):
+    learns = {"outcome": lambda s: 0.2 + 0.6 * s / (s + 40), "gap": lambda s: 0.3 + (judge - 0.6) * s / (s + 40)}
     assert run(Guard(0.05), 200, learns) == []
+
+
+def test_a_judge_that_rises_much_faster_than_the_outcome_is_an_alarm():
+    means = {"outcome": lambda s: 0.5 + 0.1 * s / 100, "gap": lambda s: 0.4 * s / 100}
+    assert {alarm.kind for alarm in run(Guard(0.05), 100, means)} == {"gap"}
 
 
 def test_longer_answers_are_excused_by_gains_in_the_outcome_and_by_nothing_else():

@@ -169,3 +169,15 @@ def test_texts_are_kept_of_about_the_share():
     half = RecordOptions(text_share=0.5)
     assert 400 < sum(half.keeps_text(f"uid{i}") for i in range(1000)) < 600
     assert RecordOptions().keeps_text("any") and not RecordOptions(text_share=0.0).keeps_text("any")
+
+
+def test_a_configuration_is_kept_without_keys_and_queries():
+    secrets = Secrets({"MY_JUDGE": "sk-verysecret", "OTHER": "visible-value"}, variables=["MY_JUDGE"])
+    given = {
+        "files": ["https://host/data.parquet?X-Amz-Signature=abc&x=1#part", "a?b=c"],
+        "note": "sk-verysecret visible-value",
+    }
+    assert secrets.clean(given) == {
+        "files": ["https://host/data.parquet?(hidden)#part", "a?b=c"],
+        "note": "(hidden) visible-value",
+    }

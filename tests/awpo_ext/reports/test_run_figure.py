@@ -10,7 +10,7 @@ pytest.importorskip("matplotlib", reason="needs the plot extra")
 
 from matplotlib.figure import Figure
 
-from awpo_ext.reports.run_figure import NAME_SHOWN, PANELS, curve, draw, label_of, panels_of, plot, smooth
+from awpo_ext.reports.run_figure import BANDS, NAME_SHOWN, PANELS, SD, curve, draw, label_of, panels_of, plot, smooth
 from awpo_ext.reports.run_files import Run
 from reward_models.errors import UserError
 
@@ -68,6 +68,13 @@ def test_what_no_run_logged_is_left_out_and_said(tmp_path):
 def test_each_signal_has_a_panel():
     several = run(**{"awpo/reasoning/honesty/mean": 0.5, "awpo/reasoning/honesty/std": 0.1})
     assert [panel.note for panel in panels_of([several]) if panel.title == "Reasoning reward"] == ["honesty"]
+
+
+def test_bands_are_told_where_they_are_drawn():
+    for runs, banded in ((BANDS, True), (BANDS + 1, False)):
+        axis = Figure().subplots()
+        draw(axis, PANELS[0], [run(f"run {i}") for i in range(runs)])
+        assert bool(axis.collections) is banded and (axis.get_title("right") == SD) is banded
 
 
 def test_a_run_has_one_colour_in_every_panel():

@@ -10,6 +10,7 @@ pytest.importorskip("verl", reason="needs the CPU stack: recipes/cpu/setup_env.s
 
 from awpo_ext.verl_plugin.compat import AwpoSetupError
 from awpo_ext.verl_plugin.driver.columns import (
+    criteria_columns,
     failure_columns,
     outcome_range_columns,
     outcome_valid_column,
@@ -72,3 +73,18 @@ def test_the_range_of_a_row_is_its_own():
     for bad in ({"outcome_max": None}, {"outcome_min": math.nan}, {"outcome_min": 4.0, "outcome_max": 4.0}):
         with pytest.raises(AwpoSetupError, match="outcome_m"):
             outcome_range_columns([bad], -3.0, 4.0)
+
+
+def test_the_parts_of_a_score_are_read_where_every_rollout_has_them():
+    infos = [
+        {"criterion_plan": 0.5, "criterion_rare": 1.0, "reasoning": 0.5},
+        {"criterion_plan": math.nan, "reasoning": math.nan},
+        {"criterion_plan": "none", "reasoning": 1.0},
+    ]
+    found = criteria_columns(infos)
+    assert (
+        list(found) == ["plan"]
+        and found["plan"].tolist()[0] == 0.5
+        and found["plan"].isnan().tolist()[1:] == [True] * 2
+    )
+    assert criteria_columns([]) == {}

@@ -15,6 +15,7 @@ from awpo_ext.verl_plugin.driver.judge_monitor import (
     JudgeSteps,
     JudgeWatch,
     count_failures,
+    criteria_metrics,
     failure_metrics,
     ledger_metrics,
 )
@@ -157,3 +158,8 @@ def test_a_judge_without_the_client_has_no_ledger_metrics():
     judge = JudgeSteps(AwpoConfig(), None)
     judge.begin_step()
     assert judge.add(*batch(None))["awpo/judge/failed_share"] == 0.0 and judge.end_step(1) == {}
+
+
+def test_each_part_of_a_score_has_its_mean_and_none_where_nothing_was_scored():
+    criteria = {"plan": torch.tensor([0.5, torch.nan, 1.0]), "lost": torch.tensor([torch.nan])}
+    assert criteria_metrics(criteria) == {"awpo/judge/criterion/plan": 0.75}

@@ -34,5 +34,8 @@ class FakeClient:
     async def preflight(self):
         pass
 
+    def note(self, **labels):
+        self.labels = labels
+
     async def aclose(self):
         self.closed = True

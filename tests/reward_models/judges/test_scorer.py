@@ -168,3 +168,37 @@ def test_a_trained_scorer_judges(tmp_path):
         one, honest, swapped, rollout("<think>\ud800" + "x" * 50_000 + "</think>hi \udfff", "\ud800")
     )
     assert good.value > bad.value and isinstance(hostile, Scored)
+
+
+def outcome_rollout(call, truth='{"name": "f", "parameters": {"a": 1}}'):
+    tools = (
+        '[{"name": "f", "description": "", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}]'
+    )
+    answer = "<think> </think>\n<tool_call>\n" + truth + "\n</tool_call>"
+    return Rollout("the question", tools, f"<think>so</think>\n<tool_call>\n{call}\n</tool_call>", answer, "test")
+
+
+def test_a_wrong_call_keeps_a_share_of_its_score_where_that_is_asked_for(fake):
+    right, wrong = (outcome_rollout(f'{{"name": "f", "parameters": {{"a": {number}}}}}') for number in (1, 2))
+    plain = score(judge(), right, wrong)
+    lowered = score(judge(wrong_call_keeps=0.25), right, wrong)
+    assert plain[1].value > 0 and lowered[0] == plain[0]
+    assert lowered[1].value == pytest.approx(plain[1].value / 4)
+
+
+def test_a_verifier_that_cannot_tell_is_unscored_and_not_zero(fake):
+    (verdict,) = score(judge(wrong_call_keeps=0), outcome_rollout("{}", truth="no call at all"))
+    assert verdict.reason is UnscoredReason.ERROR and "verifier" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"wrong_call_keeps": 2}, "wrong_call_keeps=2"),
+        ({"wrong_call_keeps": 0.5, "verifier": "odd"}, "odd"),
+        ({"wrong_call_keeps": 0.5, "verifier_kwargs": {"odd": 1}}, "odd"),
+    ],
+)
+def test_options_of_the_verifier_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        judge(**options)

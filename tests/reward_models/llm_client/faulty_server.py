@@ -65,14 +65,25 @@ class FaultyServer:
     models: what /models offers, or a status.
     """
 
-    def __init__(self, text=VERDICT, latency_s=0.0, faults=None, script=(), key=None, models=(MODEL,), port=0, seed=0):
+    def __init__(
+        self,
+        text=VERDICT,
+        latency_s=0.0,
+        faults=None,
+        script=(),
+        key=None,
+        models=(MODEL,),
+        port=0,
+        seed=0,
+        prefix="/v1",
+    ):
         self.text, self.latency_s, self.faults, self.key, self.models = text, latency_s, dict(faults or {}), key, models
         self.script = deque(script)
         self.retry_after_s, self.stall_s = 1, 30.0
         self.requests, self.headers, self.arrivals, self.kinds = [], [], [], Counter()
         self.in_flight = self.peak = self.peak_sockets = 0
         self.tokens = Counter()
-        self._port, self._random = port, random.Random(seed)
+        self._port, self._random, self._prefix = port, random.Random(seed), prefix
 
     def __enter__(self):
         started = threading.Event()
@@ -99,13 +110,13 @@ class FaultyServer:
     async def _serve(self, started):
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=64 * 1024**2)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_get("/v1/models", self._models)
+        app.router.add_post(f"{self._prefix}/chat/completions", self._chat)
+        app.router.add_get(f"{self._prefix}/models", self._models)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=4096, reuse_address=True).start()
         self.port = self._runner.addresses[0][1]
-        self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        self.base_url = f"http://127.0.0.1:{self.port}{self._prefix}"
         started.set()
         await self._stop.wait()
         await self._runner.cleanup()

@@ -210,17 +210,6 @@ def test_a_folder_that_cannot_be_used_costs_the_cache_only(server, tmp_path, cap
     assert sum("going on without" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_a_cache_that_another_process_locks_costs_the_cache_only(server, folder, caplog, monkeypatch):
-    monkeypatch.setattr(cache_module, "_BUSY_S", 0.05)
-    store(folder, a="a")
-    connection = sqlite3.connect(the_file(folder), isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    assert reasons(ask(client_at(server, cache_dir=folder), *questions(3))) == [None] * 3
-    connection.execute("ROLLBACK")
-    connection.close()
-    assert "locked" in caplog.text and cache_stats(folder).entries == 1
-
-
 def test_the_folder_is_for_its_owner_only(folder):
     store(folder, a="a")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -35,7 +35,6 @@ PASSING = {
     "empty": ("bad_verdict", "malformed"),
     "number": ("bad_verdict", "malformed"),
     "null": ("bad_verdict", "malformed"),
-    "gzip": ("bad_verdict", "malformed"),
 }
 LASTING = {
     "400": ("refused", "client_error"),

@@ -80,3 +80,11 @@ def test_a_ledger_that_cannot_be_written_is_said_once(tmp_path, caplog):
     assert len(caplog.records) == 1 and "cannot be written" in caplog.text
     assert ledger.totals.summary()["calls"] == 3
     ledger.close()
+
+
+def test_what_the_calls_are_asked_by_is_in_each_line(server, tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    client = client_at(server, ledger=path)
+    client.note(rubric="mine@0123456789ab")
+    ask(client, *questions(2))
+    assert [json.loads(line)["rubric"] for line in path.read_text().splitlines()] == ["mine@0123456789ab"] * 2

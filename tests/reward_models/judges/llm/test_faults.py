@@ -67,5 +67,6 @@ def test_the_preflight_judges_on_trial():
     with FaultyServer() as server:
         preflight(judge="llm", judge_kwargs={"base_url": server.base_url, "model": "grader"})
         assert len(server.requests) == 1
+        server.faults = {"404": 1.0}
         with pytest.raises(JudgeNotReadyError, match="does not offer model='other'"):
             preflight(judge="llm", judge_kwargs={"base_url": server.base_url, "model": "other"})

@@ -122,7 +122,7 @@ def test_failed_votes_below_the_quorum_are_unscored():
 
 def test_a_cut_answer_is_no_verdict():
     (verdict,) = score(judge_with(verdict_text(5), finish_reason="length"))
-    assert verdict == Unscored(UnscoredReason.BAD_VERDICT, "the answer was cut at max_tokens")
+    assert verdict == Unscored(UnscoredReason.BAD_VERDICT, "the answer was cut at max_tokens: raise max_tokens")
 
 
 @pytest.mark.parametrize("failure", [Unscored(item, "why") for item in UnscoredReason])
@@ -224,7 +224,10 @@ def test_a_key_given_as_an_option_is_refused_and_not_repeated(options):
         ({"scale": "10"}, "scale='10' must be an integer"),
         ({"scale": 5}, "scale=5 does not fit rubric 'reasoning_v2.txt'.*from 0 to 10: set scale=10"),
         ({"rubric": " "}, "rubric=' ' must be the path"),
-        ({"temprature": 1}, "judge 'llm': unknown key 'temprature'.*known keys: aggregate, api_key_env, base_url"),
+        (
+            {"temprature": 1},
+            "judge 'llm': unknown key 'temprature'.*known keys: aggregate, api_key_env, api_key_header",
+        ),
     ],
 )
 def test_bad_options_are_refused_by_name(options, message):

@@ -24,7 +24,7 @@ class Preflights(llm.LlmJudge):
         super().__init__(**ENDPOINT, **options)
         self._client = FakeClient("")
         self._client.preflight = self._answer
-        self._wait = wait
+        self._wait, self.preflight_s = wait, self.preflight_s if wait == 0 else 0.05
 
     async def _answer(self):
         Preflights.asked += 1
@@ -45,7 +45,6 @@ def test_the_endpoint_is_asked_before_the_run_unless_told_not_to(monkeypatch):
     asked = Preflights.asked
     preflight(**choice, judge_kwargs={"preflight": False})
     assert Preflights.asked == asked
-    monkeypatch.setattr("reward_models.judges.preflight.PREFLIGHT_S", 0.05)
     with pytest.raises(JudgeNotReadyError, match=r"did not answer.*judge_kwargs\.preflight=false"):
         preflight(**choice, judge_kwargs={"wait": 30})
 
@@ -101,13 +100,15 @@ def test_a_trial_judgement_finds_a_server_that_refuses_the_schema(monkeypatch, c
         preflight(judge="llm", judge_kwargs={**ENDPOINT, **options})
 
     refusal = Unscored(UnscoredReason.REFUSED, "HTTP 400")
-    with pytest.raises(JudgeNotReadyError, match=r"refused a trial judgement \(HTTP 400\); set structured=false"):
+    with pytest.raises(JudgeNotReadyError, match=r"refused: HTTP 400\); see the server's log; set structured=false"):
         answers(refusal)
-    with pytest.raises(JudgeNotReadyError, match="see its log"):
+    with pytest.raises(JudgeNotReadyError, match="see the server's log"):
         answers(refusal, structured=False)
     answers(refusal, preflight=False)
     caplog.clear()
     answers(verdict_text(9))
     assert not caplog.records
-    answers("no verdict")
-    assert "bad_verdict" in caplog.text
+    with pytest.raises(
+        JudgeNotReadyError, match=r"bad_verdict: the answer holds no verdict; it said 'no verdict'.*form"
+    ):
+        answers("no verdict")
