@@ -72,6 +72,9 @@ def test_the_columns_of_a_perfect_answer():
         "problems": [[]],
         "words": "",
         "votes": [],
+        "criteria": {},
+        "steps": [],
+        "rubric": "",
         "judge_tokens": None,
     }
     assert columns == {
