@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # AWPO on a machine without a GPU, from nothing: environment, small model, data, cold start, training, table and figure.
-# A demonstration of the whole chain with a 135M model, not a result. About half an hour on two cores; reruns reuse all
+# A demonstration of the whole chain with a 135M model, not a result. Half an hour to an hour on two cores; reruns reuse all
 # but the training.
 #
 #   bash recipes/run_awpo_cpu.sh
