@@ -178,8 +178,9 @@ class AwpoConfig(Options):
             return
         weights = {name: self._fitted(f"reward_components.{name}", Finite, value) for name, value in given.items()}
         bounds = {n: self._fitted(f"component_range.{n}", tuple[Finite, Finite], value) for n, value in ranges.items()}
-        if bad := [name for name in weights if not (isinstance(name, str) and name)]:
-            raise AwpoConfigError(f"algorithm.awpo.reward_components names {bad[0]!r}; allowed: {_WEIGHTS}")
+        keys: list[Any] = list(weights)
+        if unnamed := [name for name in keys if not isinstance(name, str) or not name]:
+            raise AwpoConfigError(f"algorithm.awpo.reward_components names {unnamed[0]!r}; allowed: {_WEIGHTS}")
         if bad := [name for name, (low, high) in bounds.items() if low >= high]:
             raise AwpoConfigError(
                 f"algorithm.awpo.component_range.{bad[0]}={list(bounds[bad[0]])} is not a range; give [lowest, highest]"

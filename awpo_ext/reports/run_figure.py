@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from awpo_ext.reports.run_files import Run, Steps
 from awpo_ext.reports.run_summary import alarms, validation_reward
@@ -116,17 +116,17 @@ def plot(runs: Sequence[Run], file: Path) -> list[str]:
     try:
         import matplotlib
         from matplotlib.figure import Figure  # without pyplot: no backend, no global state
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise ImportError(f"the figure needs matplotlib: {install_extra('plot')}") from error
 
     panels = panels_of(runs)
     shown = [panel for panel in panels if any(has(panel, run.steps) for run in runs)]
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(cast(Any, STYLE)):
         rows = max(1, math.ceil(len(shown) / PANEL_COLUMNS))
-        figure = Figure(figsize=(7.5, 1.6 * rows + 0.45), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05)
-        axes = figure.subplots(rows, PANEL_COLUMNS, sharex=True, squeeze=False)
-        axes = list(axes.flat)
+        layout = ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05)
+        figure = Figure(figsize=(7.5, 1.6 * rows + 0.45), layout=layout)
+        axes = list(figure.subplots(rows, PANEL_COLUMNS, sharex=True, squeeze=False).flat)
         for axis, panel in zip(axes, shown, strict=False):
             draw(axis, panel, runs)
         _finish(axes, len(shown))
@@ -276,7 +276,7 @@ def _names(figure: Any, runs: Sequence[Run]) -> None:
         last = max(runs[0].steps)
         figure.suptitle(f"{names[0]}, {last} step{'s' if last != 1 else ''}", x=0.01, ha="left", fontsize=9)
         return
-    looks = map(look, range(len(runs)))
+    looks: list[tuple[str, Any]] = [look(number) for number in range(len(runs))]
     handles = [Line2D([], [], color=colour, linestyle=dash, linewidth=2) for colour, dash in looks]
     columns = max(1, LEGEND_WIDTH // (max(map(len, names)) + 6))
     figure.legend(handles, names, loc="outside upper left", ncols=columns, fontsize=8)

@@ -53,6 +53,10 @@ class ChatJudge(Judge):
         self._closed = False
         self._logged: set[UnscoredReason] = set()
 
+    async def _trial(self) -> Verdict:
+        """The verdict on a rollout of `controls`, for the preflight."""
+        raise NotImplementedError(f"{type(self).__name__} has a preflight and no _trial")
+
     def check(self) -> None:
         if find_spec("aiohttp") is None:
             raise JudgeNotReadyError(f"the {self.name} judge needs the package aiohttp: pip install aiohttp")

@@ -225,6 +225,7 @@ class LlmJudge(ChatJudge):
                 )
             if isinstance(verdict, Scored) or verdict.reason is not UnscoredReason.BAD_VERDICT:
                 return verdict
+        assert isinstance(verdict, Unscored)
         said = f"; it said {clean(answers[0].text, _SAID_CHARS)!r}" if answers else ""
         return Unscored(verdict.reason, verdict.detail + said)
 
