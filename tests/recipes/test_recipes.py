@@ -236,4 +236,4 @@ def test_the_real_command_passes_and_names_a_misspelt_key(rows):
     ]
     good, bad = [(process.communicate(timeout=250)[0], process.returncode) for process in started]
     assert good[1] == 0 and "All well." in good[0], good[0]
-    assert bad[1] == 1 and "algorithm.awpo.gatee='ratio'" in bad[0]
+    assert bad[1] == 1 and "unknown key algorithm.awpo.gatee" in bad[0]

@@ -86,7 +86,7 @@ class ChatJudge(Judge):
         """What the detail does not say already, as the end of a sentence."""
         if verdict.reason is UnscoredReason.REFUSED:
             named = [fix for name, fix in self.fixes.items() if re.search(rf"\b{name}\b", verdict.detail)]
-            unknown = [] if ":" in verdict.detail else ["see the server's log", *self.fixes.values()]
+            unknown = [] if re.search(r"HTTP \d+: ", verdict.detail) else ["see the server's log", *self.fixes.values()]
             return "".join(f"; {fix}" for fix in dict.fromkeys(named or unknown))
         if verdict.reason is UnscoredReason.TIMEOUT:
             return "; raise timeout_s and deadline_s, or take a faster judge"

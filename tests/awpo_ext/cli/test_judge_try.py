@@ -48,7 +48,7 @@ def test_a_failure_is_shown_and_is_no_error(file, monkeypatch):
     result = run(file, answer=Unscored(UnscoredReason.TIMEOUT, "no answer"), monkeypatch=monkeypatch)
     assert result.exit_code == 0 and "verdict  unscored (timeout): no answer" in result.output
     result = run(file, answer=Unscored(UnscoredReason.REFUSED, "HTTP 400"), monkeypatch=monkeypatch)
-    assert "fix      the judge's server refused" in result.output and "structured=false" in result.output
+    assert "see the server's log" in result.output and "structured=false" in result.output
     result = run(file, answer="I \x1b refuse", monkeypatch=monkeypatch)
     assert "unscored (bad_verdict)" in result.output and "the model said: 'I \\x1b refuse'" in result.output
 
