@@ -82,6 +82,11 @@ def check_saved(folder, logged, step, state):
     return saved
 
 
+def names(logged):
+    """AWPO's metrics, without the guard's: those of a statistic are there where a batch allows it."""
+    return {key for key in logged if key.startswith("awpo/") and not key.startswith("awpo/alarm/")}
+
+
 def check_record(folder):
     """Each step is in the record once, with the texts that verl dumped, and replays to the same numbers."""
     record = check_replay(folder, dict.fromkeys((1, 2, 3, 4), 32))
@@ -125,11 +130,11 @@ def test_killed_in_mid_training_the_same_command_resumes(killed, tiny_model):
     resumed = main_ppo(folder, tiny_model, *COMMAND)
     assert resumed.returncode == 0, resumed.console[-6000:]
     assert list(resumed.steps) == [3, 4]  # step 3 was lost with the kill: the checkpoint is of step 2
-    columns = {key for key in before[2] if key.startswith("awpo/")}
+    columns = names(before[2])
     state = saved_state(folder, 2)
     for step, logged in resumed.steps.items():
         state = check_step(folder, logged, step, state)
-        assert {key for key in logged if key.startswith("awpo/")} == columns
+        assert names(logged) == columns
     check_saved(folder, resumed.steps[4], 4, state)
     check_record(folder)
 
