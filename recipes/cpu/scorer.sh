@@ -16,12 +16,12 @@ fi
 ROWS=$(realpath "$1")
 OUT=$(realpath -m "$2")
 
-TRAIN_ROWS="${TRAIN_ROWS:-200}" # source rows to learn from, at most; each comes with its spoilt forms
+TRAIN_ROWS="${TRAIN_ROWS:-110}" # source rows to learn from, at most; each comes with its spoilt forms
 EVAL_ROWS="${EVAL_ROWS:-60}"    # source rows kept for evaluation
 MIN_AUC="${MIN_AUC:-0.6}"       # the low end of its interval must be above, else there is no training
 THREADS="${THREADS:-$(nproc)}"
-ATTACKED="${ATTACKED:-250}"     # wrong calls that the search tries; 0: none
-BUDGET="${BUDGET:-24}"          # texts for each of them
+ATTACKED="${ATTACKED:-110}"     # wrong calls that the search tries; 0: none
+BUDGET="${BUDGET:-20}"          # texts for each of them
 ENCODER="${ENCODER:-static}"    # as `awpo scorer train` takes it
 VERSION=2                       # raise it when the commands below change, so that cached scorers are made anew
 
